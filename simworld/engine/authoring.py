@@ -1,0 +1,189 @@
+"""What a workflow author imports: ``@workflow``, ``@step``, ``gather``, ``race`` and two errors.
+
+    @step(max_retries=3)
+    async def charge(ctx: StepContext, amount: int) -> str: ...
+
+    @workflow
+    async def order(amounts: list[int]) -> list[str]:
+        return await gather(*[charge(a) for a in amounts])
+
+Calling a step starts it (eager); awaiting its handle gives the result.  A step's body runs at
+least once and awaits only the verbs of its context (decisions §5.5).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
+
+import attrs
+
+from simworld.engine.program import Future, StepHandle, current_loop
+from simworld.errors import UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class FatalError(Exception):
+    """Raised by a step body: do not try this step again."""
+
+
+class RetryableError(Exception):
+    """Raised by a step body: try again, but not before ``retry_after``.
+
+    ``retry_after`` is a number of milliseconds or a ``timedelta``; the default is one second.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: int | datetime.timedelta = 1_000) -> None:
+        super().__init__(message)
+        if isinstance(retry_after, datetime.timedelta):
+            retry_after = int(retry_after / datetime.timedelta(milliseconds=1))
+        if retry_after < 0:
+            raise UsageError(f"retry_after is a delay and cannot be negative: {retry_after} ms")
+        self.retry_after_ms = retry_after
+
+
+class StepFailedError(Exception):
+    """Raised where a workflow awaits a step that has failed for good.
+
+    ``kind`` says why: ``fatal``, ``exhausted`` (its retries) or ``interrupted`` (its bodies were
+    killed every time); ``name`` and ``text`` are those of the step's own error.
+    """
+
+    def __init__(self, step: str, kind: str, name: str, text: str) -> None:
+        super().__init__(f"step {step} failed ({kind}): {name}: {text}")
+        self.step, self.kind, self.name, self.text = step, kind, name, text
+
+
+@attrs.frozen
+class StepContext:
+    """The first argument of every step body: where it runs and what it may await."""
+
+    run_id: str
+    step_id: str
+    """The correlation id: stable over attempts, hence the idempotency key for side effects."""
+    attempt: int
+    """1 for the first start of this step."""
+    sleep: Callable[[int], Awaitable[None]]
+    """``await ctx.sleep(ms)``: let time pass inside the body."""
+    effect: Callable[[str], Awaitable[None]]
+    """``await ctx.effect(name)``: a visible act; other handlers may act before it."""
+
+
+@attrs.frozen(eq=False)
+class Step(Generic[P, R]):
+    """A step function; call it inside a workflow to start it."""
+
+    function: Callable[Concatenate[StepContext, P], Awaitable[R]]
+    name: str
+    max_retries: int = 3
+    """Bodies that may fail before the last one: it runs max_retries + 1 times at most."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StepHandle[R]:
+        return current_loop(f"step {self.name} was called").request_step(self.name, args, kwargs)
+
+
+@attrs.frozen(eq=False)
+class Workflow(Generic[P, R]):
+    """A workflow function; runs of it are started by a client."""
+
+    function: Callable[P, Coroutine[Any, Any, R]]
+    name: str
+
+
+@overload
+def step(function: Callable[Concatenate[StepContext, P], Awaitable[R]], /) -> Step[P, R]: ...
+@overload
+def step(
+    *, max_retries: int = 3, name: str = ""
+) -> Callable[[Callable[Concatenate[StepContext, P], Awaitable[R]]], Step[P, R]]: ...
+def step(function: Any = None, /, *, max_retries: int = 3, name: str = "") -> Any:
+    """Make a step of ``async def body(ctx, …)``.
+
+    ``max_retries`` ≥ 0: how often a failed body is tried again (so it runs max_retries + 1 times).
+    """
+    if max_retries < 0:
+        raise UsageError(f"max_retries cannot be negative: {max_retries}")
+
+    def make(body: Any) -> Any:
+        return Step(body, name or body.__name__, max_retries)
+
+    return make(function) if function is not None else make
+
+
+def workflow(function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
+    """Make a workflow of ``async def flow(…)``; it is named after the function."""
+    return Workflow(function, function.__name__)
+
+
+def _as_future(awaitable: Future[T] | Coroutine[Any, Any, T], verb: str) -> Future[T]:
+    if isinstance(awaitable, Future):
+        return awaitable
+    if isinstance(awaitable, Coroutine):
+        return current_loop(verb).spawn(awaitable)
+    raise UsageError(f"{verb} takes step handles and coroutines, not {type(awaitable).__name__}")
+
+
+def gather(*awaitables: Future[T] | Coroutine[Any, Any, T]) -> Future[list[T]]:
+    """All results, in the order of the arguments; the first failure in time fails it at once.
+
+    Coroutines start here, in order, before ``gather`` returns.
+    """
+    parts = [_as_future(each, "gather") for each in awaitables]
+    whole: Future[list[T]] = Future()
+    missing = len(parts)
+
+    def part_done(part: Future[T]) -> Callable[[], None]:
+        def callback() -> None:
+            nonlocal missing
+            missing -= 1
+            if whole.done:
+                return
+            if part.error is not None:
+                whole.reject(part.error)
+            elif missing == 0:
+                whole.resolve([each.value for each in parts])  # type: ignore[misc]
+
+        return callback
+
+    if not parts:
+        whole.resolve([])
+    for part in parts:
+        part.when_done(part_done(part))
+    return whole
+
+
+class Winner(NamedTuple):
+    """What ``race`` gives: which of its arguments was first, and its result."""
+
+    index: int
+    value: Any
+
+
+def race(*awaitables: Future[Any] | Coroutine[Any, Any, Any]) -> Future[Winner]:
+    """The first of the awaitables to settle; the others keep running.
+
+    If the first one fails, awaiting the race raises its error.
+    """
+    if not awaitables:
+        raise UsageError("race needs at least one awaitable: an empty race never ends")
+    parts = [_as_future(each, "race") for each in awaitables]
+    first: Future[Winner] = Future()
+
+    def part_done(index: int, part: Future[Any]) -> Callable[[], None]:
+        def callback() -> None:
+            if first.done:
+                return
+            if part.error is not None:
+                first.reject(part.error)
+            else:
+                first.resolve(Winner(index, part.value))
+
+        return callback
+
+    for index, part in enumerate(parts):
+        part.when_done(part_done(index, part))
+    return first

@@ -1,0 +1,180 @@
+"""The small deterministic loop that runs a workflow's coroutines during one pass.
+
+There is no clock, no I/O and no choice in here: a coroutine runs until it awaits an unresolved
+``Future``; resolving one makes its waiters ready, first come first served.  The loop is idle when
+nothing is ready, and that is known by construction, never by a timer (spec §5.2, R-51).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+from simworld.engine.ids import CorrelationIds, RunIdentity
+from simworld.engine.suspension import StepRequest
+from simworld.errors import Suspended, UsageError
+
+T = TypeVar("T")
+
+
+class Future(Generic[T]):
+    """A value that workflow code may await, now or later, once or often."""
+
+    __slots__ = ("callbacks", "done", "error", "value")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.value: T | None = None
+        self.error: BaseException | None = None
+        self.callbacks: list[Callable[[], None]] = []
+
+    def resolve(self, value: T) -> None:
+        """Set the value; whoever waits becomes ready."""
+        self.value = value
+        self._settle()
+
+    def reject(self, error: BaseException) -> None:
+        """Set an error, which every ``await`` raises."""
+        self.error = error
+        self._settle()
+
+    def _settle(self) -> None:
+        self.done = True
+        callbacks, self.callbacks = self.callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Call back once settled (at once, if it is)."""
+        if self.done:
+            callback()
+        else:
+            self.callbacks.append(callback)
+
+    def __await__(self) -> Generator[Future[Any], None, T]:
+        if not self.done:
+            yield self
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # settled without error: it is a T
+
+
+class StepHandle(Future[T]):
+    """A step that has been started by calling it; await it for the result."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: StepRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+class Branch(Future[T]):
+    """A coroutine of the workflow, driven by the loop; awaiting it gives its result."""
+
+    __slots__ = ("coroutine", "loop")
+
+    def __init__(self, loop: PassLoop, coroutine: Coroutine[Any, Any, T]) -> None:
+        super().__init__()
+        self.loop = loop
+        self.coroutine = coroutine
+
+    def wake(self) -> None:
+        """Something this branch awaits has settled."""
+        self.loop.ready.append(self)
+
+    def advance(self) -> None:
+        """Run to the next unresolved await, or to the end."""
+        try:
+            awaited = self.coroutine.send(None)
+        except StopIteration as stop:
+            self.resolve(stop.value)
+            return
+        except Suspended:
+            return
+        except Exception as error:
+            self.reject(error)
+            return
+        if not isinstance(awaited, Future):
+            self.reject(_foreign_await(self.coroutine, awaited))
+            return
+        awaited.when_done(self.wake)
+
+
+def _foreign_await(coroutine: Coroutine[Any, Any, Any], awaited: object) -> UsageError:
+    frame = inspect.getcoroutinestate(coroutine) and getattr(coroutine, "cr_frame", None)
+    line = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a workflow"
+    return UsageError(
+        f"{line} awaits {type(awaited).__name__}, which is not part of simworld; "
+        "a workflow awaits steps, gather and race only"
+    )
+
+
+class PassLoop:
+    """One pass: its branches, the steps it asked for, and its id sequence."""
+
+    def __init__(self, identity: RunIdentity) -> None:
+        self.ready: deque[Branch[Any]] = deque()
+        self.branches: list[Branch[Any]] = []
+        self.handles: dict[str, StepHandle[Any]] = {}
+        self.closed = False
+        self._ids = CorrelationIds(identity)
+
+    def request_step(
+        self, name: str, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> StepHandle[Any]:
+        """Ask for a step; the draw of its id makes the order of calls part of the log."""
+        if self.closed:
+            raise Suspended
+        correlation_id = self._ids.draw("step")
+        label = f"{name}#{len(self.handles) + 1}"
+        request = StepRequest(correlation_id, name, label, args, kwargs)
+        handle: StepHandle[Any] = StepHandle(request)
+        self.handles[correlation_id] = handle
+        return handle
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Branch[T]:
+        """Start a branch at once: it runs to its first unresolved await before this returns."""
+        branch = Branch(self, coroutine)
+        self.branches.append(branch)
+        branch.advance()
+        return branch
+
+    def run_until_idle(self) -> None:
+        """Run every ready branch, in the order in which they became ready."""
+        ready = self.ready
+        while ready:
+            ready.popleft().advance()
+
+    def close(self) -> None:
+        """End the pass: nothing its coroutines still do has any effect."""
+        self.closed = True
+        for branch in reversed(self.branches):
+            try:
+                branch.coroutine.close()
+            except (Exception, Suspended):
+                # A finally block of the workflow failed or asked for a step after the pass had
+                # ended: this pass is over, and the next one will tell the story properly.
+                continue
+
+
+_current: list[PassLoop] = []
+
+
+def enter(loop: PassLoop) -> None:
+    """Make ``loop`` the one that steps called from now on belong to (passes do not nest)."""
+    _current.append(loop)
+
+
+def leave() -> None:
+    """Undo the last ``enter``."""
+    _current.pop()
+
+
+def current_loop(doing: str) -> PassLoop:
+    """The pass that is running; ``UsageError`` outside a workflow."""
+    if not _current:
+        raise UsageError(f"{doing} outside a workflow: only a workflow function may do this")
+    return _current[-1]

@@ -1,0 +1,59 @@
+"""Knobs of the worlds and queues (spec §2.3, decisions §3); the engine's own are in the engine."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+
+class Dedup(enum.StrEnum):
+    """For how long a message's key suppresses another message with the same key."""
+
+    NONE = "none"
+    QUEUED_ONLY = "queued_only"
+    """While it waits to be delivered; a delivered message has lost its key."""
+    IN_FLIGHT = "in_flight"
+    """Until the message is deleted."""
+    COMPLETED_LRU = "completed_lru"
+    """As in_flight, and the newest deleted keys are remembered for ever."""
+    RETENTION = "retention"
+    """For ``retention_ms`` from the send, whatever became of the message."""
+    KEY_AND_PAYLOAD = "key_and_payload"
+    """As in_flight, for messages that agree in key and body."""
+
+
+class DuplicateAttempt(enum.StrEnum):
+    """The delivery number an extra delivery of the same message carries."""
+
+    RISES = "rises"
+    SAME = "same"
+
+
+class TimeoutCounting(enum.StrEnum):
+    """Whether a delivery that ended with ``{timeoutSeconds}`` counts as a failed delivery."""
+
+    FREE = "free"
+    COUNTED = "counted"
+
+
+@attrs.frozen
+class QueueProfile:
+    """How a queue behaves inside its at-least-once contract."""
+
+    dedup: Dedup = Dedup.IN_FLIGHT
+    duplicate_attempt: DuplicateAttempt = DuplicateAttempt.RISES
+    timeout_counting: TimeoutCounting = TimeoutCounting.FREE
+    redelivery_ms: int = 5_000
+    """Delay before the next delivery after a throw or the death of a handler."""
+    retention_ms: int = 86_400_000
+    completed_max: int = 10_000
+    """Deleted keys remembered under ``completed_lru``."""
+
+
+@attrs.frozen
+class WorldProfile:
+    """How a world behaves inside its contract."""
+
+    page_max: int = 1_000
+    """Events per page of ``list``."""

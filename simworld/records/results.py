@@ -1,0 +1,99 @@
+"""Results: what a hunt and a replay hand to whoever prints, saves or compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from simworld.engine import Event
+from simworld.records.repro import Repro
+from simworld.records.trace import Turn
+from simworld.records.verdicts import Anomaly, Verdict
+
+
+@attrs.frozen
+class RacingPair:
+    """The two operations that race: the one that was held back, and the one that overtook it."""
+
+    held: Turn
+    overtaking: Turn
+    object: str
+    """The label of the object both touch."""
+
+
+@attrs.frozen
+class Story:
+    """One failing trial, told in full."""
+
+    repro: Repro
+    turns: tuple[Turn, ...]
+    log: tuple[Event, ...]
+    """The events of the run the anomaly is about, in log order."""
+    labels: Mapping[str, str]
+    """Run or correlation id → readable label."""
+    anomaly: Anomaly
+    race: RacingPair | None
+
+
+@attrs.frozen
+class Finding:
+    """One kind of failure that a hunt has seen."""
+
+    anomaly: Anomaly
+    trial: int
+    """The first trial that showed it, from 0."""
+    count: int
+    """How many trials showed it."""
+    moves_before: int
+    moves_after: int
+    shrink_seconds: float
+    repro: Repro
+
+
+@attrs.frozen
+class Progress:
+    """Where a running hunt is."""
+
+    scenario: str
+    variant: str
+    trials_done: int
+    trials_max: int
+    findings_count: int
+
+
+@attrs.frozen
+class Result:
+    """What a hunt of one scenario on one variant has shown."""
+
+    scenario: str
+    case: str
+    """The only case that was drawn; empty when all were."""
+    variant: str
+    world: str
+    seed: int
+    explorer: str
+    trials: int
+    turns: int
+    deliveries: int
+    seconds: float
+    verdict: Verdict
+    expected: Verdict | None
+    """The declared verdict, or None where the scenario declares none for these knobs."""
+    findings: tuple[Finding, ...]
+    marks: Mapping[str, int]
+    digest: str
+    ended_share: float
+    """Share of runs that reached a terminal state."""
+    overlap_share: float
+    """Share of trials in which two deliveries were under way at once."""
+    interrupted: bool = False
+    """Somebody pressed Ctrl-C; everything above speaks of the trials that were done."""
+
+    @property
+    def as_expected(self) -> bool:
+        """Outcome and law are the declared ones (a reason is free text and not compared)."""
+        return self.expected is not None and (self.verdict.outcome, self.verdict.law) == (
+            self.expected.outcome,
+            self.expected.law,
+        )

@@ -1,0 +1,133 @@
+"""What happened in a trial: the small records that the laws are folded over.
+
+Named tuples, not attrs classes: they are made on the hot path.  ``step`` is always a step's label
+(``work#3``: its name and its ordinal in the pass), ``task`` a task's causal path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from simworld.engine import Event, RunRow, StepRow
+
+
+class Committed(NamedTuple):
+    """An event became durable; the rows are those right after it."""
+
+    turn: int
+    now_ms: int
+    task: str
+    event: Event
+    step: str
+    """Label of the step the event is about; empty for run events."""
+    run_row: RunRow
+    step_row: StepRow | None
+
+
+class BodyBegan(NamedTuple):
+    """A step body began to run."""
+
+    turn: int
+    now_ms: int
+    task: str
+    host: str
+    run_id: str
+    step: str
+    number: int
+    """1 for the first body of this step to begin, over all handlers."""
+    attempt: int
+    """The attempt the body is told."""
+    start: int
+    """The number of its own accepted step_started (row attempt in that answer)."""
+    lease_until_ms: int
+    """Virtual time at which its start's lease ends; 0 where starts carry no lease."""
+
+
+class BodyEnded(NamedTuple):
+    """A step body ended by itself (a killed one has no such record: see ``Crash``)."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    step: str
+    number: int
+    outcome: str
+    """``ok``, ``error`` (retryable) or ``fatal``."""
+
+
+class Sent(NamedTuple):
+    """A message was accepted by the queue, or dropped by its deduplication."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    message: str
+    """Causal path of its first delivery; empty when it was dropped."""
+    step: str
+    """Label of the step it is for; empty for a flow message."""
+
+
+class Delivered(NamedTuple):
+    """A delivery began."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    step: str
+    number: int
+    """1 for the first delivery of its message, then rising, also for duplicates."""
+
+
+class Crash(NamedTuple):
+    """A host died with all its tasks."""
+
+    turn: int
+    now_ms: int
+    host: str
+    tasks: tuple[str, ...]
+
+
+class LostAnswer(NamedTuple):
+    """An operation committed and its caller saw a failure."""
+
+    turn: int
+    now_ms: int
+    task: str
+    op: str
+
+
+Record = Committed | BodyBegan | BodyEnded | Sent | Delivered | Crash | LostAnswer
+
+
+class Final(NamedTuple):
+    """The state at the end of a trial."""
+
+    turn: int
+    now_ms: int
+    drained: bool
+    """Nothing is runnable and no timer is set; otherwise ``turns_max`` was reached."""
+    runs: Mapping[str, RunRow]
+    steps: Mapping[tuple[str, str], StepRow]
+    """(run id, correlation id) → row."""
+    logs: Mapping[str, Sequence[Event]]
+    labels: Mapping[str, str]
+    """Run or correlation id → readable label."""
+    waiting: tuple[str, ...]
+    """What each task that never finished waits for, one sentence each."""
+    last_fault_ms: int
+    """Virtual time of the last injected fault; -1 when there was none."""
+
+
+class Turn(NamedTuple):
+    """One line of a full trace, kept only on replay."""
+
+    turn: int
+    now_ms: int
+    task: str
+    op: str
+    outcome: str
+    labels: tuple[tuple[str, bool], ...]

@@ -1,0 +1,34 @@
+"""What a trial is about: the drawn values of a scenario and the faults it may meet."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class Workload:
+    """The shrinkable values of one trial.
+
+    ``failures`` holds flakes: ``("work#3", 2)`` makes the second body of that step *to begin*,
+    counted over all handlers, raise at once (decisions §1.7).
+    """
+
+    steps: int = 5
+    max_retries: int = 3
+    durations_ms: tuple[int, ...] = ()
+    """Virtual duration of each step's body; missing ones take no time."""
+    failures: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen
+class FaultBudget:
+    """The most that the nemesis may do in one trial; 0 switches a kind of fault off."""
+
+    duplicates: int = 0
+    """Extra deliveries, over all messages."""
+    crashes: int = 0
+    """Hosts that die."""
+    lost_answers: int = 0
+    """Operations that commit and whose caller never learns it."""
+    kill_bodies: int = 0
+    """Bodies of one step that die before they end."""
