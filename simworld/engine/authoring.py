@@ -157,9 +157,9 @@ def gather(*awaitables: Future[T] | Coroutine[Any, Any, T]) -> Future[list[T]]:
 
 
 class Winner(NamedTuple):
-    """What ``race`` gives: which of its arguments was first, and its result."""
+    """What ``race`` gives: which of its arguments was first (from 0), and its result."""
 
-    index: int
+    which: int
     value: Any
 
 
