@@ -1,0 +1,1 @@
+"""Property-based scenarios; one file each.  Run them with ``simworld hunt``."""

@@ -1,0 +1,51 @@
+"""Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
+
+from simworld.campaign.hunt import WORLDS, Hunter, hunt
+from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
+from simworld.campaign.replaying import (
+    engine_digest,
+    load_repro,
+    racing_pair,
+    replay,
+    save_repro,
+    tell,
+)
+from simworld.campaign.scenario import (
+    Case,
+    Scenario,
+    case_variant,
+    declared_verdict,
+    load_scenarios,
+)
+from simworld.campaign.trial import TURNS_MAX, Setup, Trial, prepared, profile_of, run_trial
+from simworld.campaign.variants import PRESETS, Variant, preset, with_knob
+
+__all__ = [
+    "PRESETS",
+    "TURNS_MAX",
+    "WORLDS",
+    "Case",
+    "Hunter",
+    "LawBrokenError",
+    "PropertyFinding",
+    "Scenario",
+    "Setup",
+    "Trial",
+    "Variant",
+    "case_variant",
+    "check_property",
+    "declared_verdict",
+    "engine_digest",
+    "hunt",
+    "load_repro",
+    "load_scenarios",
+    "prepared",
+    "preset",
+    "profile_of",
+    "racing_pair",
+    "replay",
+    "run_trial",
+    "save_repro",
+    "tell",
+    "with_knob",
+]

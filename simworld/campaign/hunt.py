@@ -1,0 +1,282 @@
+"""A campaign: many trials of one scenario on one variant, from one seed.
+
+Trial n draws everything from streams forked by the scenario's name and n, never by the variant:
+the faulty and the fixed variant meet identical budgets and seeds.  A hunt goes on after its first
+failure until its trials are spent and keeps one finding per law and signature, each shrunk.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from simworld import marks
+from simworld.campaign.replaying import repro_of, shrunk
+from simworld.campaign.scenario import Case, Scenario, check_claims, declared_verdict
+from simworld.campaign.trial import Setup, Trial, prepared, profile_of, run_trial
+from simworld.campaign.variants import Variant
+from simworld.entropy import Stream, derive
+from simworld.errors import UsageError, unknown_name
+from simworld.explore import RunTwice, make_explorer
+from simworld.records import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Anomaly,
+    Finding,
+    Profile,
+    Progress,
+    Result,
+    Verdict,
+)
+from simworld.sim import Nemesis, NoFaults
+
+WORLDS = ("atomic",)
+COLLECT_EVERY = 100
+"""Trials between two collections of garbage; within a trial there is none."""
+ENDED_SHARE_MIN = 0.99
+"""Below this share of ended runs, silence proves nothing (decisions §7.3)."""
+
+
+@attrs.define
+class _Tally:
+    """What a running hunt has counted."""
+
+    trials: int = 0
+    turns: int = 0
+    deliveries: int = 0
+    runs: int = 0
+    ended: int = 0
+    overlapped: int = 0
+    unknown: str = ""
+    findings: dict[str, Finding] = attrs.Factory(dict)
+    first: Anomaly | None = None
+    interrupted: bool = False
+    digest: bytes = b""
+
+    def add(self, trial: Trial) -> None:
+        """Count one trial."""
+        self.trials += 1
+        self.turns += trial.turns
+        self.deliveries += trial.deliveries
+        self.runs += trial.runs_count
+        self.ended += trial.ended_count
+        self.overlapped += trial.overlapped
+        if trial.verdict.outcome == UNKNOWN and not self.unknown:
+            self.unknown = trial.verdict.reason
+        self.digest = hashlib.blake2b(self.digest + trial.digest.encode(), digest_size=16).digest()
+
+
+class Hunter:
+    """Runs the trials of one scenario on one variant."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        variant: Variant,
+        *,
+        seed: int = 0,
+        explorer: str = "portfolio",
+        case: str = "",
+        run_twice: bool = False,
+    ) -> None:
+        check_claims(scenario)
+        self.scenario = scenario
+        self.variant = variant
+        self.seed = seed
+        self.cases: tuple[Case, ...] = (scenario.case(case),) if case else scenario.cases
+        self._explorer = make_explorer(explorer)
+        self._run_twice = run_twice
+        self._profiles: dict[str, Profile] = {}
+
+    def setup(self, number: int) -> Setup:
+        """Trial ``number``, ready to run; the same for the same seed, whatever ran before."""
+        stream = Stream(derive(self.seed, self.scenario.name, number))
+        case = self.cases[stream.below(len(self.cases))] if len(self.cases) > 1 else self.cases[0]
+        workload = case.draw(stream)
+        labels = self.scenario.step_labels(workload)
+        faults = Nemesis(stream.fork("nemesis"), case.budget, labels)
+        explorer = self._explorer
+        explorer.begin(stream.fork("explorer"), self._profile(case))
+        return prepared(self.scenario, case, self.variant, workload, explorer, faults)
+
+    def trial(self, number: int) -> Trial:
+        """Run trial ``number``; twice, where that was asked for."""
+        if not self._run_twice:
+            return run_trial(self.setup(number))
+        once = self._explorer
+        twice = self._explorer = RunTwice(once)
+        try:
+            run_trial(self.setup(number))
+            twice.rewind()
+            return run_trial(self.setup(number))
+        finally:
+            self._explorer = once
+
+    def _profile(self, case: Case) -> Profile:
+        """What the case looks like when nothing goes wrong; made once per hunt."""
+        profile = self._profiles.get(case.name)
+        if profile is None:
+            stream = Stream(derive(self.seed, self.scenario.name, case.name, "profile"))
+            explorer = make_explorer("default")
+            explorer.begin(stream, Profile())
+            setup = prepared(
+                self.scenario,
+                case,
+                self.variant,
+                attrs.evolve(case.draw(stream), failures=()),
+                explorer,
+                NoFaults(),
+                full_trace=True,
+            )
+            profile = self._profiles[case.name] = profile_of(run_trial(setup))
+        return profile
+
+
+def hunt(
+    scenario: Scenario,
+    variant: Variant,
+    *,
+    seed: int = 0,
+    trials: int = 1_000,
+    seconds: float | None = None,
+    explorer: str = "portfolio",
+    case: str = "",
+    world: str = "atomic",
+    run_twice: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Run up to ``trials`` trials, or for ``seconds``, and say what they showed.
+
+    Ctrl-C ends the hunt early; the result then speaks of the trials that were done.  With
+    ``run_twice`` every trial is run two times and ``UncontrolledNondeterminism`` is raised at the
+    first turn that differs.
+    """
+    if world not in WORLDS:
+        raise unknown_name("world", world, WORLDS)
+    if trials < 1:
+        raise UsageError(f"a hunt needs at least one trial, not {trials}")
+    hunter = Hunter(scenario, variant, seed=seed, explorer=explorer, case=case, run_twice=run_twice)
+    tally, reached, began = _Tally(), marks.snapshot(), time.perf_counter()
+    shrinking = 0.0
+    try:
+        for number in _numbers(trials, seconds):
+            setup_trial = hunter.trial(number)
+            tally.add(setup_trial)
+            if setup_trial.anomalies:
+                shrinking += _keep(hunter, number, setup_trial, explorer, tally)
+            if progress is not None:
+                progress(
+                    Progress(scenario.name, variant.name, tally.trials, trials, len(tally.findings))
+                )
+    except KeyboardInterrupt:
+        tally.interrupted = True
+    seconds_spent = time.perf_counter() - began - shrinking
+    return _result(hunter, tally, marks.since(reached), case, explorer, seconds_spent, world)
+
+
+def _numbers(trials: int, seconds: float | None) -> Iterator[int]:
+    """Trial numbers until one of the bounds is reached; keeps the garbage collector away."""
+    deadline = None if seconds is None else time.perf_counter() + seconds
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for number in range(trials):
+            if deadline is not None and number and time.perf_counter() >= deadline:
+                return
+            if number % COLLECT_EVERY == 0:
+                gc.collect(0)
+            yield number
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _keep(hunter: Hunter, number: int, trial: Trial, explorer: str, tally: _Tally) -> float:
+    """Keep the trial's anomalies, shrinking each kind once; seconds spent on that."""
+    began = time.perf_counter()
+    for anomaly in trial.anomalies:
+        known = tally.findings.get(anomaly.signature)
+        if known is not None:
+            tally.findings[anomaly.signature] = attrs.evolve(known, count=known.count + 1)
+            continue
+        if tally.first is None:
+            tally.first = anomaly
+        started = time.perf_counter()
+        setup = hunter.setup(number)
+        small = shrunk(setup, trial, anomaly)
+        repro = repro_of(
+            setup,
+            small,
+            anomaly,
+            variant=hunter.variant,
+            seed=hunter.seed,
+            trial=number,
+            explorer=explorer,
+            moves_before=len(trial.blocks) + len(trial.faults),
+        )
+        tally.findings[anomaly.signature] = Finding(
+            anomaly,
+            number,
+            1,
+            repro.moves_before,
+            len(repro.schedule.entries) + len(repro.faults),
+            time.perf_counter() - started,
+            repro,
+        )
+    return time.perf_counter() - began
+
+
+def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
+    laws = {finding.anomaly.law: None for finding in tally.findings.values()}
+    if laws:
+        primary = hunter.scenario.law
+        return Verdict(FAIL, primary if primary in laws else next(iter(laws)))
+    if tally.unknown:
+        return Verdict(UNKNOWN, reason=tally.unknown)
+    missed = [mark for mark in hunter.scenario.marks if mark not in reached]
+    if tally.trials == 0:
+        return Verdict(UNKNOWN, reason="no trial was run")
+    if missed and len(hunter.cases) == len(hunter.scenario.cases):
+        return Verdict(UNKNOWN, reason=f"never reached {missed[0]} in {tally.trials} trials")
+    if tally.ended < ENDED_SHARE_MIN * tally.runs:
+        return Verdict(UNKNOWN, reason=f"only {tally.ended} of {tally.runs} runs ended")
+    return Verdict(PASS)
+
+
+def _result(
+    hunter: Hunter,
+    tally: _Tally,
+    reached: dict[str, int],
+    case: str,
+    explorer: str,
+    seconds: float,
+    world: str,
+) -> Result:
+    trials = max(tally.trials, 1)
+    variant = hunter.variant
+    name = " ".join((variant.name, *variant.changed))
+    return Result(
+        hunter.scenario.name,
+        case,
+        name,
+        world,
+        hunter.seed,
+        explorer,
+        tally.trials,
+        tally.turns,
+        tally.deliveries,
+        seconds,
+        _verdict(hunter, tally, reached),
+        declared_verdict(hunter.scenario, variant, case),
+        tuple(sorted(tally.findings.values(), key=lambda finding: finding.moves_after)),
+        reached,
+        tally.digest.hex(),
+        tally.ended / max(tally.runs, 1),
+        tally.overlapped / trials,
+        tally.interrupted,
+    )

@@ -1,0 +1,289 @@
+"""Seeing a failure again: shrink it, write it down, replay it, tell its story.
+
+Loading a repro runs nothing it names: the scenario is looked up among the registered ones, and
+the rest is values.  A strict replay checks every entry of the schedule against the operation it
+was recorded with.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pathlib
+from collections.abc import Mapping
+
+import attrs
+import msgspec
+
+import simworld
+from simworld.campaign.scenario import Scenario
+from simworld.campaign.trial import Setup, Trial, prepared, run_trial
+from simworld.campaign.variants import Variant, preset, with_knob
+from simworld.entropy import Stream
+from simworld.errors import (
+    DidNotReproduce,
+    InternalError,
+    ReproVersionError,
+    UsageError,
+    unknown_name,
+)
+from simworld.explore import Candidate, Replay, shrink
+from simworld.records import (
+    REPRO_VERSION,
+    Anomaly,
+    Fault,
+    Profile,
+    RacingPair,
+    Repro,
+    Schedule,
+    Story,
+    Turn,
+)
+from simworld.sim import RecordedFaults
+
+SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
+"""The parts whose source decides what a schedule means."""
+
+
+@functools.cache
+def engine_digest() -> str:
+    """Digest of the simulated system's source."""
+    root = pathlib.Path(simworld.__file__).parent
+    digest = hashlib.blake2b(digest_size=8)
+    for part in SIMULATED:
+        for path in sorted((root / part).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def same_failure(anomaly: Anomaly, other: Anomaly) -> bool:
+    """Same law, same place."""
+    return (anomaly.law, anomaly.place) == (other.law, other.place)
+
+
+def _run(
+    setup: Setup, candidate: Candidate, *, strict: bool, full_trace: bool
+) -> tuple[Trial, Replay]:
+    explorer = Replay(candidate.schedule, strict=strict)
+    explorer.begin(Stream(0), Profile())
+    trial = run_trial(
+        attrs.evolve(
+            setup,
+            workload=candidate.workload,
+            explorer=explorer,
+            faults=RecordedFaults(candidate.faults),
+            full_trace=full_trace,
+        )
+    )
+    return trial, explorer
+
+
+def shrunk(setup: Setup, trial: Trial, anomaly: Anomaly) -> Candidate:
+    """The smallest schedule, faults and values found that show the same failure."""
+
+    def attempt(candidate: Candidate) -> Candidate | None:
+        again, explorer = _run(setup, candidate, strict=False, full_trace=False)
+        if not any(same_failure(anomaly, each) for each in again.anomalies):
+            return None
+        return Candidate(Schedule(tuple(explorer.applied)), again.faults, candidate.workload)
+
+    whole = Candidate(trial.schedule, trial.faults, setup.workload)
+    if attempt(whole) is None:
+        raise InternalError(
+            f"trial did not fail again under its own schedule ({anomaly.law} at {anomaly.place}); "
+            "run the hunt with --run-twice to see where the two differ"
+        )
+    return shrink(whole, attempt)
+
+
+def repro_of(
+    setup: Setup,
+    candidate: Candidate,
+    anomaly: Anomaly,
+    *,
+    variant: Variant,
+    seed: int,
+    trial: int,
+    explorer: str,
+    moves_before: int,
+) -> Repro:
+    """The shrunk failure as data, checked by one strict replay."""
+    again, _ = _run(setup, candidate, strict=True, full_trace=False)
+    seen = next((each for each in again.anomalies if same_failure(anomaly, each)), None)
+    if seen is None:
+        raise InternalError(f"the shrunk schedule of {anomaly.law} does not replay strictly")
+    return Repro(
+        scenario=setup.scenario.name,
+        case=setup.case.name,
+        variant=variant.name,
+        knobs=variant.knobs,
+        world="atomic",
+        workload=candidate.workload,
+        faults=candidate.faults,
+        schedule=candidate.schedule,
+        turns_max=setup.turns_max,
+        law=seen.law,
+        kind=seen.kind,
+        place=seen.place,
+        message=seen.message,
+        seed=seed,
+        trial=trial,
+        explorer=explorer,
+        moves_before=moves_before,
+        engine=engine_digest(),
+        trace=again.digest,
+    )
+
+
+def save_repro(repro: Repro, path: pathlib.Path) -> None:
+    """Write a repro as JSON; ``UsageError`` where the file cannot be written."""
+    text = msgspec.json.format(msgspec.json.encode(repro), indent=1)
+    try:
+        path.write_bytes(text + b"\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def load_repro(path: pathlib.Path) -> Repro:
+    """Read a repro; ``UsageError`` for anything else, ``ReproVersionError`` for another format."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        fields = msgspec.json.decode(data)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{path} is not a repro: {error}") from error
+    if not isinstance(fields, dict) or not {"scenario", "schedule", "version"} <= fields.keys():
+        raise UsageError(f"{path} is not a repro: it has no scenario, schedule and version")
+    if fields["version"] != REPRO_VERSION:
+        raise ReproVersionError(
+            f"{path} is a repro of format {fields['version']!r}; this simworld reads format "
+            f"{REPRO_VERSION}: find it again with the hunt that made it"
+        )
+    try:
+        repro = msgspec.convert(fields, Repro)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path} is a damaged repro: {error}") from error
+    _check_values(repro, path)
+    return repro
+
+
+def _check_values(repro: Repro, path: pathlib.Path) -> None:
+    workload = repro.workload
+    numbers = [
+        repro.turns_max - 1,
+        workload.steps - 1,
+        workload.max_retries,
+        *workload.durations_ms,
+        *[count - 1 for _, count in workload.failures],
+        *[fault.value - 1 for fault in repro.faults],
+        *[entry.until - 1 for entry in repro.schedule.entries],
+    ]
+    if min(numbers) < 0:
+        raise UsageError(f"{path} is a damaged repro: a count in it is too small")
+    for fault in repro.faults:
+        if fault.kind not in Fault.KINDS:
+            raise unknown_name("fault in the repro", fault.kind, Fault.KINDS)
+
+
+def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Candidate]:
+    scenario = scenarios.get(repro.scenario)
+    if scenario is None:
+        raise unknown_name("scenario", repro.scenario, scenarios)
+    variant = preset(repro.variant)
+    for knob, value in repro.knobs.items():
+        variant = with_knob(variant, f"{knob}={value}")
+    candidate = Candidate(repro.schedule, repro.faults, repro.workload)
+    setup = prepared(
+        scenario,
+        scenario.case(repro.case),
+        variant,
+        repro.workload,
+        Replay(repro.schedule, strict=True),
+        RecordedFaults(repro.faults),
+        turns_max=repro.turns_max,
+    )
+    return setup, candidate
+
+
+def _strictly(repro: Repro, scenarios: Mapping[str, Scenario]) -> Trial:
+    setup, candidate = _setup_of(repro, scenarios)
+    trial, explorer = _run(setup, candidate, strict=True, full_trace=True)
+    missing = explorer.unfollowed()
+    if missing is not None:
+        number = repro.schedule.entries.index(missing) + 1
+        raise DidNotReproduce(
+            f"entry {number} of the schedule was never reached: {missing.task} until its "
+            f"operation {missing.until}"
+        )
+    return trial
+
+
+def replay(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story | None:
+    """Follow the repro strictly; its story if the failure shows again, None if it runs clean.
+
+    Raises ``DidNotReproduce`` naming the first entry that no longer fits.
+    """
+    trial = _strictly(repro, scenarios)
+    for anomaly in trial.anomalies:
+        if (anomaly.law, anomaly.place) == (repro.law, repro.place):
+            return _story(repro, trial, anomaly)
+    return None
+
+
+def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:
+    """The repro's story; ``DidNotReproduce`` if its failure does not show."""
+    story = replay(repro, scenarios)
+    if story is None:
+        raise DidNotReproduce(f"the schedule can be followed, but {repro.law} holds now")
+    return story
+
+
+def _story(repro: Repro, trial: Trial, anomaly: Anomaly) -> Story:
+    logs = trial.logs
+    log = tuple(next(iter(logs.values()), ()))
+    return Story(
+        repro,
+        trial.trace,
+        log,
+        trial.final.labels,
+        anomaly,
+        racing_pair(trial.trace, repro, anomaly),
+    )
+
+
+def racing_pair(trace: tuple[Turn, ...], repro: Repro, anomaly: Anomaly) -> RacingPair | None:
+    """The operation a move of the schedule held back, and the one that overtook it meanwhile.
+
+    Looks at each entry in turn: its task stopped before its next operation; if another task then
+    wrote something that operation touches (or the other way round), the two race.  The pair about
+    the anomaly's own place wins, else the last one found; None where no schedule entry matters.
+    """
+    place = anomaly.place.rpartition("/")[2]
+    best: RacingPair | None = None
+    for entry in repro.schedule.entries:
+        own = [index for index, turn in enumerate(trace) if turn.task == entry.task]
+        if len(own) <= entry.until:
+            continue  # it never went on
+        held = trace[own[entry.until]]
+        stopped = own[entry.until - 1]
+        for turn in trace[stopped + 1 : own[entry.until]]:
+            label = _common(held, turn)
+            if label and turn.task != held.task:
+                pair = RacingPair(held, turn, label)
+                if best is None or place in label or place not in best.object:
+                    best = pair
+    return best
+
+
+def _common(left: Turn, right: Turn) -> str:
+    """An object both touch and one writes; a run's whole log only where there is nothing finer."""
+    others = dict(right.labels)
+    found = ""
+    for label, writes in left.labels:
+        other = others.get(label)
+        if other is not None and (writes or other) and (not found or found.startswith("log ")):
+            found = label
+    return found

@@ -1,0 +1,178 @@
+"""Scenarios: a workflow, the values and faults to draw, and the *right* outcome per variant.
+
+A scenario never builds a handler or a message: a trial starts with a client's call, every handler
+comes from the queue and every fault from the budget (decisions §7.1).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simworld.campaign.variants import PRESETS, Variant, with_knob
+from simworld.engine import Event, Program, Step, Workflow
+from simworld.entropy import Stream
+from simworld.errors import UsageError, unknown_name
+from simworld.records import FAIL, PASS, FaultBudget, Verdict, Workload
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+UNCLAIMED = "-"
+
+
+@attrs.frozen(eq=False)
+class Case:
+    """One form of a scenario: what is drawn, what may go wrong, what must come out."""
+
+    name: str
+    title: str
+    draw: Callable[[Stream], Workload]
+    budget: FaultBudget
+    expect: Mapping[str, str]
+    """Variant, or attempt guard on ``v2_merge`` → ``PASS``, ``FAIL law`` or ``-`` (no claim)."""
+    races: tuple[str, ...] = ()
+    """Entries of the catalogue (spec §6) this case is about."""
+    knobs: tuple[str, ...] = ()
+    """``knob=value`` settings that belong to the case, on every variant."""
+
+
+@attrs.frozen(eq=False)
+class Scenario:
+    """A property of a workflow under faults; found, judged and shrunk by the harness."""
+
+    name: str
+    title: str
+    law: str
+    """The primary law: the one the scenario is about."""
+    workflow: Workflow[Any, Any]
+    steps: tuple[Step[Any, Any], ...]
+    args: Callable[[Workload], tuple[object, ...]]
+    cases: tuple[Case, ...]
+    laws: tuple[str, ...] = ()
+    """Further laws beside the primary one and the set that is always on."""
+    marks: tuple[str, ...] = ()
+    """Places the search must have been to, over all trials."""
+    oracle: Callable[[Workload, Sequence[Event]], object] | None = None
+    """The output a completed run must have, given its log."""
+    workloads: Callable[[], SearchStrategy[tuple[str, Workload, FaultBudget]]] | None = None
+    """Property-based form: a strategy for (case name, values, fault budget)."""
+
+    def case(self, name: str) -> Case:
+        """The case called ``name``; ``UsageError`` with the nearest name otherwise."""
+        for case in self.cases:
+            if case.name == name:
+                return case
+        raise unknown_name(f"case of {self.name}", name, [case.name for case in self.cases])
+
+    def program(self, workload: Workload) -> Program:
+        """The program under test, with the drawn ``max_retries``."""
+        return _program(self.workflow, self.steps, workload.max_retries)
+
+    def step_labels(self, workload: Workload) -> list[str]:
+        """Labels of the steps a nemesis may pick as its victim."""
+        return [f"{self.steps[0].name}#{n}" for n in range(1, workload.steps + 1)]
+
+
+@functools.lru_cache(maxsize=256)
+def _program(
+    workflow: Workflow[Any, Any], steps: tuple[Step[Any, Any], ...], max_retries: int
+) -> Program:
+    return Program.of(workflow, *steps, max_retries=max_retries)
+
+
+@functools.lru_cache(maxsize=256)
+def case_variant(case: Case, variant: Variant) -> Variant:
+    """The variant as the case runs it."""
+    for setting in case.knobs:
+        variant = with_knob(variant, setting)
+    return variant
+
+
+def declared_verdict(scenario: Scenario, variant: Variant, case: str = "") -> Verdict | None:
+    """What the scenario says must come out, or None where it makes no claim for these knobs.
+
+    ``case`` empty: all cases together (any that must fail makes the whole fail).
+    """
+    key = _claim_key(variant)
+    cases = [scenario.case(case)] if case else scenario.cases
+    claims = [each.expect.get(key, UNCLAIMED) for each in cases]
+    laws = [claim.split()[1] for claim in claims if claim.startswith(FAIL)]
+    if laws:
+        return Verdict(FAIL, scenario.law if scenario.law in laws else laws[0])
+    return Verdict(PASS) if PASS in claims else None
+
+
+def _claim_key(variant: Variant) -> str:
+    if not variant.changed:
+        return variant.name
+    guard = f"attempt_guard={variant.engine.attempt_guard}"
+    if variant.name == "v2_merge" and variant.changed == (guard,):
+        return str(variant.engine.attempt_guard)
+    return ""
+
+
+def load_scenarios(where: str | None = None) -> dict[str, Scenario]:
+    """The scenarios of a folder, a file or a module, by name.
+
+    None: the folder ``scenarios`` of the current directory; without one, whatever installed
+    packages offer under the entry point group ``simworld.scenarios`` (decisions §5.11).
+    """
+    if where is not None:
+        path = pathlib.Path(where)
+        modules = _from_path(path) if path.exists() else [_import(where)]
+    elif pathlib.Path("scenarios").is_dir():
+        modules = _from_path(pathlib.Path("scenarios"))
+    else:
+        points = importlib.metadata.entry_points(group="simworld.scenarios")
+        modules = [point.load() for point in sorted(points, key=lambda point: point.name)]
+    found: dict[str, Scenario] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Scenario):
+                if found.get(value.name, value) is not value:
+                    raise UsageError(f"two scenarios are called {value.name!r}")
+                found[value.name] = value
+    if not found:
+        raise UsageError(
+            f"no scenarios in {where or 'the folder scenarios/ of this directory'}; "
+            "name a folder, file or module with --scenarios"
+        )
+    return dict(sorted(found.items()))
+
+
+def _from_path(path: pathlib.Path) -> list[ModuleType]:
+    path = path.resolve()
+    files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+    folder = path if path.is_dir() else path.parent
+    parent = str(folder.parent)
+    if parent not in sys.path:
+        sys.path.insert(0, parent)
+    return [_import(f"{folder.name}.{file.stem}") for file in files if file.stem != "__init__"]
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(f"cannot load scenarios from {name!r}: {error}") from error
+
+
+def check_claims(scenario: Scenario) -> None:
+    """``UsageError`` for a declared verdict that no variant or guard can ever ask for."""
+    guards = [f"G{n}" for n in range(9)]
+    for case in scenario.cases:
+        for key, claim in case.expect.items():
+            if key not in PRESETS and key not in guards:
+                raise unknown_name(f"variant in case {case.name}", key, [*PRESETS, *guards])
+            if claim not in (PASS, UNCLAIMED) and not claim.startswith(f"{FAIL} "):
+                raise UsageError(f"case {case.name}: {claim!r} is no verdict")

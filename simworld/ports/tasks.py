@@ -1,0 +1,46 @@
+"""Concurrency inside and between handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Pending(Protocol):
+    """A delivery that was scheduled."""
+
+    name: str
+
+    def cancel(self) -> None:
+        """Withdraw it, if it has not begun."""
+
+
+class Tasks(Protocol):
+    """Runs coroutines; every one of them has a causal path as its name."""
+
+    def child_name(self, part: str) -> str:
+        """A new name below the running task: its own name, ``/``, ``part``."""
+
+    def spawn(
+        self,
+        name: str,
+        start: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        delay_ms: int,
+        on_lost: Callable[[], None],
+    ) -> Pending:
+        """Run ``start()`` as a task on a host of its own, ``delay_ms`` from now.
+
+        ``on_lost`` is called if the host dies before the task has ended.
+        """
+
+    async def checkpoint(self, doing: str) -> None:
+        """A place where other tasks may go first, just before ``doing``."""
+
+    async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
+        """Run named coroutines side by side until all have finished; results in order.
+
+        If some fail, the first error in the order of the arguments is raised then.
+        """

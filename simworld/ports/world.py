@@ -1,0 +1,78 @@
+"""The World port: storage and queue, in the words of the field (spec §2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import attrs
+
+from simworld.engine import Event, Fact, RunRow, StepRow
+
+
+class Page(NamedTuple):
+    """A page of a run's log, ascending; ``cursor`` is None only when the page is empty."""
+
+    events: Sequence[Event]
+    cursor: str | None
+    has_more: bool
+
+
+class Answer(NamedTuple):
+    """What ``create`` gives back: the event (None: accepted, nothing to record) and the rows."""
+
+    event: Event | None
+    run: RunRow
+    step: StepRow | None = None
+    preload: Sequence[Event] | None = None
+    """The whole log, with the run_started that moved the run to ``running``."""
+
+
+class Storage(Protocol):
+    """A run's rows and log."""
+
+    async def create(self, run_id: str, fact: Fact) -> Answer:
+        """Record a fact, or refuse it with a ``WorldError`` (spec §1.3)."""
+
+    async def events(self, run_id: str, cursor: str | None = None) -> Page:
+        """The events after ``cursor`` (None: from the first), one page."""
+
+    async def run(self, run_id: str) -> RunRow:
+        """The run's row; ``EntityNotFoundError`` when there is none."""
+
+
+@attrs.frozen
+class Message:
+    """What goes through the queue: a step message if ``step_id`` is set, else a flow message."""
+
+    run_id: str
+    step_id: str = ""
+    step_name: str = ""
+
+
+@attrs.frozen
+class Delivery:
+    """One delivery of a message."""
+
+    message_id: str
+    number: int
+    """The attempt the queue tells: 1 for the first delivery."""
+    receipt: str
+    """Unique per delivery, also among duplicates."""
+
+
+@attrs.frozen
+class Redeliver:
+    """A handler's answer ``{timeoutSeconds}``: deliver this message again after so long."""
+
+    after_s: int
+
+
+Handler = Callable[[Message, Delivery], Awaitable[Redeliver | None]]
+
+
+class Queue(Protocol):
+    """At-least-once delivery (spec §2.3, decisions §3)."""
+
+    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
+        """Accept a message, or drop it because its ``key`` is live; its id, empty if dropped."""

@@ -1,0 +1,30 @@
+"""The simulator: kernel, virtual time, interposition of every port, and the nemesis."""
+
+from simworld.sim.kernel import PARK, Kernel
+from simworld.sim.labels import Labels
+from simworld.sim.nemesis import Faults, Nemesis, NoFaults, RecordedFaults, merged
+from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimLog, SimTasks
+from simworld.sim.tasks import EPOCH_MS, Host, Task
+from simworld.sim.world import SimQueue, SimStorage
+
+__all__ = [
+    "EPOCH_MS",
+    "PARK",
+    "Faults",
+    "FlakeError",
+    "Host",
+    "Kernel",
+    "Labels",
+    "Nemesis",
+    "NoFaults",
+    "RecordedFaults",
+    "SimBodies",
+    "SimClock",
+    "SimIds",
+    "SimLog",
+    "SimQueue",
+    "SimStorage",
+    "SimTasks",
+    "Task",
+    "merged",
+]

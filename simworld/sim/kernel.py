@@ -1,0 +1,435 @@
+"""The kernel: runs coroutines one operation at a time, in an order somebody chooses.
+
+Every message delivery, timer and client is a task.  A task that is about to perform an operation
+calls ``at_point``; the explorer then chooses who goes first.  Staying returns without suspending,
+which is what makes a choice point cost about a microsecond.
+
+Two phases (decisions §1.6): first the explorer chooses and faults happen, up to half of
+``turns_max``; then no faults, oldest first, until drained.  Virtual time moves only when nothing is
+runnable.  A crash means *never resumed*: the coroutines of a dead host go to the graveyard and are
+closed after the trial, when nothing they do can be seen.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, TypeVar
+
+from simworld.errors import ControlFlow, Crashed, InternalError, UsageError
+from simworld.marks import reached
+from simworld.records import Crash, Explorer, Fault, Op, Record, Turn
+from simworld.sim.nemesis import Faults
+from simworld.sim.tasks import EPOCH_MS, Host, Task
+
+T = TypeVar("T")
+
+WAKE = Op("wake up")
+JOIN = Op("go on: all parts have finished")
+
+
+class _Park:
+    """What a suspended coroutine yields; anything else is a foreign await."""
+
+    def __await__(self) -> Generator[_Park, None, None]:
+        yield self
+
+
+PARK = _Park()
+
+
+class Kernel:
+    """One trial's scheduler; it is its own ``ChoicePoint``."""
+
+    def __init__(
+        self, *, explorer: Explorer, faults: Faults, turns_max: int, full_trace: bool = False
+    ) -> None:
+        self.turn = 0
+        self.now_ms = EPOCH_MS
+        self.staying = True
+        self.turns_max = turns_max
+        self.drained = False
+        self.current: Task | None = None
+        self.enabled: list[Task] = []
+        self.tasks: list[Task] = []
+        self.records: list[Record] = []
+        self.path: list[str] = []
+        """Task name and operation of every turn: what the trial's digest is made of."""
+        self.trace: list[Turn] | None = [] if full_trace else None
+        self.faults = faults
+        self.fired: list[Fault] = []
+        self.last_fault_ms = -1
+        self.losing = False
+        """The operation being performed is to commit and then look failed to its caller."""
+        self.live_deliveries = 0
+        self.overlapped = False
+        self.on_crash: Callable[[Host], None] | None = None
+        self._explorer = explorer
+        self._choose: Callable[[Any, Sequence[Task]], int] = explorer.choose
+        self._ask_always = explorer.wants_all
+        self._searching = True
+        self._limit = turns_max // 2
+        self._blocks: list[tuple[str, int, str]] = []
+        self._last: Task | None = None
+        self._next: Task | None = None
+        self._timers: list[tuple[int, int, Task]] = []
+        self._timer_count = 0
+        self._registering = False
+        self._halted = False
+        self._closed = False
+        self._graveyard: list[Coroutine[Any, Any, Any]] = []
+
+    # Operations: called by the coroutine that is running.
+
+    def at_point(self, op: Op) -> bool:
+        """The running task is about to perform ``op``; True: ``await PARK`` first."""
+        task = self._running()
+        task.op = op
+        task.since = self.turn
+        if self._registering:
+            self._registering = False
+            return True
+        enabled = self.enabled
+        if len(enabled) > 1 or self._ask_always:
+            index = self._choose(self, enabled)
+            if index:
+                self._next = enabled[index]
+                return True
+        return not self._enter(task)
+
+    def sleep(self, duration_ms: int) -> None:
+        """The running task sleeps; it must ``await PARK`` at once."""
+        task = self._running()
+        self._registering = False
+        self.enabled.remove(task)
+        self._set_timer(task, duration_ms, WAKE)
+
+    async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
+        """See ``ports.Tasks``; a single part runs in the task itself."""
+        if len(parts) < 2:
+            return [await coroutine for _, coroutine in parts]
+        parent = self._running()
+        children = [self._spawn_child(parent, name, coroutine) for name, coroutine in parts]
+        parent.missing = sum(1 for child in children if not child.done)
+        if parent.missing:
+            parent.op = JOIN
+            self.enabled.remove(parent)
+            await PARK
+        for child in children:
+            if child.error is not None:
+                raise child.error
+        return [child.value for child in children]
+
+    def _running(self) -> Task:
+        if self._closed or self.current is None:
+            raise Crashed("this host is dead")
+        return self.current
+
+    # Tasks: made by the queue and by clients.
+
+    def spawn(
+        self,
+        name: str,
+        start: Callable[[], Coroutine[Any, Any, Any]],
+        *,
+        part: str,
+        op: Op,
+        delay_ms: int = 0,
+        on_lost: Callable[[], None] | None = None,
+    ) -> Task:
+        """A new task on a host of its own; ``op`` is its first operation."""
+        task = self._new_task(name, Host(name), op)
+        task.start = start
+        task.on_lost = on_lost
+        if on_lost is not None:  # clients (and only they) have nobody to tell, and are spared
+            task.crash_at, task.lose_at = self.faults.arm(name, part, child=False)
+        if delay_ms > 0:
+            self._set_timer(task, delay_ms, op)
+        else:
+            self.enabled.append(task)
+        return task
+
+    def _new_task(self, name: str, host: Host, op: Op) -> Task:
+        task = Task(name, len(self.tasks), host, op, self.turn)
+        self.tasks.append(task)
+        host.tasks.append(task)
+        return task
+
+    def _spawn_child(self, parent: Task, name: str, coroutine: Coroutine[Any, Any, Any]) -> Task:
+        """A task on the parent's host, run up to (not into) its first operation."""
+        child = self._new_task(f"{parent.name}/{name}", parent.host, JOIN)
+        child.coroutine = coroutine
+        child.parent = parent
+        child.crash_at, child.lose_at = self.faults.arm(child.name, name, child=True)
+        self.enabled.append(child)
+        self._registering = True
+        self._resume(child)
+        self._registering = False
+        self.current = parent
+        return child
+
+    def cancel(self, task: Task) -> None:
+        """Withdraw a task that has not begun."""
+        if not task.dead and task.coroutine is None:
+            task.dead = True
+            if task in self.enabled:
+                self.enabled.remove(task)
+
+    def _set_timer(self, task: Task, delay_ms: int, op: Op) -> None:
+        task.op = op
+        self._timer_count += 1
+        heapq.heappush(self._timers, (self.now_ms + delay_ms, self._timer_count, task))
+
+    # The loop.
+
+    def run(self) -> None:
+        """Run until nothing is runnable and no timer is set, or ``turns_max`` is reached."""
+        enabled = self.enabled
+        while not self._halted:
+            task = self._next
+            if task is None:
+                task = self._pick()
+                if task is None:
+                    self.drained = True
+                    break
+            else:
+                self._next = None
+            if enabled[0] is not task:
+                enabled.remove(task)
+                enabled.insert(0, task)
+            if self._enter(task):
+                self._resume(task)
+        self._end_search()
+
+    def _pick(self) -> Task | None:
+        """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
+        enabled = self.enabled
+        if not enabled and not self._move_time():
+            return None
+        lowest = min(enabled, key=_birth)
+        if enabled[0] is not lowest:
+            enabled.remove(lowest)
+            enabled.insert(0, lowest)
+        if len(enabled) == 1 and not self._ask_always:
+            return lowest
+        self.staying = False
+        index = self._choose(self, enabled)
+        self.staying = True
+        return enabled[index]
+
+    def _enter(self, task: Task) -> bool:
+        """Count the turn; False when the task does not get to perform its operation."""
+        if self.turn >= self._limit and not self._next_phase():
+            return False
+        self.turn += 1
+        if task is not self._last:
+            self._switch_block(task)
+        task.ops += 1
+        self.path += (task.name, task.op.text)
+        if self.trace is not None:
+            self._write_turn(task)
+        if task.ops == task.crash_at and self._searching:
+            self._fire(Fault("crash", task.name, task.ops))
+            self.crash(task.host)
+            return False
+        self.losing = task.ops == task.lose_at and self._searching
+        return True
+
+    def _resume(self, task: Task) -> None:
+        self.current = task
+        coroutine = task.coroutine
+        try:
+            if coroutine is None:
+                assert task.start is not None
+                self._delivery_began(task)
+                coroutine = task.coroutine = task.start()
+            awaited = coroutine.send(None)
+        except StopIteration as stop:
+            self._finish(task, stop.value, None)
+        except (UsageError, InternalError, ControlFlow, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            self._finish(task, None, error)
+        else:
+            if awaited is not PARK:
+                raise _foreign_await(coroutine, awaited)
+
+    def _delivery_began(self, task: Task) -> None:
+        if task.on_lost is not None:
+            self.live_deliveries += 1
+            if self.live_deliveries > 1:
+                self.overlapped = True
+
+    def _finish(self, task: Task, value: object, error: Exception | None) -> None:
+        self.enabled.remove(task)
+        task.done = True
+        task.value, task.error = value, error
+        parent = task.parent
+        if parent is not None:
+            parent.missing -= 1
+            if parent.missing == 0 and not parent.dead:
+                parent.since = self.turn
+                self.enabled.append(parent)
+        elif task.on_lost is not None:
+            self.live_deliveries -= 1
+            if error is not None:
+                raise InternalError(f"{task.name} let an error out: {error!r}") from error
+
+    def _move_time(self) -> bool:
+        """Move to the next timer and enable everything that is due; False when there is none."""
+        timers = self._timers
+        while timers:
+            deadline, _, task = heapq.heappop(timers)
+            if task.dead:
+                continue
+            self.now_ms = max(self.now_ms, deadline)
+            self._due(task)
+            while timers and timers[0][0] <= deadline:
+                _, _, other = heapq.heappop(timers)
+                if not other.dead:
+                    self._due(other)
+            return True
+        return False
+
+    def _due(self, task: Task) -> None:
+        task.since = self.turn
+        self.enabled.append(task)
+
+    # Phases.
+
+    def _next_phase(self) -> bool:
+        """End the search, or the trial; True when the turn may still be taken."""
+        if self._searching:
+            self._end_search()
+            self._limit = self.turns_max
+            self._choose = _oldest_first
+            self._ask_always = False
+            return True
+        self._halted = True
+        return False
+
+    def _end_search(self) -> None:
+        if self._searching:
+            self._searching = False
+            if self._last is not None:
+                self._close_block(self._last)
+
+    @property
+    def searching(self) -> bool:
+        """Phase 1: the explorer chooses and faults may happen."""
+        return self._searching
+
+    def _switch_block(self, task: Task) -> None:
+        last = self._last
+        self._last = task
+        if self._searching:
+            if last is not None:
+                self._close_block(last)
+            self._blocks.append((task.name, 0, task.op.text))
+
+    def _close_block(self, last: Task) -> None:
+        if self._blocks:
+            name, _, op = self._blocks[-1]
+            self._blocks[-1] = (name, last.ops, op)
+
+    @property
+    def blocks(self) -> list[tuple[str, int, str]]:
+        """Phase 1 as blocks: (task, its operation count at the end, text of its first one)."""
+        return self._blocks
+
+    # Faults.
+
+    def crash(self, host: Host) -> None:
+        """Kill the host with everything on it."""
+        reached("handler.crashed")
+        host.alive = False
+        killed = []
+        lost: list[Callable[[], None]] = []
+        for task in host.tasks:
+            if task.done or task.dead:
+                continue
+            task.dead = True
+            killed.append(task.name)
+            if task in self.enabled:
+                self.enabled.remove(task)
+            if task.coroutine is not None:
+                self._graveyard.append(task.coroutine)
+            if task.on_lost is not None:
+                self.live_deliveries -= 1
+                lost.append(task.on_lost)
+        if self.on_crash is not None:
+            self.on_crash(host)
+        self.records.append(Crash(self.turn, self.now_ms, host.name, tuple(killed)))
+        for tell in lost:
+            tell()
+
+    def _fire(self, fault: Fault) -> None:
+        self.fired.append(fault)
+        self.last_fault_ms = self.now_ms
+        self.faults.fired(fault)
+
+    def note_fault(self, fault: Fault) -> None:
+        """A fault has happened outside the kernel (in the queue, in a body)."""
+        self._fire(fault)
+
+    # Reports.
+
+    def tell(self, outcome: str) -> None:
+        """Say what came of the operation just performed (full traces only)."""
+        if self.trace:
+            self.trace[-1] = self.trace[-1]._replace(outcome=outcome)
+
+    def _write_turn(self, task: Task) -> None:
+        assert self.trace is not None
+        labels = (*task.op.fine.items(), *task.op.coarse.items())
+        self.trace.append(Turn(self.turn, self.now_ms, task.name, task.op.text, "", labels))
+
+    def waiting(self) -> list[str]:
+        """What each task that has not ended waits for."""
+        return [
+            f"{task.name} waits to {task.op.text}"
+            for task in self.tasks
+            if not (task.done or task.dead)
+        ]
+
+    def close(self) -> None:
+        """After the trial: let go of every coroutine that never finished."""
+        self._closed = True
+        unfinished = [
+            task.coroutine
+            for task in self.tasks
+            if task.coroutine is not None and not (task.done or task.dead)
+        ]
+        for coroutine in (*self._graveyard, *unfinished):
+            try:
+                coroutine.close()
+            except (Exception, ControlFlow):
+                # A finally block of a dead host failed, or called a port: nobody is there to see.
+                continue
+
+
+def _birth(task: Task) -> int:
+    return task.birth
+
+
+def _oldest_first(point: Kernel, enabled: Sequence[Task]) -> int:
+    """Phase 2: the operation that has waited longest; fair, draws nothing."""
+    best = 0
+    for index in range(1, len(enabled)):
+        task, rival = enabled[index], enabled[best]
+        if (task.since, task.birth) < (rival.since, rival.birth):
+            best = index
+    return best
+
+
+def _foreign_await(coroutine: Any, awaited: object) -> UsageError:
+    """Name the line that awaits something the simulation does not know."""
+    inner = coroutine
+    while getattr(inner, "cr_await", None) is not None and hasattr(inner.cr_await, "cr_frame"):
+        inner = inner.cr_await
+    frame = getattr(inner, "cr_frame", None)
+    line = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a step body"
+    return UsageError(
+        f"{line} awaits {type(awaited).__name__}, which the simulation does not know; a step body "
+        "awaits only the verbs of its context (ctx.sleep, ctx.effect)"
+    )

@@ -1,0 +1,162 @@
+"""The nemesis: draws faults within a budget; and its twin, which repeats recorded ones.
+
+Swarm per trial (decisions §4.6): which kinds are on and how many there may be is drawn anew for
+every trial, and with probability ½ one victim (the messages of one step, or the flow messages)
+receives all of it.  Spread over all messages, three duplicates never meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from simworld.entropy import Stream
+from simworld.records import Fault, FaultBudget
+
+KIND_ON = 0.8
+FULL_BUDGET = 0.5
+VICTIM = 0.5
+HIT = 0.3
+"""Probability that a task or message without a victim's role is hit."""
+POSITION_MAX = 14
+"""A crash or a lost answer happens at one of the first operations of its task."""
+
+
+class Faults(Protocol):
+    """Who decides about faults."""
+
+    def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
+        """For a new task: at which of its operations its host dies, and which answer is lost.
+
+        0 means never.  ``part`` is the last part of its path: ``flow``, ``work#3`` …
+        """
+
+    def duplicates(self, name: str, part: str) -> int:
+        """Extra deliveries of the message just accepted."""
+
+    def kills_body(self, step: str) -> bool:
+        """Whether the body that is about to end dies instead."""
+
+    def fired(self, fault: Fault) -> None:
+        """A fault has happened."""
+
+
+class NoFaults:
+    """Nothing ever goes wrong."""
+
+    def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
+        """Never."""
+        return 0, 0
+
+    def duplicates(self, name: str, part: str) -> int:
+        """None."""
+        return 0
+
+    def kills_body(self, step: str) -> bool:
+        """No."""
+        return False
+
+    def fired(self, fault: Fault) -> None:
+        """Cannot happen."""
+
+
+class Nemesis:
+    """Draws; ``steps`` are the labels of the steps that may become victims."""
+
+    def __init__(self, stream: Stream, budget: FaultBudget, steps: Sequence[str]) -> None:
+        self._stream = stream
+        self._duplicates = self._size(budget.duplicates)
+        self._crashes = self._size(budget.crashes)
+        self._lost_answers = self._size(budget.lost_answers)
+        self._kills = self._size(budget.kill_bodies)
+        self._kill_step = stream.choice(steps) if self._kills else ""
+        self._victim = ""
+        if stream.chance(VICTIM):
+            self._victim = stream.choice([*steps, "flow"])
+
+    def _size(self, most: int) -> int:
+        if most == 0 or not self._stream.chance(KIND_ON):
+            return 0
+        if self._stream.chance(FULL_BUDGET):
+            return most
+        return self._stream.between(1, most)
+
+    def _hits(self, part: str) -> bool:
+        if self._victim:
+            return part == self._victim
+        return self._stream.chance(HIT)
+
+    def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
+        """See ``Faults``; children (parts of a gather) lose answers but start no crash."""
+        crash_at = lose_at = 0
+        if self._crashes and not child and self._hits(part):
+            crash_at = self._stream.between(2, POSITION_MAX)
+        if self._lost_answers:
+            if child:
+                lose_at = 1 if self._stream.chance(HIT / 3) else 0
+            elif self._hits(part):
+                lose_at = self._stream.between(2, POSITION_MAX)
+        return crash_at, lose_at
+
+    def duplicates(self, name: str, part: str) -> int:
+        """See ``Faults``."""
+        if not self._duplicates or not self._hits(part):
+            return 0
+        count = self._duplicates if self._victim else self._stream.between(1, self._duplicates)
+        self._duplicates -= count
+        return count
+
+    def kills_body(self, step: str) -> bool:
+        """See ``Faults``."""
+        if not self._kills or step != self._kill_step:
+            return False
+        self._kills -= 1
+        return True
+
+    def fired(self, fault: Fault) -> None:
+        """See ``Faults``."""
+        if fault.kind == "crash":
+            self._crashes -= 1
+        elif fault.kind == "lost_answer":
+            self._lost_answers -= 1
+
+
+class RecordedFaults:
+    """Repeats the faults of a repro, found by their stable names."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._by_kind: dict[str, dict[str, int]] = {kind: {} for kind in Fault.KINDS}
+        for fault in faults:
+            self._by_kind[fault.kind][fault.target] = fault.value
+
+    def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
+        """See ``Faults``."""
+        by_kind = self._by_kind
+        return by_kind["crash"].get(name, 0), by_kind["lost_answer"].get(name, 0)
+
+    def duplicates(self, name: str, part: str) -> int:
+        """See ``Faults``."""
+        return self._by_kind["duplicate"].get(name, 0)
+
+    def kills_body(self, step: str) -> bool:
+        """See ``Faults``."""
+        left = self._by_kind["kill_bodies"].get(step, 0)
+        if left:
+            self._by_kind["kill_bodies"][step] = left - 1
+        return left > 0
+
+    def fired(self, fault: Fault) -> None:
+        """Nothing to count: the record says what happens."""
+
+
+def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """The faults that fired, one entry per kind and target (killed bodies are counted up)."""
+    kills: dict[str, int] = {}
+    kept: list[Fault] = []
+    for fault in faults:
+        if fault.kind == "kill_bodies":
+            kills[fault.target] = kills.get(fault.target, 0) + fault.value
+        else:
+            kept.append(fault)
+    kept += [Fault("kill_bodies", target, count) for target, count in kills.items()]
+    return tuple(sorted(kept))

@@ -1,0 +1,216 @@
+"""The ports of the engine's surroundings, in virtual form: tasks, clock, ids, bodies, log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from simworld.engine import PassResult
+from simworld.errors import Crashed
+from simworld.marks import reached
+from simworld.ports import BodyInfo
+from simworld.records import BodyBegan, BodyEnded, Fault
+from simworld.sim.kernel import PARK, Kernel
+from simworld.sim.labels import Labels
+from simworld.sim.tasks import Host, Task
+
+T = TypeVar("T")
+
+
+class SimTasks:
+    """``ports.Tasks`` over the kernel."""
+
+    def __init__(self, kernel: Kernel, labels: Labels) -> None:
+        self._kernel = kernel
+        self._labels = labels
+        self.gather = kernel.gather
+
+    def child_name(self, part: str) -> str:
+        """See ``ports.Tasks``; ids are replaced by labels, so that names are causal."""
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("no task is running")
+        return task.child_name(self._labels.readable(part))
+
+    def spawn(
+        self,
+        name: str,
+        start: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        delay_ms: int,
+        on_lost: Callable[[], None],
+    ) -> SimPending:
+        """See ``ports.Tasks``."""
+        part = name.rpartition("/")[2].partition("~")[0].partition(".")[0]
+        op = self._labels.delivery(name, part)
+        task = self._kernel.spawn(name, start, part=part, op=op, delay_ms=delay_ms, on_lost=on_lost)
+        return SimPending(self._kernel, task)
+
+    async def checkpoint(self, doing: str) -> None:
+        """See ``ports.Tasks``."""
+        kernel = self._kernel
+        if kernel.at_point(self._labels.checkpoint(doing)):
+            await PARK
+
+
+class SimPending:
+    """``ports.Pending`` for a simulated task."""
+
+    __slots__ = ("_kernel", "_task", "name")
+
+    def __init__(self, kernel: Kernel, task: Task) -> None:
+        self._kernel = kernel
+        self._task = task
+        self.name = task.name
+
+    def cancel(self) -> None:
+        """See ``ports.Pending``."""
+        self._kernel.cancel(self._task)
+
+
+class SimClock:
+    """Virtual time, one clock for all hosts."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def now_ms(self) -> int:
+        """See ``ports.Clock``."""
+        return self._kernel.now_ms
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        """See ``ports.Clock``; no time at all is no choice point either."""
+        if duration_ms > 0:
+            self._kernel.sleep(duration_ms)
+            await PARK
+
+
+class SimIds:
+    """Ids that count: the same in every trial, so that nothing depends on their text."""
+
+    def __init__(self) -> None:
+        self._counts = {"wrun": 0, "msg": 0, "evnt": 0}
+
+    def _next(self, kind: str) -> str:
+        count = self._counts[kind] + 1
+        self._counts[kind] = count
+        return f"{kind}_{count}"
+
+    def run_id(self) -> str:
+        """See ``ports.Ids``."""
+        return self._next("wrun")
+
+    def message_id(self) -> str:
+        """See ``ports.Ids``."""
+        return self._next("msg")
+
+    def event_id(self) -> str:
+        """See ``ports.Ids``."""
+        return self._next("evnt")
+
+
+class FlakeError(Exception):
+    """The planned failure of one body (decisions §1.7)."""
+
+
+class SimBodies:
+    """``ports.Bodies``: begin, acts and end of a body are choice points; flakes come from here."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, failures: Sequence[tuple[str, int]]) -> None:
+        self._kernel = kernel
+        self._labels = labels
+        self._failures = frozenset(failures)  # membership only, never iterated
+        self._begun: dict[tuple[str, str], int] = {}
+        self._numbers: dict[BodyInfo, int] = {}
+        self._open: dict[str, int] = {}
+        kernel.on_crash = self._host_died
+
+    def _host_died(self, host: Host) -> None:
+        if self._open.pop(host.name, 0):
+            reached("handler.crashed_in_body")
+
+    async def began(self, body: BodyInfo) -> None:
+        """See ``ports.Bodies``."""
+        kernel = self._kernel
+        step = self._labels.readable(body.step_id)
+        if kernel.at_point(self._labels.body("begin", body.run_id, step)):
+            await PARK
+        task = kernel.current
+        assert task is not None
+        key = (body.run_id, body.step_id)
+        number = self._begun.get(key, 0) + 1
+        self._begun[key] = number
+        self._numbers[body] = number
+        host = task.host.name
+        self._open[host] = 1
+        kernel.records.append(
+            BodyBegan(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                host,
+                body.run_id,
+                step,
+                number,
+                body.attempt,
+                body.start,
+                body.lease_until_ms,
+            )
+        )
+        if kernel.trace is not None:
+            kernel.tell(f"body {number} of {step} runs, attempt {body.attempt}")
+        if (step, number) in self._failures:
+            reached("body.flaked")
+            raise FlakeError(f"flake: body {number} of {step} fails as planned")
+
+    async def effect(self, body: BodyInfo, name: str) -> None:
+        """See ``ports.Bodies``."""
+        step = self._labels.readable(body.step_id)
+        if self._kernel.at_point(self._labels.body(f"do {name!r} in", body.run_id, step)):
+            await PARK
+
+    async def ended(self, body: BodyInfo, outcome: str) -> None:
+        """See ``ports.Bodies``; a body that is to be killed dies here, before it has ended."""
+        kernel = self._kernel
+        step = self._labels.readable(body.step_id)
+        if kernel.at_point(self._labels.body("end", body.run_id, step)):
+            await PARK
+        task = kernel.current
+        assert task is not None
+        if kernel.searching and kernel.faults.kills_body(step):
+            kernel.note_fault(Fault("kill_bodies", step, 1))
+            kernel.tell("the host dies before the body has ended")
+            kernel.crash(task.host)
+            await PARK
+        self._open.pop(task.host.name, None)
+        kernel.records.append(
+            BodyEnded(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                body.run_id,
+                step,
+                self._numbers[body],
+                outcome,
+            )
+        )
+        if kernel.trace is not None:
+            kernel.tell(f"body {self._numbers[body]} of {step}: {outcome}")
+
+
+class SimLog:
+    """``ports.RunLog``: learns the labels of steps from passes; silent otherwise."""
+
+    def __init__(self, kernel: Kernel, labels: Labels) -> None:
+        self._kernel = kernel
+        self._labels = labels
+
+    def pass_ended(self, run_id: str, prefix_length: int, result: PassResult) -> None:
+        """See ``ports.RunLog``."""
+        for request in result.requests:
+            self._labels.learn(request.correlation_id, request.label)
+
+    def note(self, run_id: str, message: str) -> None:
+        """See ``ports.RunLog``."""
+        if self._kernel.trace is not None:
+            self._kernel.tell(message)

@@ -1,0 +1,63 @@
+"""Deduplication: for how long a key suppresses the next message that carries it.
+
+One enum, six rules (decisions §3.2).  Each rule has its own races: a key that dies with the
+delivery lets a second handler in, a key that outlives the message swallows a repair.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from simworld.ports import Message
+from simworld.records import Dedup, QueueProfile
+
+
+class KeyLedger:
+    """Which keys are live."""
+
+    def __init__(self, profile: QueueProfile) -> None:
+        self._rule = profile.dedup
+        self._retention_ms = profile.retention_ms
+        self._completed_max = profile.completed_max
+        self._live: dict[str, int] = {}
+        """Key → time from which it is free again; −1: until it is freed."""
+        self._completed: OrderedDict[str, None] = OrderedDict()
+
+    def _key(self, key: str, message: Message) -> str:
+        if self._rule is Dedup.KEY_AND_PAYLOAD:
+            return f"{key}\x1f{message.run_id}\x1f{message.step_id}\x1f{message.step_name}"
+        return key
+
+    def claim(self, key: str, message: Message, now_ms: int) -> bool:
+        """Whether a message with this key is accepted now; if so, the key is live from here on."""
+        if not key or self._rule is Dedup.NONE:
+            return True
+        key = self._key(key, message)
+        until = self._live.get(key)
+        if until is not None and (until < 0 or now_ms < until):
+            return False
+        if key in self._completed:
+            return False
+        self._live[key] = now_ms + self._retention_ms if self._rule is Dedup.RETENTION else -1
+        return True
+
+    def delivered(self, key: str, message: Message) -> None:
+        """A message with this key has been handed to a handler."""
+        if self._rule is Dedup.QUEUED_ONLY:
+            self._live.pop(key, None)
+
+    def rescheduled(self, key: str, message: Message) -> None:
+        """The message waits for another delivery."""
+        if key and self._rule is Dedup.QUEUED_ONLY:
+            self._live[key] = -1
+
+    def deleted(self, key: str, message: Message) -> None:
+        """The message was acknowledged."""
+        if not key or self._rule in (Dedup.NONE, Dedup.RETENTION):
+            return
+        key = self._key(key, message)
+        self._live.pop(key, None)
+        if self._rule is Dedup.COMPLETED_LRU:
+            self._completed[key] = None
+            while len(self._completed) > self._completed_max:
+                self._completed.popitem(last=False)

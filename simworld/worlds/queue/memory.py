@@ -1,0 +1,150 @@
+"""The at-least-once queue in memory (decisions §3.1).
+
+A message lives from its send to its first acknowledgement.  Each delivery is a task on a host of
+its own.  A handler that returns acknowledges; one that returns ``Redeliver`` has the message
+delivered again; one that throws, or whose host dies, has it delivered again unless another
+delivery of it is still under way or due.  An answer for a message that is gone does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from simworld.errors import ControlFlow, InternalError, UsageError
+from simworld.marks import reached
+from simworld.ports import Clock, Delivery, Handler, Ids, Message, Pending, Redeliver, Tasks
+from simworld.records import DuplicateAttempt, QueueProfile, TimeoutCounting
+from simworld.worlds.queue.dedup import KeyLedger
+
+
+class _Entry:
+    """A message in the queue."""
+
+    __slots__ = (
+        "attempt",
+        "body",
+        "deliveries",
+        "gone",
+        "id",
+        "in_flight",
+        "key",
+        "name",
+        "waiting",
+    )
+
+    def __init__(self, message_id: str, body: Message, key: str, name: str) -> None:
+        self.id = message_id
+        self.body = body
+        self.key = key
+        self.name = name
+        self.attempt = 0
+        self.deliveries = 0
+        self.in_flight = 0
+        self.gone = False
+        self.waiting: list[Pending] = []
+
+
+class MemoryQueue:
+    """See the module; ``handler`` is set once, before the first message is sent."""
+
+    def __init__(self, *, tasks: Tasks, clock: Clock, ids: Ids, profile: QueueProfile) -> None:
+        self._tasks = tasks
+        self._clock = clock
+        self._ids = ids
+        self._profile = profile
+        self._keys = KeyLedger(profile)
+        self._entries: dict[str, _Entry] = {}
+        self.handler: Handler | None = None
+
+    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
+        """See ``ports.Queue``."""
+        return self.accept(message, key=key, delay_ms=delay_s * 1_000)
+
+    def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
+        """``send`` without a coroutine around it."""
+        if not self._keys.claim(key, message, self._clock.now_ms()):
+            reached("message.deduplicated")
+            return ""
+        name = self._tasks.child_name(message.step_id or "flow")
+        entry = _Entry(self._ids.message_id(), message, key, name)
+        self._entries[entry.id] = entry
+        self._schedule(entry, delay_ms, rises=True)
+        return entry.id
+
+    def name_of(self, message_id: str) -> str:
+        """The causal path of the message's first delivery."""
+        return self._entries[message_id].name
+
+    def duplicate(self, message_id: str) -> None:
+        """Deliver the message once more: allowed at any time by the at-least-once contract."""
+        entry = self._entries[message_id]
+        if not entry.gone:
+            reached("delivery.duplicate")
+            rises = self._profile.duplicate_attempt is DuplicateAttempt.RISES
+            self._schedule(entry, 0, rises=rises)
+
+    def _schedule(self, entry: _Entry, delay_ms: int, *, rises: bool) -> None:
+        entry.deliveries += 1
+        if rises or entry.attempt == 0:
+            entry.attempt += 1
+        number = entry.deliveries
+        name = entry.name if number == 1 else f"{entry.name}~{number}"
+        delivery = Delivery(entry.id, entry.attempt, f"{entry.id}.{number}")
+        began = [False]
+        pending: list[Pending] = []
+
+        def start() -> Coroutine[Any, Any, None]:
+            began[0] = True
+            entry.waiting.remove(pending[0])
+            entry.in_flight += 1
+            self._keys.delivered(entry.key, entry.body)
+            return self._deliver(entry, delivery)
+
+        def on_lost() -> None:
+            entry.in_flight -= 1
+            self._failed(entry)
+
+        task = self._tasks.spawn(name, start, delay_ms=delay_ms, on_lost=on_lost)
+        pending.append(task)
+        entry.waiting.append(task)
+
+    async def _deliver(self, entry: _Entry, delivery: Delivery) -> None:
+        if self.handler is None:
+            raise InternalError("the queue has no handler")
+        try:
+            answer = await self.handler(entry.body, delivery)
+        except (UsageError, InternalError, ControlFlow):
+            raise
+        except Exception:
+            # Whatever a handler throws, the contract is the same: the message comes back.
+            reached("delivery.thrown")
+            entry.in_flight -= 1
+            self._failed(entry)
+            return
+        await self._tasks.checkpoint("acknowledge" if answer is None else "ask for redelivery")
+        entry.in_flight -= 1
+        if isinstance(answer, Redeliver):
+            self._again(entry, answer.after_s * 1_000)
+        else:
+            self._delete(entry)
+
+    def _failed(self, entry: _Entry) -> None:
+        if not entry.gone and entry.in_flight == 0 and not entry.waiting:
+            self._keys.rescheduled(entry.key, entry.body)
+            self._schedule(entry, self._profile.redelivery_ms, rises=True)
+
+    def _again(self, entry: _Entry, delay_ms: int) -> None:
+        if not entry.gone:
+            self._keys.rescheduled(entry.key, entry.body)
+            counted = self._profile.timeout_counting is TimeoutCounting.COUNTED
+            self._schedule(entry, delay_ms, rises=counted)
+
+    def _delete(self, entry: _Entry) -> None:
+        if entry.gone:
+            return
+        entry.gone = True
+        self._keys.deleted(entry.key, entry.body)
+        for pending in entry.waiting:
+            pending.cancel()
+        entry.waiting.clear()
