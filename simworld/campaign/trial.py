@@ -110,6 +110,7 @@ def run_trial(setup: Setup) -> Trial:
         kernel.run()
     finally:
         kernel.close()
+        queue.disconnect()
     final = Final(
         kernel.turn,
         kernel.now_ms,

@@ -136,23 +136,20 @@ def gather(*awaitables: Future[T] | Coroutine[Any, Any, T]) -> Future[list[T]]:
     whole: Future[list[T]] = Future()
     missing = len(parts)
 
-    def part_done(part: Future[T]) -> Callable[[], None]:
-        def callback() -> None:
-            nonlocal missing
-            missing -= 1
-            if whole.done:
-                return
-            if part.error is not None:
-                whole.reject(part.error)
-            elif missing == 0:
-                whole.resolve([each.value for each in parts])  # type: ignore[misc]
-
-        return callback
+    def part_done(part: Future[Any]) -> None:
+        nonlocal missing
+        missing -= 1
+        if whole.done:
+            return
+        if part.error is not None:
+            whole.reject(part.error)
+        elif missing == 0:
+            whole.resolve([each.value for each in parts])  # type: ignore[misc]
 
     if not parts:
         whole.resolve([])
     for part in parts:
-        part.when_done(part_done(part))
+        part.when_done(part_done)
     return whole
 
 
@@ -173,17 +170,14 @@ def race(*awaitables: Future[Any] | Coroutine[Any, Any, Any]) -> Future[Winner]:
     parts = [_as_future(each, "race") for each in awaitables]
     first: Future[Winner] = Future()
 
-    def part_done(index: int, part: Future[Any]) -> Callable[[], None]:
-        def callback() -> None:
-            if first.done:
-                return
-            if part.error is not None:
-                first.reject(part.error)
-            else:
-                first.resolve(Winner(index, part.value))
+    def part_done(part: Future[Any]) -> None:
+        if first.done:
+            return
+        if part.error is not None:
+            first.reject(part.error)
+        else:
+            first.resolve(Winner(parts.index(part), part.value))
 
-        return callback
-
-    for index, part in enumerate(parts):
-        part.when_done(part_done(index, part))
+    for part in parts:
+        part.when_done(part_done)
     return first

@@ -28,7 +28,7 @@ class Future(Generic[T]):
         self.done = False
         self.value: T | None = None
         self.error: BaseException | None = None
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: list[Callable[[Future[Any]], None]] = []
 
     def resolve(self, value: T) -> None:
         """Set the value; whoever waits becomes ready."""
@@ -44,12 +44,12 @@ class Future(Generic[T]):
         self.done = True
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
-            callback()
+            callback(self)
 
-    def when_done(self, callback: Callable[[], None]) -> None:
-        """Call back once settled (at once, if it is)."""
+    def when_done(self, callback: Callable[[Future[Any]], None]) -> None:
+        """Call back with this future once it is settled (at once, if it is)."""
         if self.done:
-            callback()
+            callback(self)
         else:
             self.callbacks.append(callback)
 
@@ -81,7 +81,7 @@ class Branch(Future[T]):
         self.loop = loop
         self.coroutine = coroutine
 
-    def wake(self) -> None:
+    def wake(self, _settled: Future[Any]) -> None:
         """Something this branch awaits has settled."""
         self.loop.ready.append(self)
 
@@ -158,6 +158,9 @@ class PassLoop:
                 # A finally block of the workflow failed or asked for a step after the pass had
                 # ended: this pass is over, and the next one will tell the story properly.
                 continue
+        for handle in self.handles.values():
+            handle.callbacks.clear()
+        self.branches.clear()  # without cycles, a pass is freed as soon as it is over
 
 
 _current: list[PassLoop] = []

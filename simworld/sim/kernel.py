@@ -83,7 +83,9 @@ class Kernel:
 
     def at_point(self, op: Op) -> bool:
         """The running task is about to perform ``op``; True: ``await PARK`` first."""
-        task = self._running()
+        task = self.current
+        if task is None or self._closed:
+            raise Crashed("this host is dead")
         task.op = op
         task.since = self.turn
         if self._registering:
@@ -142,7 +144,7 @@ class Kernel:
         task.start = start
         task.on_lost = on_lost
         if on_lost is not None:  # clients (and only they) have nobody to tell, and are spared
-            task.crash_at, task.lose_at = self.faults.arm(name, part, child=False)
+            task.arm(*self.faults.arm(name, part, child=False))
         if delay_ms > 0:
             self._set_timer(task, delay_ms, op)
         else:
@@ -160,7 +162,7 @@ class Kernel:
         child = self._new_task(f"{parent.name}/{name}", parent.host, JOIN)
         child.coroutine = coroutine
         child.parent = parent
-        child.crash_at, child.lose_at = self.faults.arm(child.name, name, child=True)
+        child.arm(*self.faults.arm(child.name, name, child=True))
         self.enabled.append(child)
         self._registering = True
         self._resume(child)
@@ -222,17 +224,25 @@ class Kernel:
         if self.turn >= self._limit and not self._next_phase():
             return False
         self.turn += 1
+        text = task.op.text
         if task is not self._last:
-            self._switch_block(task)
+            if self._searching:
+                self._close_block()
+                self._blocks.append((task.name, 0, text))
+            self._last = task
+            self.path.append(task.name)
         task.ops += 1
-        self.path += (task.name, task.op.text)
+        self.path.append(text)
         if self.trace is not None:
             self._write_turn(task)
-        if task.ops == task.crash_at and self._searching:
-            self._fire(Fault("crash", task.name, task.ops))
-            self.crash(task.host)
-            return False
-        self.losing = task.ops == task.lose_at and self._searching
+        if task.armed:
+            self.losing = False
+            if self._searching:
+                if task.ops == task.crash_at:
+                    self._fire(Fault("crash", task.name, task.ops))
+                    self.crash(task.host)
+                    return False
+                self.losing = task.ops == task.lose_at
         return True
 
     def _resume(self, task: Task) -> None:
@@ -240,9 +250,7 @@ class Kernel:
         coroutine = task.coroutine
         try:
             if coroutine is None:
-                assert task.start is not None
-                self._delivery_began(task)
-                coroutine = task.coroutine = task.start()
+                coroutine = self._begin(task)
             awaited = coroutine.send(None)
         except StopIteration as stop:
             self._finish(task, stop.value, None)
@@ -254,11 +262,14 @@ class Kernel:
             if awaited is not PARK:
                 raise _foreign_await(coroutine, awaited)
 
-    def _delivery_began(self, task: Task) -> None:
+    def _begin(self, task: Task) -> Coroutine[Any, Any, Any]:
+        assert task.start is not None
         if task.on_lost is not None:
             self.live_deliveries += 1
             if self.live_deliveries > 1:
                 self.overlapped = True
+        task.coroutine = task.start()
+        return task.coroutine
 
     def _finish(self, task: Task, value: object, error: Exception | None) -> None:
         self.enabled.remove(task)
@@ -311,26 +322,18 @@ class Kernel:
     def _end_search(self) -> None:
         if self._searching:
             self._searching = False
-            if self._last is not None:
-                self._close_block(self._last)
+            self._close_block()
 
     @property
     def searching(self) -> bool:
         """Phase 1: the explorer chooses and faults may happen."""
         return self._searching
 
-    def _switch_block(self, task: Task) -> None:
-        last = self._last
-        self._last = task
-        if self._searching:
-            if last is not None:
-                self._close_block(last)
-            self._blocks.append((task.name, 0, task.op.text))
-
-    def _close_block(self, last: Task) -> None:
-        if self._blocks:
+    def _close_block(self) -> None:
+        """Note where the block of the task that ran last has ended."""
+        if self._last is not None:
             name, _, op = self._blocks[-1]
-            self._blocks[-1] = (name, last.ops, op)
+            self._blocks[-1] = (name, self._last.ops, op)
 
     @property
     def blocks(self) -> list[tuple[str, int, str]]:
@@ -406,6 +409,10 @@ class Kernel:
             except (Exception, ControlFlow):
                 # A finally block of a dead host failed, or called a port: nobody is there to see.
                 continue
+        for task in self.tasks:
+            task.release()  # without cycles, a trial is freed as soon as it is over
+        self._graveyard.clear()
+        self.on_crash = None
 
 
 def _birth(task: Task) -> int:

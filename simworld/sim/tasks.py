@@ -26,6 +26,7 @@ class Task:
     """See ``records.TaskView`` for what explorers read of it."""
 
     __slots__ = (
+        "armed",
         "birth",
         "coroutine",
         "crash_at",
@@ -62,10 +63,22 @@ class Task:
         self.value: Any = None
         self.error: Exception | None = None
         self.on_lost: Callable[[], None] | None = None
-        self.crash_at = 0
-        self.lose_at = 0
+        self.armed = False
         self.parts: dict[str, int] | None = None
         """How many messages with each part's name this task has sent."""
+
+    def arm(self, crash_at: int, lose_at: int) -> None:
+        """Set the operations at which its host dies and whose answer is lost; 0: never."""
+        if crash_at or lose_at:
+            self.armed = True
+            self.crash_at = crash_at
+            self.lose_at = lose_at
+
+    def release(self) -> None:
+        """Let go of everything that could lead back here."""
+        self.start = self.coroutine = self.on_lost = self.parent = None
+        self.error = None
+        self.host.tasks.clear()
 
     def child_name(self, part: str) -> str:
         """A causal path below this task: the second ``flow`` it sends is ``…/flow.2``."""

@@ -142,6 +142,10 @@ class SimQueue:
 
         self._inner.handler = deliver
 
+    def disconnect(self) -> None:
+        """After the trial."""
+        self._inner.handler = None
+
     async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
         """See ``ports.Queue``."""
         kernel, labels, inner = self._kernel, self._labels, self._inner

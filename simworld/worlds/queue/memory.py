@@ -91,11 +91,9 @@ class MemoryQueue:
         number = entry.deliveries
         name = entry.name if number == 1 else f"{entry.name}~{number}"
         delivery = Delivery(entry.id, entry.attempt, f"{entry.id}.{number}")
-        began = [False]
         pending: list[Pending] = []
 
         def start() -> Coroutine[Any, Any, None]:
-            began[0] = True
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
             self._keys.delivered(entry.key, entry.body)
