@@ -2,7 +2,7 @@
 
 Trial n draws everything from streams forked by the scenario's name and n, never by the variant:
 the faulty and the fixed variant meet identical budgets and seeds.  A hunt goes on after its first
-failure until its trials are spent and keeps one finding per law and signature, each shrunk.
+failure until its trials are spent and keeps one finding per case, law and place, each shrunk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from simworld.records import (
     FAIL,
     PASS,
     UNKNOWN,
-    Anomaly,
     Finding,
     Profile,
     Progress,
@@ -38,6 +37,8 @@ from simworld.sim import Nemesis, NoFaults
 WORLDS = ("atomic",)
 COLLECT_EVERY = 100
 """Trials between two collections of garbage; within a trial there is none."""
+FOCUS = 0.7
+"""How often the explorer is pointed at whatever the faults are aimed at."""
 ENDED_SHARE_MIN = 0.99
 """Below this share of ended runs, silence proves nothing (decisions §7.3)."""
 
@@ -53,8 +54,7 @@ class _Tally:
     ended: int = 0
     overlapped: int = 0
     unknown: str = ""
-    findings: dict[str, Finding] = attrs.Factory(dict)
-    first: Anomaly | None = None
+    findings: dict[tuple[str, str], Finding] = attrs.Factory(dict)
     interrupted: bool = False
     digest: bytes = b""
 
@@ -91,17 +91,18 @@ class Hunter:
         self.cases: tuple[Case, ...] = (scenario.case(case),) if case else scenario.cases
         self._explorer = make_explorer(explorer)
         self._run_twice = run_twice
-        self._profiles: dict[str, Profile] = {}
+        self._profiles: dict[tuple[str, str], Profile] = {}
 
     def setup(self, number: int) -> Setup:
         """Trial ``number``, ready to run; the same for the same seed, whatever ran before."""
         stream = Stream(derive(self.seed, self.scenario.name, number))
         case = self.cases[stream.below(len(self.cases))] if len(self.cases) > 1 else self.cases[0]
         workload = case.draw(stream)
-        labels = self.scenario.step_labels(workload)
-        faults = Nemesis(stream.fork("nemesis"), case.budget, labels)
+        victims = self.scenario.victims(workload)
+        faults = Nemesis(stream.fork("nemesis"), case.budget, victims)
+        victim = faults.victim if stream.chance(FOCUS) else ""
         explorer = self._explorer
-        explorer.begin(stream.fork("explorer"), self._profile(case))
+        explorer.begin(stream.fork("explorer"), self._profile(case, victim))
         return prepared(self.scenario, case, self.variant, workload, explorer, faults)
 
     def trial(self, number: int) -> Trial:
@@ -117,10 +118,17 @@ class Hunter:
         finally:
             self._explorer = once
 
-    def _profile(self, case: Case) -> Profile:
-        """What the case looks like when nothing goes wrong; made once per hunt."""
-        profile = self._profiles.get(case.name)
-        if profile is None:
+    def _profile(self, case: Case, victim: str) -> Profile:
+        """What the case looks like when nothing goes wrong; made once per hunt.
+
+        Explorers are pointed at the labels of the ``victim``: where faults meet, races are.
+        """
+        profile = self._profiles.get((case.name, victim))
+        if profile is None and victim:
+            whole = self._profile(case, "")
+            labels = tuple(label for label in whole.counts if label.endswith(f"/{victim}"))
+            profile = Profile(labels or whole.labels, whole.counts)
+        elif profile is None:
             stream = Stream(derive(self.seed, self.scenario.name, case.name, "profile"))
             explorer = make_explorer("default")
             explorer.begin(stream, Profile())
@@ -133,7 +141,8 @@ class Hunter:
                 NoFaults(),
                 full_trace=True,
             )
-            profile = self._profiles[case.name] = profile_of(run_trial(setup))
+            profile = profile_of(run_trial(setup))
+        self._profiles[case.name, victim] = profile
         return profile
 
 
@@ -165,10 +174,10 @@ def hunt(
     shrinking = 0.0
     try:
         for number in _numbers(trials, seconds):
-            setup_trial = hunter.trial(number)
-            tally.add(setup_trial)
-            if setup_trial.anomalies:
-                shrinking += _keep(hunter, number, setup_trial, explorer, tally)
+            trial = hunter.trial(number)
+            tally.add(trial)
+            if trial.anomalies:
+                shrinking += _keep(hunter, number, trial, explorer, tally)
             if progress is not None:
                 progress(
                     Progress(scenario.name, variant.name, tally.trials, trials, len(tally.findings))
@@ -197,17 +206,16 @@ def _numbers(trials: int, seconds: float | None) -> Iterator[int]:
 
 
 def _keep(hunter: Hunter, number: int, trial: Trial, explorer: str, tally: _Tally) -> float:
-    """Keep the trial's anomalies, shrinking each kind once; seconds spent on that."""
+    """Keep the trial's anomalies, one finding per case and signature; seconds spent on that."""
     began = time.perf_counter()
-    for anomaly in trial.anomalies:
-        known = tally.findings.get(anomaly.signature)
+    setup = hunter.setup(number)
+    kinds = {(setup.case.name, each.signature): each for each in reversed(trial.anomalies)}
+    for key, anomaly in kinds.items():
+        known = tally.findings.get(key)
         if known is not None:
-            tally.findings[anomaly.signature] = attrs.evolve(known, count=known.count + 1)
+            tally.findings[key] = attrs.evolve(known, count=known.count + 1)
             continue
-        if tally.first is None:
-            tally.first = anomaly
         started = time.perf_counter()
-        setup = hunter.setup(number)
         small = shrunk(setup, trial, anomaly)
         repro = repro_of(
             setup,
@@ -219,7 +227,7 @@ def _keep(hunter: Hunter, number: int, trial: Trial, explorer: str, tally: _Tall
             explorer=explorer,
             moves_before=len(trial.blocks) + len(trial.faults),
         )
-        tally.findings[anomaly.signature] = Finding(
+        tally.findings[key] = Finding(
             anomaly,
             number,
             1,

@@ -71,7 +71,7 @@ class _Search:
         """One seeded schedule of a drawn scenario."""
         case_name, workload, budget = drawn
         stream = Stream(seed)
-        labels = self.scenario.step_labels(workload)
+        labels = self.scenario.victims(workload)
         explorer = make_explorer(self.explorer)
         explorer.begin(stream.fork("explorer"), Profile())
         nemesis = Nemesis(stream.fork("nemesis"), budget, labels)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 UNCLAIMED = "-"
+FAILING_WEIGHT = 2
+"""How much more often a step with a planned failure is aimed at."""
 
 
 @attrs.frozen(eq=False)
@@ -78,9 +80,11 @@ class Scenario:
         """The program under test, with the drawn ``max_retries``."""
         return _program(self.workflow, self.steps, workload.max_retries)
 
-    def step_labels(self, workload: Workload) -> list[str]:
-        """Labels of the steps a nemesis may pick as its victim."""
-        return [f"{self.steps[0].name}#{n}" for n in range(1, workload.steps + 1)]
+    def victims(self, workload: Workload) -> list[str]:
+        """Labels of the steps a nemesis may aim at; those with planned failures more often."""
+        labels = [f"{self.steps[0].name}#{n}" for n in range(1, workload.steps + 1)]
+        failing = [label for label, number in workload.failures if number == 1]
+        return labels + failing * FAILING_WEIGHT
 
 
 @functools.lru_cache(maxsize=256)

@@ -97,9 +97,9 @@ class Trial:
         return dict(self.final.logs)
 
 
-def run_trial(setup: Setup) -> Trial:
+def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
     """Run one trial to its end and judge it."""
-    kernel = Kernel(
+    kernel = kernel_type(
         explorer=setup.explorer,
         faults=setup.faults,
         turns_max=setup.turns_max,

@@ -61,7 +61,7 @@ class NoFaults:
 
 
 class Nemesis:
-    """Draws; ``steps`` are the labels of the steps that may become victims."""
+    """Draws; ``steps`` are the labels that may become victims, more often where they repeat."""
 
     def __init__(self, stream: Stream, budget: FaultBudget, steps: Sequence[str]) -> None:
         self._stream = stream
@@ -70,9 +70,10 @@ class Nemesis:
         self._lost_answers = self._size(budget.lost_answers)
         self._kills = self._size(budget.kill_bodies)
         self._kill_step = stream.choice(steps) if self._kills else ""
-        self._victim = ""
+        self.victim = ""
+        """Whose messages receive all of it: a step's label, ``flow``, or empty: anybody's."""
         if stream.chance(VICTIM):
-            self._victim = stream.choice([*steps, "flow"])
+            self.victim = stream.choice([*steps, "flow"])
 
     def _size(self, most: int) -> int:
         if most == 0 or not self._stream.chance(KIND_ON):
@@ -82,8 +83,8 @@ class Nemesis:
         return self._stream.between(1, most)
 
     def _hits(self, part: str) -> bool:
-        if self._victim:
-            return part == self._victim
+        if self.victim:
+            return part == self.victim
         return self._stream.chance(HIT)
 
     def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
@@ -102,7 +103,7 @@ class Nemesis:
         """See ``Faults``."""
         if not self._duplicates or not self._hits(part):
             return 0
-        count = self._duplicates if self._victim else self._stream.between(1, self._duplicates)
+        count = self._duplicates if self.victim else self._stream.between(1, self._duplicates)
         self._duplicates -= count
         return count
 
