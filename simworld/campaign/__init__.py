@@ -18,6 +18,7 @@ from simworld.campaign.scenario import (
     load_scenarios,
 )
 from simworld.campaign.trial import TURNS_MAX, Setup, Trial, prepared, profile_of, run_trial
+from simworld.campaign.twice import check_hash_seeds
 from simworld.campaign.variants import PRESETS, Variant, preset, with_knob
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Trial",
     "Variant",
     "case_variant",
+    "check_hash_seeds",
     "check_property",
     "declared_verdict",
     "engine_digest",
