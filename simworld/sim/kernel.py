@@ -238,11 +238,11 @@ class Kernel:
         if task.armed:
             self.losing = False
             if self._searching:
-                if task.ops == task.crash_at:
-                    self._fire(Fault("crash", task.name, task.ops))
+                if task.ops == task.crash_at and self.faults.spends("crash"):
+                    self.note_fault(Fault("crash", task.name, task.ops))
                     self.crash(task.host)
                     return False
-                self.losing = task.ops == task.lose_at
+                self.losing = task.ops == task.lose_at and self.faults.spends("lost_answer")
         return True
 
     def _resume(self, task: Task) -> None:
@@ -366,14 +366,10 @@ class Kernel:
         for tell in lost:
             tell()
 
-    def _fire(self, fault: Fault) -> None:
+    def note_fault(self, fault: Fault) -> None:
+        """A fault has happened, here, in the queue or in a body."""
         self.fired.append(fault)
         self.last_fault_ms = self.now_ms
-        self.faults.fired(fault)
-
-    def note_fault(self, fault: Fault) -> None:
-        """A fault has happened outside the kernel (in the queue, in a body)."""
-        self._fire(fault)
 
     # Reports.
 

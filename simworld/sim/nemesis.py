@@ -37,8 +37,8 @@ class Faults(Protocol):
     def kills_body(self, step: str) -> bool:
         """Whether the body that is about to end dies instead."""
 
-    def fired(self, fault: Fault) -> None:
-        """A fault has happened."""
+    def spends(self, kind: str) -> bool:
+        """Whether a crash or a lost answer that is due may happen; counts it if so."""
 
 
 class NoFaults:
@@ -56,8 +56,9 @@ class NoFaults:
         """No."""
         return False
 
-    def fired(self, fault: Fault) -> None:
-        """Cannot happen."""
+    def spends(self, kind: str) -> bool:
+        """No."""
+        return False
 
 
 class Nemesis:
@@ -90,9 +91,9 @@ class Nemesis:
     def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
         """See ``Faults``; children (parts of a gather) lose answers but start no crash."""
         crash_at = lose_at = 0
-        if self._crashes and not child and self._hits(part):
+        if self._crashes > 0 and not child and self._hits(part):
             crash_at = self._stream.between(2, POSITION_MAX)
-        if self._lost_answers:
+        if self._lost_answers > 0:
             if child:
                 lose_at = 1 if self._stream.chance(HIT / 3) else 0
             elif self._hits(part):
@@ -114,12 +115,13 @@ class Nemesis:
         self._kills -= 1
         return True
 
-    def fired(self, fault: Fault) -> None:
-        """See ``Faults``."""
-        if fault.kind == "crash":
+    def spends(self, kind: str) -> bool:
+        """See ``Faults``: more tasks are armed than the budget allows to be hit."""
+        if kind == "crash":
             self._crashes -= 1
-        elif fault.kind == "lost_answer":
-            self._lost_answers -= 1
+            return self._crashes >= 0
+        self._lost_answers -= 1
+        return self._lost_answers >= 0
 
 
 class RecordedFaults:
@@ -146,8 +148,9 @@ class RecordedFaults:
             self._by_kind["kill_bodies"][step] = left - 1
         return left > 0
 
-    def fired(self, fault: Fault) -> None:
-        """Nothing to count: the record says what happens."""
+    def spends(self, kind: str) -> bool:
+        """Yes: the record says what happens."""
+        return True
 
 
 def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
