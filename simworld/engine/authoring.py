@@ -107,6 +107,8 @@ def step(function: Any = None, /, *, max_retries: int = 3, name: str = "") -> An
     """
     if max_retries < 0:
         raise UsageError(f"max_retries cannot be negative: {max_retries}")
+    if set(name) & set("/~#"):
+        raise UsageError(f"a step's name may not contain '/', '~' or '#': {name!r}")
 
     def make(body: Any) -> Any:
         return Step(body, name or body.__name__, max_retries)

@@ -12,7 +12,6 @@ import enum
 import attrs
 
 from simworld.engine.events import (
-    Fact,
     RunCompleted,
     RunCreated,
     RunFact,
@@ -30,6 +29,7 @@ from simworld.errors import (
     RunExpiredError,
     TooEarlyError,
 )
+from simworld.marks import reached
 
 
 class RunStatus(enum.StrEnum):
@@ -75,8 +75,7 @@ class RunRow:
 class StepRow:
     """A step as the world's table holds it.
 
-    ``owner`` and ``lease_until_ms`` belong to the latest accepted start; ``unowned_starts`` and
-    ``owner_starts`` count starts for the guard that looks at owners (G7); ``retries`` counts
+    ``owner`` and ``lease_until_ms`` belong to the latest accepted start, ``retries`` counts
     accepted step_retrying events.
     """
 
@@ -277,8 +276,10 @@ def _check_start(row: StepRow, fact: StepStarted, now_ms: int) -> None:
     if row.status is not StepStatus.RUNNING or fact.admit == "always":
         return
     if fact.admit == "not_running":
+        reached("start.refused_running")
         raise EntityConflictError(f"step {row.correlation_id} is running", reason="running")
     if row.lease_until_ms > now_ms and fact.owner != row.owner:
+        reached("start.refused_leased")
         raise TooEarlyError(
             f"step {row.correlation_id} is leased to {row.owner}",
             retry_after_s=(row.lease_until_ms - now_ms) / 1000,
@@ -326,8 +327,3 @@ def apply_step(row: StepRow | None, run_id: str, fact: StepFact, now_ms: int) ->
         owner="",
         lease_until_ms=0,
     )
-
-
-def is_run_fact(fact: Fact) -> bool:
-    """Whether the fact is about the run itself."""
-    return fact.type in RUN_MOVES

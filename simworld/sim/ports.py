@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,9 @@ from simworld.sim.labels import Labels
 from simworld.sim.tasks import Host, Task
 
 T = TypeVar("T")
+
+_ORDINALS = re.compile(r"(\.\d+)?(~\d+)?$")
+"""What follows a part in a path: which of several equal sends, which delivery."""
 
 
 class SimTasks:
@@ -41,7 +45,7 @@ class SimTasks:
         on_lost: Callable[[], None],
     ) -> SimPending:
         """See ``ports.Tasks``."""
-        part = name.rpartition("/")[2].partition("~")[0].partition(".")[0]
+        part = _ORDINALS.sub("", name.rpartition("/")[2])
         op = self._labels.delivery(name, part)
         task = self._kernel.spawn(name, start, part=part, op=op, delay_ms=delay_ms, on_lost=on_lost)
         return SimPending(self._kernel, task)

@@ -1,0 +1,38 @@
+"""The table of decisions §2, cell by cell, at gate size (``make prove`` runs 20 000 trials)."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+
+import pytest
+
+from tests.campaign.cells import Cell, Outcome, cells, check_outcome, run_cell
+
+TRIALS = 1_000
+CELLS = cells()
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[dict[str, Future[Outcome]]]:
+    """All cells, on two cores; the slow (clean) ones first."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        ordered = sorted(CELLS, key=lambda cell: cell.claim != "PASS")
+        yield {cell.name: pool.submit(run_cell, cell, TRIALS) for cell in ordered}
+
+
+def test_the_table_is_complete() -> None:
+    claims = {(cell.case, cell.guard): cell.claim for cell in CELLS}
+    assert len(claims) == 65
+    # the three sentences below the table
+    assert claims["R-01", "v2_merge"] == claims["R-01", "fixed"] == "PASS"
+    assert claims["R-01", "G0"] == claims["R-02", "v2_merge"] == "FAIL I-12"
+    assert claims["R-06", "v2_merge"] == "FAIL I-13a"
+    assert {claims[case, "fixed"] for case, guard in claims if guard == "fixed"} == {"PASS"}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_cell(cell: Cell, outcomes: dict[str, Future[Outcome]]) -> None:
+    check_outcome(cell, outcomes[cell.name].result())
