@@ -114,7 +114,9 @@ class Hunter:
         try:
             run_trial(self.setup(number))
             twice.rewind()
-            return run_trial(self.setup(number))
+            trial = run_trial(self.setup(number))
+            twice.finish()
+            return trial
         finally:
             self._explorer = once
 

@@ -1,8 +1,8 @@
 """Choices: what can be chosen, who chooses, and how a choice is written down.
 
 A *schedule* is an advance list: ``(task, until its own k-th operation)`` entries, followed in
-order; then the default, which stays with the current task and, when that one cannot go on, takes
-the lowest (first born).  Deleting an entry shifts nothing else, which is why shrinking works.
+order, each as soon as its task can run; between and after them the default, which stays with the
+current task and, when that one cannot go on, takes the lowest (first born).  Deleting an entry shifts nothing else, which is why shrinking works.
 A *fault* is a value beside the schedule, keyed by stable names (decisions §4.1).
 """
 
@@ -61,6 +61,10 @@ class TaskView(Protocol):
     """How many operations it has performed so far."""
     since: int
     """The turn at which ``op`` became pending."""
+
+    @property
+    def ended(self) -> bool:
+        """It has finished or its host is dead: it will never run again."""
 
 
 class ChoicePoint(Protocol):

@@ -2,6 +2,7 @@
 
 from simworld.sim.kernel import PARK, Kernel
 from simworld.sim.labels import Labels
+from simworld.sim.lockstep import LockstepKernel
 from simworld.sim.nemesis import Faults, Nemesis, NoFaults, RecordedFaults, merged
 from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimLog, SimTasks
 from simworld.sim.tasks import EPOCH_MS, Host, Task
@@ -15,6 +16,7 @@ __all__ = [
     "Host",
     "Kernel",
     "Labels",
+    "LockstepKernel",
     "Nemesis",
     "NoFaults",
     "RecordedFaults",

@@ -91,6 +91,8 @@ class Kernel:
         if self._registering:
             self._registering = False
             return True
+        if self.turn >= self._limit and not self._next_phase():
+            return True
         enabled = self.enabled
         if len(enabled) > 1 or self._ask_always:
             index = self._choose(self, enabled)
@@ -112,15 +114,17 @@ class Kernel:
             return [await coroutine for _, coroutine in parts]
         parent = self._running()
         children = [self._spawn_child(parent, name, coroutine) for name, coroutine in parts]
+        if self._must_join(parent, children):
+            await PARK
+        return values_of(children)
+
+    def _must_join(self, parent: Task, children: Sequence[Task]) -> bool:
+        """Whether the parent has to park until the last of its children has finished."""
         parent.missing = sum(1 for child in children if not child.done)
         if parent.missing:
             parent.op = JOIN
             self.enabled.remove(parent)
-            await PARK
-        for child in children:
-            if child.error is not None:
-                raise child.error
-        return [child.value for child in children]
+        return parent.missing > 0
 
     def _running(self) -> Task:
         if self._closed or self.current is None:
@@ -159,15 +163,20 @@ class Kernel:
 
     def _spawn_child(self, parent: Task, name: str, coroutine: Coroutine[Any, Any, Any]) -> Task:
         """A task on the parent's host, run up to (not into) its first operation."""
+        child = self._new_child(parent, name, coroutine)
+        self._resume(child)
+        self._registering = False
+        self.current = parent
+        return child
+
+    def _new_child(self, parent: Task, name: str, coroutine: Coroutine[Any, Any, Any]) -> Task:
+        """A task on the parent's host; the next to be resumed, to register its first operation."""
         child = self._new_task(f"{parent.name}/{name}", parent.host, JOIN)
         child.coroutine = coroutine
         child.parent = parent
         child.arm(*self.faults.arm(child.name, name, child=True))
         self.enabled.append(child)
         self._registering = True
-        self._resume(child)
-        self._registering = False
-        self.current = parent
         return child
 
     def cancel(self, task: Task) -> None:
@@ -192,7 +201,6 @@ class Kernel:
             if task is None:
                 task = self._pick()
                 if task is None:
-                    self.drained = True
                     break
             else:
                 self._next = None
@@ -207,6 +215,9 @@ class Kernel:
         """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
         enabled = self.enabled
         if not enabled and not self._move_time():
+            self.drained = True
+            return None
+        if self.turn >= self._limit and not self._next_phase():
             return None
         lowest = min(enabled, key=_birth)
         if enabled[0] is not lowest:
@@ -221,8 +232,6 @@ class Kernel:
 
     def _enter(self, task: Task) -> bool:
         """Count the turn; False when the task does not get to perform its operation."""
-        if self.turn >= self._limit and not self._next_phase():
-            return False
         self.turn += 1
         text = task.op.text
         if task is not self._last:
@@ -309,7 +318,10 @@ class Kernel:
     # Phases.
 
     def _next_phase(self) -> bool:
-        """End the search, or the trial; True when the turn may still be taken."""
+        """End the search, or the trial; True when another turn may be taken.
+
+        Asked before a choice, never after it: the first choice of phase 2 belongs to phase 2.
+        """
         if self._searching:
             self._end_search()
             self._limit = self.turns_max
@@ -413,6 +425,14 @@ class Kernel:
 
 def _birth(task: Task) -> int:
     return task.birth
+
+
+def values_of(children: Sequence[Task]) -> list[Any]:
+    """What finished children came to; the first error in their order is raised."""
+    for child in children:
+        if child.error is not None:
+            raise child.error
+    return [child.value for child in children]
 
 
 def _oldest_first(point: Kernel, enabled: Sequence[Task]) -> int:

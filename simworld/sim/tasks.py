@@ -67,6 +67,11 @@ class Task:
         self.parts: dict[str, int] | None = None
         """How many messages with each part's name this task has sent."""
 
+    @property
+    def ended(self) -> bool:
+        """See ``records.TaskView``."""
+        return self.done or self.dead
+
     def arm(self, crash_at: int, lose_at: int) -> None:
         """Set the operations at which its host dies and whose answer is lost; 0: never."""
         if crash_at or lose_at:

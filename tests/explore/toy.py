@@ -64,6 +64,10 @@ class Task:
             self.op, self._ready = pending, None
 
     @property
+    def ended(self) -> bool:
+        return self.done
+
+    @property
     def enabled(self) -> bool:
         return not self.done and (self._ready is None or self._ready())
 
@@ -155,6 +159,7 @@ class View:
     birth: int = 0
     ops: int = 0
     since: int = 0
+    ended: bool = False
 
 
 @attrs.frozen

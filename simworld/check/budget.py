@@ -1,0 +1,135 @@
+"""The law of budgets (I-12): a step fails for good only when one of its budgets is used up.
+
+``exhausted`` needs max_retries + 1 bodies that ended with an error, ``fatal`` one that said so,
+``interrupted`` crashes_max starts that ended without a result.  Only bodies that ended speak for
+errors: attempt numbers are what the engine counts, and what it counts is what is being judged.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from simworld.check.law import Context, Law, at, read_error
+from simworld.engine import EXHAUSTED, INTERRUPTED, StepFailed
+from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Crash
+
+StepKey: TypeAlias = tuple[str, str]
+"""(run id, label of the step)."""
+
+
+class _Budget:
+    """What has been spent on one step."""
+
+    __slots__ = ("alive", "errors", "fatals", "retries", "starts")
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.retries = 0
+        self.errors = 0
+        self.fatals = 0
+        self.alive: dict[int, BodyBegan] = {}
+        """Bodies that have begun, have not ended, and whose host lives, by number."""
+
+    def running(self, now_ms: int) -> int:
+        """Bodies that are still their owners' to end."""
+        return sum(
+            1
+            for body in self.alive.values()
+            if body.lease_until_ms == 0 or body.lease_until_ms > now_ms
+        )
+
+
+class _Budgets:
+    """All steps, and the sizes of their budgets."""
+
+    __slots__ = ("bodies", "crashes", "steps")
+
+    def __init__(self, context: Context) -> None:
+        self.bodies = context.max_retries + 1
+        self.crashes = context.crashes_max
+        self.steps: dict[StepKey, _Budget] = {}
+
+    def of(self, run_id: str, step: str) -> _Budget:
+        """The step's budget."""
+        key = (run_id, step)
+        budget = self.steps.get(key)
+        if budget is None:
+            budget = self.steps[key] = _Budget()
+        return budget
+
+
+def _i12_started(state: _Budgets, record: Committed) -> None:
+    state.of(record.event.run_id, record.step).starts += 1
+
+
+def _i12_retrying(state: _Budgets, record: Committed) -> None:
+    state.of(record.event.run_id, record.step).retries += 1
+
+
+def _i12_began(state: _Budgets, record: BodyBegan) -> None:
+    state.of(record.run_id, record.step).alive[record.number] = record
+
+
+def _i12_ended(state: _Budgets, record: BodyEnded) -> None:
+    budget = state.of(record.run_id, record.step)
+    budget.alive.pop(record.number, None)
+    if record.outcome == "error":
+        budget.errors += 1
+    elif record.outcome == "fatal":
+        budget.fatals += 1
+
+
+def _i12_crash(state: _Budgets, record: Crash) -> None:
+    for budget in state.steps.values():
+        for number, body in list(budget.alive.items()):
+            if body.host == record.host:
+                del budget.alive[number]
+
+
+def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
+    budget = state.of(record.event.run_id, record.step)
+    fact = record.event.fact
+    why = read_error(fact.error)["kind"] if isinstance(fact, StepFailed) else ""
+    if why == EXHAUSTED:
+        if budget.errors >= state.bodies:
+            return None
+        kind = "retries-not-exhausted"
+        what = (
+            f"failed for good as exhausted after {budget.errors} bodies that ended with an "
+            f"error; {state.bodies} are allowed"
+        )
+    elif why == INTERRUPTED:
+        # The start that failed the step is none of those that were interrupted.
+        running = budget.running(record.now_ms)
+        killed = budget.starts - budget.retries - 1 - running
+        if killed >= state.crashes:
+            return None
+        kind = "interrupted-too-early"
+        what = (
+            f"failed for good as interrupted after {max(killed, 0)} starts that ended without "
+            f"a result ({running} bodies are running); {state.crashes} are allowed"
+        )
+    elif why == "fatal":
+        if budget.fatals:
+            return None
+        kind, what = "fatal-without-fatal-body", "failed as fatal, but no body of it said so"
+    else:
+        kind = "unexplained-step-failure"
+        what = f"failed for good with kind {why!r}: neither fatal, exhausted nor interrupted"
+    message = f"{record.step} {what}"
+    return Anomaly("I-12", kind, message, at(record.step), record.turn)
+
+
+I_12 = Law(
+    id="I-12",
+    title="A step fails for good only when its retries or its crash budget are used up.",
+    on={
+        "step_started": _i12_started,
+        "step_retrying": _i12_retrying,
+        "step_failed": _i12_failed,
+        BodyBegan: _i12_began,
+        BodyEnded: _i12_ended,
+        Crash: _i12_crash,
+    },
+    start=_Budgets,
+)

@@ -1,0 +1,119 @@
+"""What a law is: a fold over the records of a trial, and the promises it is judged against.
+
+A law starts a state of its own, is shown the records it listens to in order, and is shown the final
+state.  Nothing else reaches it, so the same records always give the same anomalies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+import msgspec
+
+from simworld.engine import STEP_MOVES, Event, decode, decode_error
+from simworld.records import Anomaly, Committed, Fault, Final, Record
+
+EPSILON_MS = 1_000
+"""Grain of the field's clocks: retries and timeouts are whole seconds, so each may add one."""
+SLACK_MS = 5_000
+"""What a run may take beyond all that can be counted."""
+
+STEP_EVENTS = frozenset(STEP_MOVES)
+"""Types of the events that are about a step."""
+
+Oracle = Callable[[Sequence[Event]], object]
+"""The final log of a completed run → the output it must have; what it raises is not caught."""
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """What the variant promises and what the trial was up against."""
+
+    max_retries: int
+    """Of every step: it may run max_retries + 1 times."""
+    crashes_max: int
+    """Starts of a step that may end without a result before it is given up."""
+    exclusive_bodies: bool = False
+    """The variant promises I-14."""
+    failures: tuple[tuple[str, int], ...] = ()
+    """Planned flakes, as in ``Workload``."""
+    faults: tuple[Fault, ...] = ()
+    """The faults that fired."""
+    durations_max_ms: int = 0
+    """The longest body."""
+    lease_ms: int = 0
+    redelivery_ms: int = 0
+    oracle: Oracle | None = None
+    """None: the scenario does not say what its runs return."""
+
+
+def _done(state: Any, final: Final) -> list[Anomaly]:
+    return []
+
+
+def _keep(context: Context) -> Any:
+    return context
+
+
+Step: TypeAlias = Callable[[Any, Any], Anomaly | None]
+"""(state, record) → what the record has broken; it may change the state."""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Law:
+    """One law of spec §7, as a fold; compared by identity.
+
+    ``start(context)`` gives a fresh state, ``step(state, record)`` moves it on, ``end(state,
+    final)`` judges what only the end can show.
+    """
+
+    id: str
+    title: str
+    on: Mapping[type | str, Step] = attrs.Factory(dict)
+    """What it listens to: a record class, or the type of a committed event; Committed itself
+    stands for the events that are not named."""
+    start: Callable[[Context], Any] = _keep
+    end: Callable[[Any, Final], list[Anomaly]] = _done
+
+    @property
+    def kinds(self) -> tuple[type, ...]:
+        """The record classes it listens to."""
+        kinds = [Committed if isinstance(key, str) else key for key in self.on]
+        return tuple(dict.fromkeys(kinds))
+
+    def listener(self, kind: type, event: str = "") -> Step | None:
+        """What it does on such a record, and for Committed on such an event."""
+        if event and event in self.on:
+            return self.on[event]
+        return self.on.get(kind)
+
+    def step(self, state: Any, record: Record) -> Anomaly | None:
+        """One step of the fold, for those who watch a single law; ``judge`` goes by tables."""
+        event = record.event.type if isinstance(record, Committed) else ""
+        listener = self.listener(type(record), event)
+        return listener(state, record) if listener is not None else None
+
+
+def at(step: str) -> str:
+    """The place of an anomaly: a step of the run, or with an empty label the run itself."""
+    return f"run/{step}" if step else "run"
+
+
+def read_error(data: bytes) -> dict[str, str]:
+    """The fields of a recorded error; all empty when the bytes are not one."""
+    fields = {"kind": "", "message": "", "name": ""}
+    try:
+        found = decode_error(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return fields
+    return {**fields, **found} if isinstance(found, dict) else fields
+
+
+def read_output(data: bytes) -> tuple[bool, object]:
+    """Whether the bytes are a payload, and its value."""
+    try:
+        return True, decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False, None

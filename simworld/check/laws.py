@@ -1,0 +1,48 @@
+"""The laws by name, and the ones that are always judged (decisions §1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from simworld.check.bodies import I_13, I_13A, I_14
+from simworld.check.budget import I_12
+from simworld.check.law import Law
+from simworld.check.liveness import L_01, L_02
+from simworld.check.order import I_01, I_03, I_05
+from simworld.check.outcomes import I_18, I_21
+from simworld.check.rows import I_10, I_11
+from simworld.errors import unknown_name
+
+LAWS: dict[str, Law] = {
+    law.id: law
+    for law in (
+        I_01,
+        I_03,
+        I_05,
+        I_10,
+        I_11,
+        I_12,
+        I_13,
+        I_13A,
+        I_14,
+        I_18,
+        I_21,
+        L_01,
+        L_02,
+    )
+}
+"""Every law, in the order of the spec."""
+
+ALWAYS = ("I-01", "I-03", "I-05", "I-10", "I-11", "L-01")
+"""Judged in every trial, whatever the scenario asks for."""
+
+
+def laws_named(ids: Iterable[str]) -> tuple[Law, ...]:
+    """The laws with these ids, in this order, each once; a ``UsageError`` for an unknown one."""
+    found: dict[str, Law] = {}
+    for each in ids:
+        law = LAWS.get(each)
+        if law is None:
+            raise unknown_name("law", each, LAWS)
+        found[each] = law
+    return tuple(found.values())

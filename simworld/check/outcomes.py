@@ -1,0 +1,89 @@
+"""Laws of outcomes: runs return what they must (I-18), and faults stay inside (I-21)."""
+
+from __future__ import annotations
+
+from simworld import errors
+from simworld.check.law import Context, Law, at, read_error, read_output
+from simworld.engine import INTERRUPTED, RunFailed, RunStatus, StepFailed, encode
+from simworld.records import Anomaly, Committed, Final
+
+# --- I-18: the output is the right one ------------------------------------------------------------
+
+
+def _i18_end(context: Context, final: Final) -> list[Anomaly]:
+    oracle = context.oracle
+    if oracle is None:
+        return []
+    found: list[Anomaly] = []
+    for run_id, row in final.runs.items():
+        log = final.logs.get(run_id)
+        if row.status != RunStatus.COMPLETED or log is None:
+            continue
+        wanted = encode(oracle(log))
+        if wanted == row.output:
+            continue
+        readable, output = read_output(row.output)
+        expected = read_output(wanted)[1]
+        if readable and output == expected:
+            continue  # equal values, written differently (1 and 1.0)
+        seen = repr(output) if readable else f"unreadable bytes {row.output!r}"
+        message = f"the run returned {seen}, its recorded results call for {expected!r}"
+        found.append(Anomaly("I-18", "wrong-output", message, at(""), final.turn))
+    return found
+
+
+I_18 = Law(
+    id="I-18",
+    title="A completed run's output is what its recorded results call for.",
+    end=_i18_end,
+)
+
+# --- I-21: infrastructure faults never surface ----------------------------------------------------
+
+_INFRASTRUCTURE = frozenset(
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type)
+    and issubclass(value, errors.SimworldError)
+    and not issubclass(value, errors.UsageError)
+)
+"""Names of the errors that are never the workflow author's."""
+
+_STEP_ERROR = "StepFailedError"
+
+
+def _i21_start(context: Context) -> dict[str, str]:
+    """Run id → a step of it that failed as interrupted: I-12 judges that, and what follows."""
+    return {}
+
+
+def _i21_step_failed(interrupted: dict[str, str], record: Committed) -> Anomaly | None:
+    event, fact, step = record.event, record.event.fact, record.step
+    error = read_error(fact.error if isinstance(fact, StepFailed) else b"")
+    if error["kind"] == INTERRUPTED:
+        interrupted[event.run_id] = step
+    elif error["name"] in _INFRASTRUCTURE:
+        message = f"{step} failed for good with {error['name']}: {error['message']}"
+        return Anomaly("I-21", "step-failed-by-fault", message, at(step), record.turn)
+    return None
+
+
+def _i21_run_failed(interrupted: dict[str, str], record: Committed) -> Anomaly | None:
+    event, fact = record.event, record.event.fact
+    assert isinstance(fact, RunFailed)
+    error = read_error(fact.error)
+    name = error["name"]
+    if name == _STEP_ERROR and event.run_id in interrupted:
+        return None
+    if fact.code == "USER_ERROR" and name not in _INFRASTRUCTURE:
+        return None
+    message = f"the run failed with {fact.code} ({name}: {error['message']})"
+    return Anomaly("I-21", "run-failed-by-fault", message, at(""), record.turn)
+
+
+I_21 = Law(
+    id="I-21",
+    title="Infrastructure faults never surface as a failed step or a failed run.",
+    on={"step_failed": _i21_step_failed, "run_failed": _i21_run_failed},
+    start=_i21_start,
+)

@@ -1,0 +1,34 @@
+"""Text, tables and JSON for people: the only place that formats.
+
+Nearly everything here is a function from records to ``str`` or ``bytes``; who prints it, and
+where, is not known to them.  Only ``Output`` and the progress bar write by themselves.
+"""
+
+from simworld.render.jsonout import catalogue_json, replay_json, results_json
+from simworld.render.output import Output, check_targets
+from simworld.render.phrases import hunt_heading, repro_names, surprise_lines
+from simworld.render.progress import progress_bar
+from simworld.render.roles import Roles, delivery_of
+from simworld.render.story import story_text
+from simworld.render.tables import catalogue_table, notes_text, results_table, summary_line
+from simworld.render.text import for_encoding
+
+__all__ = [
+    "Output",
+    "Roles",
+    "catalogue_json",
+    "catalogue_table",
+    "check_targets",
+    "delivery_of",
+    "for_encoding",
+    "hunt_heading",
+    "notes_text",
+    "progress_bar",
+    "replay_json",
+    "repro_names",
+    "results_json",
+    "results_table",
+    "story_text",
+    "summary_line",
+    "surprise_lines",
+]

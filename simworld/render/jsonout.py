@@ -1,0 +1,132 @@
+"""JSON for machines: the schema of results, replays and the catalogue.
+
+``schema`` rises when a key changes its meaning or goes; new keys may come at any time.  Keys keep
+their order, so two outputs can be compared as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from simworld.records import Fault, Finding, Repro, Result, Story, Verdict
+from simworld.render.phrases import compared
+from simworld.render.tables import ScenarioView
+
+SCHEMA = 1
+
+
+def results_json(results: Sequence[Result], saved: Mapping[tuple[int, int], str]) -> bytes:
+    """All results; ``saved`` maps (result's index, finding's index) to the path of its repro.
+
+    The repro of a finding that was not saved is put in place, as an object.
+    """
+    rows = [
+        _result(result, [saved.get((at, nth)) for nth in range(len(result.findings))])
+        for at, result in enumerate(results)
+    ]
+    return _encoded({"schema": SCHEMA, "results": rows})
+
+
+def _result(result: Result, paths: Sequence[str | None]) -> dict[str, Any]:
+    return {
+        "scenario": result.scenario,
+        "case": result.case,
+        "variant": result.variant,
+        "world": result.world,
+        "seed": result.seed,
+        "explorer": result.explorer,
+        "trials": result.trials,
+        "turns": result.turns,
+        "deliveries": result.deliveries,
+        "seconds": round(result.seconds, 3),
+        "verdict": result.verdict.outcome,
+        "law": result.verdict.law,
+        "reason": result.verdict.reason,
+        "expected": _verdict(result.expected),
+        "as_expected": compared(result),
+        "interrupted": result.interrupted,
+        "ended_share": result.ended_share,
+        "overlap_share": result.overlap_share,
+        "anomalies": [
+            _finding(finding, path) for finding, path in zip(result.findings, paths, strict=True)
+        ],
+        "marks": dict(sorted(result.marks.items())),
+        "digest": result.digest,
+    }
+
+
+def _verdict(verdict: Verdict | None) -> dict[str, str] | None:
+    return None if verdict is None else {"verdict": verdict.outcome, "law": verdict.law}
+
+
+def _finding(finding: Finding, path: str | None) -> dict[str, Any]:
+    anomaly = finding.anomaly
+    return {
+        "kind": anomaly.kind,
+        "law": anomaly.law,
+        "place": anomaly.place,
+        "message": anomaly.message,
+        "trial": finding.trial,
+        "count": finding.count,
+        "moves_before": finding.moves_before,
+        "moves_after": finding.moves_after,
+        "shrink_seconds": round(finding.shrink_seconds, 3),
+        "faults": [_fault(fault) for fault in finding.repro.faults],
+        "repro": path if path is not None else msgspec.to_builtins(finding.repro, order="sorted"),
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {"kind": fault.kind, "target": fault.target, "value": fault.value}
+
+
+def replay_json(path: str, repro: Repro, outcome: str, message: str, story: Story | None) -> bytes:
+    """One replay; ``outcome`` is ``failed``, ``clean`` or ``did-not-reproduce``."""
+    anomaly = None
+    if story is not None:
+        told = story.anomaly
+        anomaly = {
+            "kind": told.kind,
+            "law": told.law,
+            "place": told.place,
+            "message": told.message,
+            "turn": told.turn,
+        }
+    replay = {
+        "repro": path,
+        "scenario": repro.scenario,
+        "case": repro.case,
+        "variant": repro.variant,
+        "world": repro.world,
+        "seed": repro.seed,
+        "outcome": outcome,
+        "message": message,
+        "turns": len(story.turns) if story else None,
+        "anomaly": anomaly,
+    }
+    return _encoded({"schema": SCHEMA, "replay": replay})
+
+
+def catalogue_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str]) -> bytes:
+    """All scenarios with their cases, and the variants."""
+    rows = [
+        {
+            "name": name,
+            "title": scenario.title,
+            "law": scenario.law,
+            "laws": list(scenario.laws),
+            "cases": [
+                {"name": case.name, "title": case.title, "races": list(case.races)}
+                for case in scenario.cases
+            ],
+        }
+        for name, scenario in scenarios.items()
+    ]
+    return _encoded({"schema": SCHEMA, "scenarios": rows, "variants": list(variants)})
+
+
+def _encoded(value: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -1,0 +1,35 @@
+"""What each law wants, in one sentence a newcomer understands (spec §7, decisions §1)."""
+
+from __future__ import annotations
+
+_WANTED = {
+    "I-01": "a run is created once and first, started at most once, and ends at most once.",
+    "I-03": "a run or step that has ended never changes again.",
+    "I-05": "a step is created, then started, then ended, and it ends only once.",
+    "I-10": "what a row says is what the events of its log add up to, nothing more or less.",
+    "I-11": "a step's attempt is the number of starts that were accepted.",
+    "I-12": (
+        "a step may be given up for exhausted retries only after max_retries + 1 of its bodies"
+        " have really failed; until then it is tried again."
+    ),
+    "I-13": "no step runs more bodies than its retries, its deliveries and the faults explain.",
+    "I-13a": (
+        "a step whose bodies are killed again and again is given up after a bounded number of"
+        " them; it does not run for ever."
+    ),
+    "I-14": "two bodies of a step overlap only if the first one's owner is dead or its lease up.",
+    "I-18": "the run ends with the result that the workflow has when nothing is raced.",
+    "I-21": (
+        "a fault of the infrastructure (a duplicate, a crash, a lost answer) never surfaces as a"
+        " failed step or run."
+    ),
+    "L-01": "a run that has not ended has a message or a handler that will bring it further.",
+    "L-02": "once the last fault is over, every run reaches its end.",
+}
+
+
+def wanted(law: str) -> str:
+    """The sentence of ``law``; for one without a sentence, where to look."""
+    return _WANTED.get(
+        law, f"see the law {law} itself (spec §7): no short form of it is known here."
+    )

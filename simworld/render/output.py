@@ -1,0 +1,93 @@
+"""Where people read, and the files machines read: checked before the work, written after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TextIO
+
+from simworld.errors import UsageError
+from simworld.render.text import for_encoding
+
+PIPE_WIDTH, WIDTH_MIN, WIDTH_MAX = 100, 60, 160
+STDOUT = "-"
+
+
+class Output:
+    """Prints to stdout, or to stderr where ``--json -`` keeps stdout for the machine.
+
+    A reader that goes away (``| head``) ends the printing, not the command.
+    """
+
+    def __init__(self, json_target: str | None) -> None:
+        self._json_target = json_target
+        self._stream: TextIO = sys.stderr if json_target == STDOUT else sys.stdout
+        columns = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+        self.width = min(max(columns, WIDTH_MIN), WIDTH_MAX)
+        colorful = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.color = colorful and self._stream.isatty()
+
+    def say(self, text: str) -> None:
+        """Print lines."""
+        line = text.rstrip("\n") + "\n"
+        self._put(self._stream, for_encoding(line, self._stream.encoding))
+
+    def write_json(self, data: bytes) -> None:
+        """Write to the file that was asked for, or to stdout; to nothing if nobody asked."""
+        if self._json_target == STDOUT:
+            self._put(sys.stdout, data.decode())
+        elif self._json_target:
+            try:
+                Path(self._json_target).write_bytes(data)
+            except OSError as error:
+                raise UsageError(f"cannot write {self._json_target}: {error.strerror}") from error
+
+    def _put(self, stream: TextIO, text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            stream.write(text)
+            stream.flush()
+
+    def finish(self) -> None:
+        """Leave nothing for the interpreter's last flush to stumble over."""
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def check_targets(json_target: str | None, folder: str | None = None) -> None:
+    """``UsageError`` unless everything that will be written can be; leaves no trace."""
+    if folder is not None:
+        _check_folder(Path(folder))
+    if json_target and json_target != STDOUT:
+        _check_file(Path(json_target))
+
+
+def _check_file(path: Path) -> None:
+    existed = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write --json {path}: {error.strerror}") from error
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder and a file in it, and take away again what was not there before."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write into --save {folder}: {error.strerror}") from error
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()

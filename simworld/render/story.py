@@ -1,0 +1,191 @@
+"""The story of one failure: what broke, under which faults, turn by turn, and what raced.
+
+A story is read by somebody who knows neither the schedule nor the task names.  So it opens with
+the broken law, names the cast once, tells only the turns that matter, and closes with the two
+operations that raced and what the law wanted instead.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from simworld.records import Fault, RacingPair, Story, Turn, Workload
+from simworld.render.laws import wanted
+from simworld.render.roles import Roles, message_in_words
+from simworld.render.text import count, ordinal, wrapped
+from simworld.render.timeline import BROKEN, HELD, Folded, Shown, cast_of, fold_text, timeline
+
+WIDTH_MIN = 60
+
+
+def story_text(story: Story, *, width: int = 100) -> str:
+    """The whole story, in lines of at most ``width`` (≥ 60) where paths allow it."""
+    width = max(width, WIDTH_MIN)
+    told = timeline(story)
+    roles = cast_of(told)
+    sections = [
+        _heading(story, width),
+        _setting(story, roles, width),
+        _cast(roles, width),
+        _turns(story, told, roles, width),
+    ]
+    if story.race:
+        sections.append(_race(story.race, roles, width))
+    law = story.anomaly.law
+    sections.append(wrapped(f"{law} wanted: {wanted(law)}", width, rest="  "))
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _heading(story: Story, width: int) -> list[str]:
+    anomaly, repro = story.anomaly, story.repro
+    message = anomaly.message.strip().rstrip(".")
+    head = f"{anomaly.law} is broken at {anomaly.place} ({anomaly.kind}): {message}."
+    case = f", case {repro.case}" if repro.case else ""
+    where = (
+        f"{repro.scenario}{case}, on {repro.variant} in the {repro.world} world; "
+        f"seed {repro.seed}, trial {repro.trial}, found by {repro.explorer}."
+    )
+    return wrapped(head, width) + wrapped(where, width)
+
+
+# --- the setting ---------------------------------------------------------------------------------
+
+
+def _setting(story: Story, roles: Roles, width: int) -> list[str]:
+    repro = story.repro
+    lines = wrapped(_workload(repro.workload), width, first="The run: ", rest="  ")
+    faults = [_fault(fault, roles) for fault in repro.faults]
+    faults += [
+        f"the {ordinal(nth)} body of {step} to begin fails" for step, nth in repro.workload.failures
+    ]
+    if not faults:
+        return [*lines, "What strikes it: nothing; the order of the turns is enough."]
+    lines.append("What strikes it:")
+    for fault in faults:
+        lines += wrapped(fault, width, first="  - ", rest="    ")
+    return lines
+
+
+def _workload(workload: Workload) -> str:
+    text = f"{count(workload.steps, 'step')}, max_retries {workload.max_retries}"
+    if any(workload.durations_ms):
+        durations = ", ".join(str(each) for each in workload.durations_ms)
+        text += f"; bodies take {durations} ms"
+    return text + "."
+
+
+def _fault(fault: Fault, roles: Roles) -> str:
+    """One fault in words (the table of ``records.Fault``)."""
+    nth = ordinal(fault.value)
+    match fault.kind:
+        case "duplicate":
+            times = "once" if fault.value == 1 else f"{fault.value} times"
+            return f"{message_in_words(fault.target)} ({fault.target}) is delivered {times} more"
+        case "crash":
+            return f"the host of {roles.explain(fault.target)}, dies before its {nth} operation"
+        case "lost_answer":
+            who = roles.explain(fault.target)
+            return f"the {nth} operation of {who}, commits and its answer is lost"
+        case "kill_bodies":
+            bodies = "first body" if fault.value == 1 else f"first {fault.value} bodies"
+            verb = "dies before it ends" if fault.value == 1 else "die before they end"
+            return f"the {bodies} of {fault.target} {verb}"
+    return f"{fault.kind} of {fault.target}: {fault.value}"
+
+
+def _cast(roles: Roles, width: int) -> list[str]:
+    rows = roles.legend()
+    indent = max((len(role) for role, _ in rows), default=0) + 2
+    lines: list[str] = []
+    for role, who in rows:
+        lines += wrapped(who, width, first=f"{role:>{indent}} = ", rest=" " * (indent + 3))
+    return lines
+
+
+# --- turn by turn --------------------------------------------------------------------------------
+
+
+def _turns(story: Story, told: list[Shown | Folded], roles: Roles, width: int) -> list[str]:
+    """The turns; a blank line wherever another role takes over."""
+    if not told:
+        return []
+    table = _Columns(story, told, roles, width)
+    lines = wrapped(
+        "Turn by turn; ms is virtual time, “event n” the n-th event of the run's log.", width
+    )
+    lines += ["", *table.row("turn", "ms", "who", "what it did", "outcome")]
+    last_role: str | None = None
+    for each in told:
+        role = "" if isinstance(each, Folded) else roles.role_of(each.turn.task)
+        if role != last_role:
+            lines.append("")
+        last_role = role
+        if isinstance(each, Folded):
+            lines += wrapped(fold_text(each, roles), width, first=table.margin, rest=table.margin)
+        else:
+            lines += table.row(*table.cells(each))
+            lines += [
+                f"{table.margin}^ {_note(note, each.turn, story, roles)}" for note in each.notes
+            ]
+    return lines
+
+
+def _note(note: str, turn: Turn, story: Story, roles: Roles) -> str:
+    if note == HELD:
+        return f"{roles.who(turn.task)} {note}"
+    return f"{story.anomaly.law} is broken" if note == BROKEN else note
+
+
+class _Columns:
+    """Lays out rows; the first three columns are as wide as they must be, the others share."""
+
+    def __init__(self, story: Story, told: list[Shown | Folded], roles: Roles, width: int) -> None:
+        self._start_ms = story.turns[0].now_ms
+        self._labels = story.labels
+        self._roles = roles
+        rows = [self.cells(each) for each in told if isinstance(each, Shown)]
+        rows.append(("turn", "ms", "who", "what it did", "outcome"))
+        widest = [max(len(row[column]) for row in rows) for column in range(5)]
+        self._turn, self._ms, self._who, longest, outcome = widest
+        self.margin = " " * (self._turn + self._ms + self._who + 6)
+        room = max(width - len(self.margin) - 2, 30)
+        self._op = min(longest, max(room * 55 // 100, room - outcome))
+        self._outcome = room - self._op
+
+    def cells(self, shown: Shown) -> tuple[str, str, str, str, str]:
+        """What each column says about a turn."""
+        turn = shown.turn
+        since = str(turn.now_ms - self._start_ms)
+        return str(turn.turn), since, self._roles.who(turn.task), turn.op, self._said(shown)
+
+    def _said(self, shown: Shown) -> str:
+        """The outcome in names people know, with the log position where it does not say it."""
+        text = self._roles.shorten(shown.turn.outcome)
+        for identifier, label in self._labels.items():
+            text = text.replace(identifier, label)
+        position = f"event {shown.position}"
+        if not shown.position or text.startswith(position):
+            return text
+        return f"{position}, {text}" if text else position
+
+    def row(self, turn: str, now_ms: str, who: str, op: str, outcome: str) -> list[str]:
+        """One row; long cells go on below."""
+        head = f"{turn:>{self._turn}}  {now_ms:>{self._ms}}  {who:<{self._who}}  "
+        ops, outcomes = wrapped(op, self._op), wrapped(outcome, self._outcome)
+        lines = []
+        for left, right in zip_longest(ops, outcomes, fillvalue=""):
+            lines.append(f"{head}{left:<{self._op}}  {right}".rstrip())
+            head = self.margin
+        return lines
+
+
+def _race(race: RacingPair, roles: Roles, width: int) -> list[str]:
+    held, overtaking = race.held, race.overtaking
+    lines = wrapped(f"What raced, on {race.object}:", width)
+    for text in (
+        f"{roles.who(held.task)} was held back before “{held.op}” (turn {held.turn}),",
+        f"and {roles.who(overtaking.task)} overtook it with “{overtaking.op}”"
+        f" (turn {overtaking.turn}).",
+    ):
+        lines += wrapped(text, width, first="  ", rest="    ")
+    return lines

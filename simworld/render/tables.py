@@ -1,0 +1,224 @@
+"""Tables: what a hunt has shown, and what there is to hunt.
+
+Tables are rendered to text here, so that a pipe, a terminal and a test get the same thing; only
+ASCII is drawn between the cells.  Where a table is too wide, its first columns share one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from rich.box import Box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from simworld.records import FAIL, PASS, UNKNOWN, Finding, Result
+from simworld.render.phrases import compared
+from simworld.render.text import count, number
+
+_LINES = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+"""Nothing but a dashed line below the head."""
+
+_STYLES = {PASS: "green", FAIL: "red", UNKNOWN: "yellow"}
+_NOTHING = "–"
+
+ENDED_SHARE_MIN = 0.99
+OVERLAP_SHARE_MIN = 0.30
+"""Below these a clean result proves little (decisions §7.3)."""
+
+
+class CaseView(Protocol):
+    """What the catalogue shows of a case."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def races(self) -> tuple[str, ...]: ...
+
+
+class ScenarioView(Protocol):
+    """What the catalogue shows of a scenario."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def law(self) -> str: ...
+    @property
+    def laws(self) -> tuple[str, ...]: ...
+    @property
+    def cases(self) -> Sequence[CaseView]: ...
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def results_table(results: Sequence[Result], *, width: int = 100, color: bool = False) -> str:
+    """One row per result."""
+    flat = _results(results, stacked=False)
+    table = flat if _natural_width(flat) <= width else _results(results, stacked=True)
+    return _rendered(table, width, color=color)
+
+
+def _results(results: Sequence[Result], *, stacked: bool) -> Table:
+    table = _table(gap=1 if stacked else 2)
+    with_case = any(each.case for each in results)
+    if stacked:
+        table.add_column("scenario\n  variant", overflow="fold")
+    else:
+        for name in ("scenario", *(["case"] if with_case else []), "variant"):
+            table.add_column(name, overflow="fold")
+    for name in ("verdict", "law", "ok" if stacked else "as\ndeclared"):
+        table.add_column(name, no_wrap=True)
+    for name in ("first\nfound", "moves", "trials\n/s", "deliv.\n/trial", "turns\n/trial"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        names = [result.scenario, *([result.case] if with_case else []), result.variant]
+        if stacked:
+            case = f" · {result.case}" if result.case else ""
+            variant = result.variant.replace(" ", "\n    ")  # changed knobs, one per line
+            names = [f"{result.scenario}{case}\n  {variant}"]
+        outcome = Text(result.verdict.outcome, style=_STYLES.get(result.verdict.outcome, ""))
+        table.add_row(*names, outcome, *_figures(result, arrow="→" if stacked else " → "))
+    return table
+
+
+def _figures(result: Result, *, arrow: str) -> list[str]:
+    """Everything right of the verdict."""
+    finding = _telling_finding(result)
+    others = len(result.findings) - (finding is not None)
+    law = result.verdict.law or _NOTHING
+    if others:
+        law += f" +{others}"
+    return [
+        law,
+        {None: _NOTHING, True: "✓", False: "✗"}[compared(result)],
+        number(finding.trial + 1) if finding else _NOTHING,
+        f"{finding.moves_before}{arrow}{finding.moves_after}" if finding else _NOTHING,
+        _per(result.trials, result.seconds),
+        _per(result.deliveries, result.trials),
+        _per(result.turns, result.trials),
+    ]
+
+
+def _telling_finding(result: Result) -> Finding | None:
+    """The first finding of the law that the verdict names."""
+    found = [each for each in result.findings if each.anomaly.law == result.verdict.law]
+    return min(found, key=lambda each: each.trial, default=None)
+
+
+def _per(amount: float, whole: float) -> str:
+    return number(amount / whole) if whole else _NOTHING
+
+
+def summary_line(results: Sequence[Result]) -> str:
+    """One line over all results."""
+    outcomes = [each.verdict.outcome for each in results]
+    verdicts = ", ".join(
+        f"{outcomes.count(name)} {name}" for name in (FAIL, UNKNOWN, PASS) if name in outcomes
+    )
+    declared = [each for each in map(compared, results) if each is not None]
+    surprises = declared.count(False)
+    said = ""
+    if declared:
+        said = f"; {surprises} not as declared" if surprises else "; all as declared"
+    trials = count(sum(each.trials for each in results), "trial")
+    turns = count(sum(each.turns for each in results), "turn")
+    seconds = number(sum(each.seconds for each in results))
+    hunts = count(len(results), "hunt")
+    return f"{hunts}: {verdicts or 'nothing'}{said} · {trials}, {turns} in {seconds} s"
+
+
+def notes_text(results: Sequence[Result]) -> str:
+    """What the table has no room for: why a verdict is UNKNOWN, and what weakens a PASS."""
+    lines = []
+    for result in results:
+        where = f"{result.scenario} on {result.variant}"
+        if result.interrupted:
+            lines.append(f"{where}: interrupted after {count(result.trials, 'trial')}")
+        elif result.verdict.outcome == UNKNOWN:
+            lines.append(f"{where}: {result.verdict.reason or 'no reason was given'}")
+        if result.verdict.outcome == PASS and result.trials:
+            for share, share_min, what in (
+                (result.ended_share, ENDED_SHARE_MIN, "of the runs ended"),
+                (
+                    result.overlap_share,
+                    OVERLAP_SHARE_MIN,
+                    "of the trials had overlapping deliveries",
+                ),
+            ):
+                if share < share_min:
+                    lines.append(
+                        f"{where}: PASS is weak, only {share:.1%} {what} (want {share_min:.0%})"
+                    )
+    return "\n".join(lines)
+
+
+# --- the catalogue -------------------------------------------------------------------------------
+
+
+def catalogue_table(
+    scenarios: Mapping[str, ScenarioView],
+    variants: Sequence[str],
+    *,
+    width: int = 100,
+    color: bool = False,
+) -> str:
+    """All scenarios with their cases, then the variants."""
+    table = _table(gap=2)
+    table.add_column("scenario\n  case", no_wrap=True, overflow="fold")
+    table.add_column("laws", overflow="fold", ratio=3)
+    table.add_column("what it is about", overflow="fold", ratio=5)
+    for name, scenario in scenarios.items():
+        laws = dict.fromkeys([scenario.law, *scenario.laws])
+        table.add_row(Text(name, style="bold"), ", ".join(laws), scenario.title)
+        for case in scenario.cases:
+            table.add_row(f"  {case.name}", ", ".join(case.races), case.title)
+    table.expand = _natural_width(table) > width
+    text = _rendered(table, width, color=color)
+    return f"{text}\nvariants: {', '.join(variants)}\n"
+
+
+# --- rich ----------------------------------------------------------------------------------------
+
+
+def _table(*, gap: int) -> Table:
+    return Table(
+        box=_LINES,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, gap - 1, 0, 0),
+        header_style="bold",
+    )
+
+
+def _natural_width(table: Table) -> int:
+    console = _console(io.StringIO(), 10_000, color=False)
+    return Measurement.get(console, console.options, table).maximum
+
+
+def _console(file: io.StringIO, width: int, *, color: bool) -> Console:
+    return Console(
+        file=file,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        no_color=not color,
+    )
+
+
+def _rendered(table: Table, width: int, *, color: bool) -> str:
+    file = io.StringIO()
+    _console(file, width, color=color).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())

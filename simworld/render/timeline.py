@@ -1,0 +1,210 @@
+"""Which turns of a trace matter, where events were committed, and how the rest is folded.
+
+A trial has hundreds of turns and a story about a dozen: those of the race, those about the broken
+place, those where a scheduled block ends or a fault strikes.  Everything else is folded into one
+line that says how much was left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+import attrs
+
+from simworld.engine import Event
+from simworld.records import Story, Turn
+from simworld.render.roles import Roles, delivery_of
+from simworld.render.text import count, listed
+
+FOLD_MIN = 3
+"""A shorter stretch is shown: a fold would save nothing."""
+NAMED_MAX = 3
+"""Roles that a fold names; the rest are others."""
+
+_FAULTY = re.compile(r"\bcrash|\bdie[sd]?\b|\bdead\b|\blost\b|\bkilled\b", re.I)
+_RECORDED = re.compile(r"event (\d+)\b")
+_NOISE = re.compile(r"\S*[#/]\S*|\b(?:wrun|step|msg|evnt)_[0-9A-Z]{10,}\b|\b\d+\b")
+
+HELD, DEAD, BROKEN = "is held back here", "not done: its host dies just before", "the law is broken"
+"""What can be said below a turn."""
+
+
+@attrs.frozen
+class Shown:
+    """A turn that is told; ``notes`` are said right below it."""
+
+    turn: Turn
+    position: int
+    """Place in the log of the event it committed; 0 for none."""
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Folded:
+    """A stretch of turns that is not told."""
+
+    turns: tuple[Turn, ...]
+
+
+def timeline(story: Story) -> list[Shown | Folded]:
+    """The story's turns in order, uninteresting stretches folded."""
+    notes = _notes(story)
+    essential = _essential(story) | set(notes)
+    positions = log_positions(story)
+    told: list[Shown | Folded] = []
+    pending: list[int] = []
+
+    def close() -> None:
+        if len(pending) >= FOLD_MIN:
+            told.append(Folded(tuple(story.turns[each] for each in pending)))
+        else:
+            told.extend(Shown(story.turns[each], positions.get(each, 0)) for each in pending)
+        pending.clear()
+
+    for index, turn in enumerate(story.turns):
+        if index in essential:
+            close()
+            told.append(Shown(turn, positions.get(index, 0), tuple(notes.get(index, ()))))
+        else:
+            pending.append(index)
+    close()
+    return told
+
+
+def cast_of(told: list[Shown | Folded]) -> Roles:
+    """Roles for everybody who is told about, or named in an outcome that is."""
+    roles = Roles()
+    for each in told:
+        if isinstance(each, Shown):
+            roles.cast(each.turn.task)
+            roles.cast_all(each.turn.outcome)
+    return roles
+
+
+def fold_text(fold: Folded, roles: Roles) -> str:
+    """``… 14 turns of A and 2 others: 9 × record step_created, 5 × send``."""
+    known = [roles.role_of(turn.task) for turn in fold.turns if roles.knows(turn.task)]
+    who = list(dict.fromkeys(known))
+    strangers = {delivery_of(turn.task) for turn in fold.turns if not roles.knows(turn.task)}
+    others = len(strangers) + max(len(who) - NAMED_MAX, 0)
+    if others:
+        who = [*who[:NAMED_MAX], count(others, "other" if who else "other handler")]
+    acts = Counter(_act(turn.op) for turn in fold.turns)
+    words = [f"{times} × {act}" if times > 1 else act for act, times in acts.most_common()]
+    return f"… {count(len(fold.turns), 'turn')} of {listed(who)}: {listed(words)}"
+
+
+def _act(op: str) -> str:
+    """An operation without the entity it is about, so that alike ones can be counted."""
+    act = " ".join(_NOISE.sub(" ", op).split())
+    return re.sub(r"(?: (?:of|for|to|on|in|at|from|the))+$", "", act) or op
+
+
+# --- what matters --------------------------------------------------------------------------------
+
+
+def step_of(place: str) -> str:
+    """The entity of a place such as ``run/work#3``, as operations name it."""
+    return place.rsplit("/", maxsplit=1)[-1]
+
+
+def _about(turn: Turn, place: str) -> bool:
+    """Whether the turn acts on the broken place: its step, or else the run's own events."""
+    entity = step_of(place)
+    return _mentions(turn, entity) if "#" in entity else " run_" in f" {turn.op}"
+
+
+def _mentions(turn: Turn, entity: str) -> bool:
+    pattern = re.compile(rf"(?<![\w#]){re.escape(entity)}(?!\w)")
+    return bool(pattern.search(turn.op)) or any(pattern.search(label) for label, _ in turn.labels)
+
+
+def _broken_at(story: Story) -> int:
+    """Index of the turn that made the anomaly visible; -1 when there is none."""
+    before = (n for n, turn in enumerate(story.turns) if turn.turn <= story.anomaly.turn)
+    return max(before, default=-1)
+
+
+def _essential(story: Story) -> set[int]:
+    """The race; up to the break whatever is about the place, and what is refused there later."""
+    turns, place = story.turns, story.anomaly.place
+    race = {story.race.held.turn, story.race.overtaking.turn} if story.race else set()
+    copies = [fault.target for fault in story.repro.faults if fault.kind == "duplicate"]
+    broken = _broken_at(story)
+    found: set[int] = set()
+    seen: set[str] = set()
+    for index, turn in enumerate(turns):
+        begins = turn.task not in seen
+        seen.add(turn.task)
+        if (
+            index == 0
+            or turn.turn in race
+            or (_about(turn, place) and (index <= broken or turn.outcome.startswith("refused")))
+            or _FAULTY.search(turn.outcome)
+            or (begins and any(turn.task.startswith(f"{each}~") for each in copies))
+        ):
+            found.add(index)
+    return found
+
+
+def _notes(story: Story) -> dict[int, list[str]]:
+    """Index of a turn → what is said below it."""
+    turns = story.turns
+    stops = {(entry.task, entry.until) for entry in story.repro.schedule.entries}
+    crashes = {(each.target, each.value) for each in story.repro.faults if each.kind == "crash"}
+    last = {turn.task: index for index, turn in enumerate(turns)}
+    notes: dict[int, list[str]] = {}
+    done: Counter[str] = Counter()
+    for index, turn in enumerate(turns):
+        task = turn.task
+        done[task] += 1
+        follower = turns[index + 1].task if index + 1 < len(turns) else task
+        overtaken = delivery_of(follower) != delivery_of(task)
+        if (task, done[task]) in stops and overtaken and last[task] > index:
+            notes.setdefault(index, []).append(HELD)
+        if (task, done[task]) in crashes:
+            notes.setdefault(index, []).append(DEAD)
+    if (broken := _broken_at(story)) >= 0:
+        notes.setdefault(broken, []).append(BROKEN)
+    return notes
+
+
+# --- where events went ---------------------------------------------------------------------------
+
+
+def log_positions(story: Story) -> dict[int, int]:
+    """Index of a turn → position in the log of the event it committed.
+
+    An outcome that begins with ``event 12`` says so itself.  Where the outcome does not tell (its
+    answer was lost, say) the rest of the log is laid beside the turns: same virtual time, same
+    order, and an operation that names the event's type and step.
+    """
+    found = {
+        index: int(match[1])
+        for index, turn in enumerate(story.turns)
+        if (match := _RECORDED.match(turn.outcome))
+    }
+    told = set(found.values())
+    missing = [event for event in story.log if event.position not in told]
+    for index, turn in enumerate(story.turns):
+        if index in found or turn.outcome.startswith("refused"):
+            continue
+        for offset, event in enumerate(missing):
+            if event.created_at_ms > turn.now_ms:
+                break
+            if _recorded_by(event, turn, story.labels):
+                found[index] = event.position
+                del missing[: offset + 1]
+                break
+    return found
+
+
+def _recorded_by(event: Event, turn: Turn, labels: Mapping[str, str]) -> bool:
+    label = step_of(labels.get(event.correlation_id, event.correlation_id))
+    return (
+        event.created_at_ms == turn.now_ms
+        and event.type in turn.op.split()
+        and (not label or _mentions(turn, label))
+    )

@@ -1,0 +1,189 @@
+"""The conformance kernel: the same decisions as ``Kernel``, carried out by trio.
+
+Each simulated task is driven by a trio task of its own, and exactly one of them runs at any time:
+the kernel hands control to the chosen one and waits until it hands back.  trio's own scheduler thus
+never has more than one task to choose from.  Only the way a coroutine is resumed differs; choosing,
+entering, finishing, time, faults and crashes are inherited.  So a seed gives the same trace, the
+same records and the same digest under both kernels, and a difference means that our own runner
+mistreats coroutines.
+
+It costs several times as much per choice point (reports/first_light.md) and exists for tests.
+
+Simulated code never awaits trio: it parks as always, and its driver does the waiting.  Cancelling
+the drivers at the end of a run therefore executes no simulated code; coroutines that never finished
+are closed by ``close``, as in ``Kernel``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import trio
+from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+
+from simworld.errors import ControlFlow
+from simworld.records import Explorer
+from simworld.sim.kernel import PARK, Kernel, values_of
+from simworld.sim.nemesis import Faults
+from simworld.sim.tasks import Task
+
+T = TypeVar("T")
+
+
+class LockstepKernel(Kernel):
+    """A slow ``Kernel`` on trio; inside a trio program call ``run_async`` instead of ``run``."""
+
+    def __init__(
+        self, *, explorer: Explorer, faults: Faults, turns_max: int, full_trace: bool = False
+    ) -> None:
+        super().__init__(
+            explorer=explorer, faults=faults, turns_max=turns_max, full_trace=full_trace
+        )
+        self._nursery: trio.Nursery | None = None
+        self._drivers: dict[Task, trio.lowlevel.Task] = {}
+        """The parked trio task of each task that has begun."""
+        self._caller: trio.lowlevel.Task | None = None
+        """Who gets control back from the driver that is about to run."""
+        self._newborn: Task | None = None
+        """The part of a gather that is to register its first operation."""
+        self._error: BaseException | None = None
+        """What a driver could not keep to itself: ``Kernel._resume`` raised it."""
+        self._interrupt: Callable[[], object] | None = None
+        """Raises the cancellation or Ctrl-C that reached the kernel while it waited."""
+
+    def run(self) -> None:
+        """See ``Kernel.run``; a trio loop of its own."""
+        try:
+            trio.run(self.run_async)
+        except BaseExceptionGroup as group:
+            # Ctrl-C that comes while the drivers are being put away is wrapped by their nursery.
+            if group.subgroup(KeyboardInterrupt) is None:
+                raise
+            raise KeyboardInterrupt from None
+
+    @trio.lowlevel.enable_ki_protection
+    async def run_async(self) -> None:
+        """See ``Kernel.run``; in the trio loop of the caller, which several kernels may share."""
+        failure: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                try:
+                    await self._loop()
+                except (Exception, ControlFlow, KeyboardInterrupt) as error:
+                    failure = error  # raised outside the nursery, which would wrap it
+                nursery.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+        finally:
+            failure = None  # its traceback knows this frame: no cycles
+            self._nursery = self._caller = self._error = None
+            self._drivers.clear()
+
+    async def _loop(self) -> None:
+        """``Kernel.run`` with a hand-over in the place of its call."""
+        enabled = self.enabled
+        while not self._halted:
+            task = self._next
+            if task is None:
+                task = self._pick()
+                if task is None:
+                    self.drained = True
+                    break
+            else:
+                self._next = None
+            if enabled[0] is not task:
+                enabled.remove(task)
+                enabled.insert(0, task)
+            if self._enter(task):
+                await self._hand_over(task, self._keep_interrupt)
+                if self._interrupt is not None:
+                    self._interrupt()
+                if self._error is not None:
+                    raise self._error
+        self._end_search()
+
+    def _keep_interrupt(self, interrupt: Callable[[], object]) -> Abort:
+        """A step is never cut in half: whatever comes is raised when control is back."""
+        self._interrupt = interrupt
+        return Abort.FAILED
+
+    async def _hand_over(
+        self, task: Task, on_cancel: Callable[[Callable[[], object]], Abort]
+    ) -> None:
+        """Let the task's own trio task resume it, and wait for control to come back."""
+        self._caller = current_task()
+        driver = self._drivers.get(task)
+        if driver is not None:
+            reschedule(driver)
+        else:
+            assert self._nursery is not None
+            self._nursery.start_soon(self._drive, task, name=task.name)
+        await wait_task_rescheduled(on_cancel)
+
+    @trio.lowlevel.enable_ki_protection
+    async def _drive(self, task: Task) -> None:
+        """The trio task of one simulated task: resumes it whenever it is handed control."""
+        self._drivers[task] = current_task()
+        while True:
+            caller = self._caller
+            assert caller is not None
+            try:
+                _resume(self, task)
+                while self._newborn is not None:
+                    child, self._newborn = self._newborn, None
+                    await self._hand_over(child, _not_now)
+                    _resume(self, task)
+            except BaseException as error:
+                self._error = error
+                self._abandon(task)
+            reschedule(caller)
+            if task.done or self._error is not None:
+                del self._drivers[task]
+                return
+            await wait_task_rescheduled(_at_once)
+
+    def _abandon(self, task: Task) -> None:
+        """The run is over; a coroutine that awaits something foreign of trio ends where it began.
+
+        Ports refuse from now on, as they do after ``close``.
+        """
+        self._closed = True
+        if task.coroutine is not None:
+            with suppress(Exception, ControlFlow):
+                task.coroutine.close()
+
+    async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
+        """See ``Kernel.gather``; each part registers in its own trio task, one after the other."""
+        if len(parts) < 2:
+            return await super().gather(parts)
+        parent = self._running()
+        children: list[Task] = []
+        for name, coroutine in parts:
+            child = self._newborn = self._new_child(parent, name, coroutine)
+            await PARK  # the parent's driver hands over to the child's
+            self._registering = False
+            if self._error is not None:
+                raise self._error
+            children.append(child)
+        if self._must_join(parent, children):
+            await PARK
+        return values_of(children)
+
+
+@trio.lowlevel.disable_ki_protection
+def _resume(kernel: LockstepKernel, task: Task) -> None:
+    """``Kernel._resume``; only here may Ctrl-C strike anywhere, as it may in ``Kernel``."""
+    Kernel._resume(kernel, task)
+
+
+def _at_once(_: Callable[[], object]) -> Abort:
+    """A parked driver ends when the run does."""
+    return Abort.SUCCEEDED
+
+
+def _not_now(_: Callable[[], object]) -> Abort:
+    """A driver that waits for a child's finishes its step first."""
+    return Abort.FAILED

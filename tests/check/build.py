@@ -1,0 +1,307 @@
+"""A tape of records, written by hand: every verb appends what a trial would have recorded.
+
+Rows follow the engine's own lifecycle, so a tape is healthy unless a test says otherwise.  Illegal
+events are written too: then the rows stay as a careless world would leave them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from simworld.check import LAWS, Context, judge
+from simworld.engine import (
+    Event,
+    Fact,
+    RunCancelled,
+    RunCompleted,
+    RunCreated,
+    RunFact,
+    RunFailed,
+    RunRow,
+    RunStarted,
+    StepCompleted,
+    StepCreated,
+    StepFailed,
+    StepRetrying,
+    StepRow,
+    StepStarted,
+    StepStatus,
+    apply_run,
+    apply_step,
+    encode,
+)
+from simworld.errors import WorldError
+from simworld.records import (
+    BodyBegan,
+    BodyEnded,
+    Committed,
+    Crash,
+    Delivered,
+    Final,
+    LostAnswer,
+    Record,
+    Sent,
+)
+
+RUN = "wrun_1"
+FLOW = "start/flow"
+"""The task of the flow message's first delivery."""
+EPOCH_MS = 1_750_000_000_000
+
+
+def error_bytes(kind: str, name: str = "FlakeError") -> bytes:
+    """A recorded error."""
+    return encode({"kind": kind, "message": "planned", "name": name})
+
+
+class Tape:
+    """Records of one trial; each verb is one record, one turn and one virtual millisecond."""
+
+    def __init__(self, run_id: str = RUN) -> None:
+        self.run_id = run_id
+        self.turn = 0
+        self.now_ms = EPOCH_MS
+        self.records: list[Record] = []
+        self.runs: dict[str, RunRow] = {}
+        self.steps: dict[tuple[str, str], StepRow] = {}
+        self.logs: dict[str, list[Event]] = {}
+        self.labels: dict[str, str] = {}
+        self.bodies: dict[str, int] = {}
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def commit(self, fact: Fact, *, step: str = "", task: str = FLOW) -> Tape:
+        """Record ``fact``, legal or not."""
+        self._tick()
+        key = (self.run_id, step_id(step))
+        if step:
+            self.labels[key[1]] = step
+        if isinstance(fact, RunFact):
+            try:
+                run = apply_run(self.runs.get(self.run_id), self.run_id, fact, self.now_ms)
+            except WorldError:
+                run = None
+            if run is not None:
+                self.runs[self.run_id] = run
+        else:
+            row = self.steps.get(key)
+            if row is None and not isinstance(fact, StepCreated):
+                row = StepRow(self.run_id, key[1], "work", StepStatus.PENDING, b"", self.now_ms)
+            self.steps[key] = apply_step(row, self.run_id, fact, self.now_ms)
+        log = self.logs.setdefault(self.run_id, [])
+        event = Event(
+            self.run_id,
+            f"evnt_{self.turn}",
+            len(log) + 1,
+            self.now_ms,
+            fact.type,
+            step_id(step) if step else "",
+            fact,
+        )
+        log.append(event)
+        run_row = self.runs.get(self.run_id) or _no_run(self.run_id)
+        step_row = self.steps[key] if step else None
+        self.records.append(Committed(self.turn, self.now_ms, task, event, step, run_row, step_row))
+        return self
+
+    def run_created(self) -> Tape:
+        return self.commit(RunCreated("order", encode([])))
+
+    def run_started(self) -> Tape:
+        return self.commit(RunStarted())
+
+    def run_completed(self, output: object = "done") -> Tape:
+        return self.commit(RunCompleted(encode(output)))
+
+    def run_failed(self, name: str = "ValueError", code: str = "USER_ERROR") -> Tape:
+        return self.commit(RunFailed(error_bytes("run", name), code))
+
+    def run_cancelled(self) -> Tape:
+        return self.commit(RunCancelled())
+
+    def created(self, step: str) -> Tape:
+        return self.commit(StepCreated(step_id(step), "work", encode([])), step=step)
+
+    def started(self, step: str, *, task: str = FLOW) -> Tape:
+        return self.commit(StepStarted(step_id(step), "work"), step=step, task=task)
+
+    def completed(self, step: str, result: object = 1) -> Tape:
+        return self.commit(StepCompleted(step_id(step), encode(result)), step=step)
+
+    def retrying(self, step: str) -> Tape:
+        return self.commit(StepRetrying(step_id(step), error_bytes("error")), step=step)
+
+    def failed(self, step: str, kind: str = "exhausted", name: str = "FlakeError") -> Tape:
+        return self.commit(StepFailed(step_id(step), error_bytes(kind, name)), step=step)
+
+    # --- everything else --------------------------------------------------------------------------
+
+    def began(
+        self,
+        step: str,
+        *,
+        task: str = FLOW,
+        host: str = "",
+        start: int | None = None,
+        lease_until_ms: int = 0,
+    ) -> Tape:
+        """A body begins, by default on the latest start and on its task's own host."""
+        self._tick()
+        number = self.bodies[step] = self.bodies.get(step, 0) + 1
+        if start is None:
+            start = self.steps[self.run_id, step_id(step)].attempt
+        self.records.append(
+            BodyBegan(
+                self.turn,
+                self.now_ms,
+                task,
+                host or task,
+                self.run_id,
+                step,
+                number,
+                start,
+                start,
+                lease_until_ms,
+            )
+        )
+        return self
+
+    def ends(
+        self, step: str, outcome: str = "ok", *, number: int | None = None, task: str = FLOW
+    ) -> Tape:
+        """A body ends by itself, by default the latest."""
+        self._tick()
+        if number is None:
+            number = self.bodies[step]
+        self.records.append(
+            BodyEnded(self.turn, self.now_ms, task, self.run_id, step, number, outcome)
+        )
+        return self
+
+    def sent(self, step: str = "") -> Tape:
+        self._tick()
+        name = f"{FLOW}/{step or 'flow'}"
+        self.records.append(Sent(self.turn, self.now_ms, FLOW, self.run_id, name, step))
+        return self
+
+    def delivered(self, step: str = "", *, task: str = FLOW, number: int = 1) -> Tape:
+        self._tick()
+        self.records.append(Delivered(self.turn, self.now_ms, task, self.run_id, step, number))
+        return self
+
+    def crash(self, host: str, *tasks: str) -> Tape:
+        """The host dies, by default with the one task that is named as it is."""
+        self._tick()
+        self.records.append(Crash(self.turn, self.now_ms, host, tasks or (host,)))
+        return self
+
+    def lost_answer(self) -> Tape:
+        self._tick()
+        self.records.append(LostAnswer(self.turn, self.now_ms, FLOW, "record step_completed"))
+        return self
+
+    def wait(self, ms: int) -> Tape:
+        """Let virtual time pass."""
+        self.now_ms += ms
+        return self
+
+    # --- stories ----------------------------------------------------------------------------------
+
+    def opened(self, *steps: str) -> Tape:
+        """A run that has been started, with these steps created."""
+        self.run_created().delivered().run_started()
+        for step in steps:
+            self.created(step)
+        return self
+
+    def body(self, step: str, outcome: str = "ok", *, task: str = FLOW) -> Tape:
+        """One start and one whole body."""
+        return self.started(step, task=task).began(step, task=task).ends(step, outcome, task=task)
+
+    def works(self, step: str, *, task: str = FLOW) -> Tape:
+        """The step does what it should."""
+        return self.body(step, task=task).completed(step)
+
+    # --- spoiling ---------------------------------------------------------------------------------
+
+    def shows_run(self, **changes: Any) -> Tape:
+        """The run row of the last Committed was another."""
+        last = self.records[-1]
+        assert isinstance(last, Committed)
+        self.records[-1] = last._replace(run_row=attrs.evolve(last.run_row, **changes))
+        return self
+
+    def shows_step(self, **changes: Any) -> Tape:
+        """The step row of the last Committed was another."""
+        last = self.records[-1]
+        assert isinstance(last, Committed)
+        assert last.step_row is not None
+        self.records[-1] = last._replace(step_row=attrs.evolve(last.step_row, **changes))
+        return self
+
+    def run_becomes(self, **changes: Any) -> Tape:
+        """The run's row changes, and no event says so."""
+        self.runs[self.run_id] = attrs.evolve(self.runs[self.run_id], **changes)
+        return self
+
+    def step_becomes(self, step: str, **changes: Any) -> Tape:
+        """The step's row changes, and no event says so."""
+        key = (self.run_id, step_id(step))
+        self.steps[key] = attrs.evolve(self.steps[key], **changes)
+        return self
+
+    def final(self, **changes: Any) -> Final:
+        """The state at the end."""
+        final = Final(
+            self.turn,
+            self.now_ms,
+            True,
+            self.runs,
+            self.steps,
+            self.logs,
+            self.labels,
+            (),
+            -1,
+        )
+        return final._replace(**changes)
+
+    def _tick(self) -> None:
+        self.turn += 1
+        self.now_ms += 1
+
+
+def step_id(step: str) -> str:
+    """The correlation id of a label."""
+    return f"step_{step}"
+
+
+def _no_run(run_id: str) -> RunRow:
+    blank = apply_run(None, run_id, RunCreated("order", b""), EPOCH_MS)
+    assert blank is not None
+    return blank
+
+
+def context(**changes: Any) -> Context:
+    """max_retries 3 and a crash budget of 4, as the presets have it."""
+    return Context(**{"max_retries": 3, "crashes_max": 4, **changes})
+
+
+def broken(law: str, tape: Tape, final: Final | None = None, **promises: Any) -> list[str]:
+    """How a tape breaks one law, as ``kind place``; all laws are judging."""
+    found = judge(tuple(LAWS.values()), context(**promises), tape.records, final or tape.final())
+    return [f"{each.kind} {each.place}" for each in found if each.law == law]
+
+
+def healthy(steps: int = 10) -> Tape:
+    """An undisturbed run: the first step runs inline, the others in the background."""
+    names = [f"work#{number}" for number in range(1, steps + 1)]
+    tape = Tape().opened(*names)
+    for name in names[1:]:
+        tape.sent(name)
+    tape.works(names[0])
+    for name in names[1:]:
+        task = f"{FLOW}/{name}"
+        tape.delivered(name, task=task).works(name, task=task)
+    return tape.run_completed()

@@ -1,0 +1,143 @@
+"""I-12: a step fails for good only when one of its budgets is used up."""
+
+from __future__ import annotations
+
+import pytest
+
+from simworld.records import BodyBegan
+from tests.check.build import Tape, broken
+
+WORK = "work#3"
+
+
+def errors(count: int) -> Tape:
+    """So many bodies that ended with an error, each but the last one tried again."""
+    tape = Tape().opened(WORK)
+    for number in range(count):
+        if number:
+            tape.retrying(WORK)
+        tape.body(WORK, "error")
+    return tape
+
+
+def killed(count: int) -> Tape:
+    """So many bodies that were killed, and the start of the next."""
+    tape = Tape().opened(WORK)
+    for number in range(count):
+        host = f"start/work~{number}"
+        tape.started(WORK, task=host).began(WORK, task=host).crash(host)
+    return tape.started(WORK)
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_exhausted_needs_all_its_errors(max_retries: int) -> None:
+    allowed = max_retries + 1
+    good, bad = errors(allowed).failed(WORK), errors(allowed - 1).failed(WORK)
+    assert broken("I-12", good, max_retries=max_retries) == []
+    assert broken("I-12", bad, max_retries=max_retries) == ["retries-not-exhausted run/work#3"]
+
+
+def test_scenario_d_one_error_among_four_starts() -> None:
+    """R-02: four concurrent starts, one flake; and the same when all four bodies err."""
+    tape = Tape().opened(WORK)
+    for _ in range(4):
+        tape.started(WORK).began(WORK)
+    for number in (1, 2, 3):
+        tape.ends(WORK, "error", number=number)
+    assert broken("I-12", tape.failed(WORK)) == ["retries-not-exhausted run/work#3"]
+    tape = Tape().opened(WORK)
+    for _ in range(4):
+        tape.started(WORK).began(WORK)
+    for number in (1, 2, 3, 4):
+        tape.ends(WORK, "error", number=number)
+    assert broken("I-12", tape.failed(WORK)) == []
+
+
+@pytest.mark.parametrize("outcome", ["ok", "fatal"])
+def test_only_errors_count_as_errors(outcome: str) -> None:
+    tape = errors(3).retrying(WORK).body(WORK, outcome)
+    assert broken("I-12", tape.failed(WORK)) == ["retries-not-exhausted run/work#3"]
+    assert broken("I-12", errors(3).retrying(WORK).body(WORK, "error").failed(WORK)) == []
+
+
+def test_errors_of_another_step_do_not_count() -> None:
+    tape = errors(3).created("work#4").retrying(WORK)
+    tape.body("work#4", "error").started(WORK)
+    assert broken("I-12", tape.failed(WORK)) == ["retries-not-exhausted run/work#3"]
+    assert broken("I-12", errors(4).created("work#4").failed(WORK)) == []
+
+
+def test_fatal_needs_a_fatal_body() -> None:
+    good = Tape().opened(WORK).body(WORK, "fatal").failed(WORK, "fatal")
+    bad = Tape().opened(WORK).body(WORK, "error").failed(WORK, "fatal")
+    assert broken("I-12", good) == []
+    assert broken("I-12", bad) == ["fatal-without-fatal-body run/work#3"]
+
+
+@pytest.mark.parametrize("crashes_max", [1, 4])
+def test_interrupted_needs_its_crash_budget(crashes_max: int) -> None:
+    good = killed(crashes_max).failed(WORK, "interrupted")
+    bad = killed(crashes_max - 1).failed(WORK, "interrupted")
+    assert broken("I-12", good, crashes_max=crashes_max) == []
+    assert broken("I-12", bad, crashes_max=crashes_max) == ["interrupted-too-early run/work#3"]
+
+
+def test_a_start_without_a_body_was_interrupted() -> None:
+    """The handler died between its start and its body: the start ended without a result."""
+    tape = Tape().opened(WORK)
+    for _ in range(4):
+        tape.started(WORK)
+    assert broken("I-12", tape.failed(WORK, "interrupted")) == ["interrupted-too-early run/work#3"]
+    tape = Tape().opened(WORK)
+    for _ in range(5):
+        tape.started(WORK)
+    assert broken("I-12", tape.failed(WORK, "interrupted")) == []
+
+
+def test_a_retried_start_was_not_interrupted() -> None:
+    tape = Tape().opened(WORK).body(WORK, "error").retrying(WORK)
+    for _ in range(4):
+        tape.started(WORK)
+    assert broken("I-12", tape.failed(WORK, "interrupted")) == ["interrupted-too-early run/work#3"]
+    tape = Tape().opened(WORK).body(WORK, "error").retrying(WORK)
+    for _ in range(5):
+        tape.started(WORK)
+    assert broken("I-12", tape.failed(WORK, "interrupted")) == []
+
+
+def leased(lease_ms: int) -> Tape:
+    """Four bodies under a lease; three are killed, the last one is running a second later."""
+    tape = Tape().opened(WORK)
+    for number in range(4):
+        host = f"start/work~{number}"
+        tape.started(WORK).began(WORK, task=host, lease_until_ms=tape.now_ms + lease_ms)
+        if number < 3:
+            tape.crash(host)
+    return tape.wait(1_000).started(WORK).failed(WORK, "interrupted")
+
+
+def lease_at_failure() -> int:
+    """The lease that ends in the millisecond in which the step fails."""
+    tape = leased(0)
+    last = [each for each in tape.records if isinstance(each, BodyBegan)][-1]
+    return tape.now_ms - last.lease_until_ms
+
+
+def test_a_running_body_was_not_interrupted() -> None:
+    lease_ms = lease_at_failure()
+    assert broken("I-12", leased(lease_ms + 1)) == ["interrupted-too-early run/work#3"]
+    assert broken("I-12", leased(lease_ms)) == []
+
+
+def test_a_body_without_lease_runs_while_its_host_lives() -> None:
+    tape = killed(3).began(WORK, task="start/work~9").started(WORK)
+    assert broken("I-12", tape.failed(WORK, "interrupted")) == ["interrupted-too-early run/work#3"]
+    tape = killed(3).began(WORK, task="start/work~9").crash("start/work~9").started(WORK)
+    assert broken("I-12", tape.failed(WORK, "interrupted")) == []
+
+
+@pytest.mark.parametrize("kind", ["error", "", "tired"])
+def test_a_step_may_not_fail_for_any_other_reason(kind: str) -> None:
+    tape = errors(4).failed(WORK, kind)
+    assert broken("I-12", tape) == ["unexplained-step-failure run/work#3"]
+    assert broken("I-12", errors(4).failed(WORK, "exhausted")) == []

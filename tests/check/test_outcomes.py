@@ -1,0 +1,95 @@
+"""I-18 and I-21: the right output, and no fault that surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from simworld.engine import Event, StepCompleted, decode
+from tests.check.build import Tape, broken
+
+WORK = "work#1"
+
+
+def results(log: Sequence[Event]) -> object:
+    """The workflow under test returns its steps' results in the order they were recorded."""
+    return tuple(
+        decode(event.fact.result) for event in log if isinstance(event.fact, StepCompleted)
+    )
+
+
+def test_i18_output_is_what_the_oracle_says() -> None:
+    def run(output: object) -> Tape:
+        tape = Tape().opened(WORK, "work#2").works(WORK).works("work#2")
+        return tape.run_completed(output)
+
+    assert broken("I-18", run([1, 1]), oracle=results) == []
+    assert broken("I-18", run([1, 2]), oracle=results) == ["wrong-output run"]
+    assert broken("I-18", run([1, 2])) == []
+
+
+def test_i18_equal_values_are_equal() -> None:
+    tape = Tape().opened().run_completed({"sum": 2.0})
+    assert broken("I-18", tape, oracle=lambda log: {"sum": 2}) == []
+    assert broken("I-18", tape, oracle=lambda log: {"sum": 3}) == ["wrong-output run"]
+
+
+def test_i18_an_output_that_cannot_be_read_is_wrong() -> None:
+    tape = Tape().opened().run_completed(None)
+    assert broken("I-18", tape, oracle=lambda log: None) == []
+    tape.run_becomes(output=b"")
+    assert broken("I-18", tape, oracle=lambda log: None) == ["wrong-output run"]
+
+
+@pytest.mark.parametrize("end", ["run_failed", "run_cancelled"])
+def test_i18_asks_only_for_completed_runs(end: str) -> None:
+    tape = Tape().opened()
+    getattr(tape, end)()
+    assert broken("I-18", tape, oracle=results) == []
+    assert broken("I-18", Tape().opened().run_completed(), oracle=results) == ["wrong-output run"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["IndefiniteFailure", "DefiniteFailure", "EntityConflictError", "ThrottleError", "WorldError"],
+)
+def test_i21_a_world_error_is_nobodys_step_failure(name: str) -> None:
+    bad = Tape().opened(WORK).body(WORK, "error").failed(WORK, "exhausted", name)
+    good = Tape().opened(WORK).body(WORK, "error").failed(WORK, "exhausted", "ValueError")
+    assert broken("I-21", bad) == ["step-failed-by-fault run/work#1"]
+    assert broken("I-21", good) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["RUNTIME_ERROR", "MAX_DELIVERIES_EXCEEDED", "REPLAY_DIVERGENCE", ""]
+)
+def test_i21_a_run_fails_by_its_user_only(code: str) -> None:
+    assert broken("I-21", Tape().opened().run_failed("ValueError", code)) == [
+        "run-failed-by-fault run"
+    ]
+    assert broken("I-21", Tape().opened().run_failed("ValueError", "USER_ERROR")) == []
+
+
+@pytest.mark.parametrize("name", ["IndefiniteFailure", "RunExpiredError", "ReplayDivergence"])
+def test_i21_a_world_error_is_no_user_error(name: str) -> None:
+    assert broken("I-21", Tape().opened().run_failed(name)) == ["run-failed-by-fault run"]
+    assert broken("I-21", Tape().opened().run_failed("UsageError")) == []
+
+
+def test_i21_leaves_interrupted_steps_to_i12() -> None:
+    def interrupted(kind: str, code: str) -> Tape:
+        tape = Tape().opened(WORK).started(WORK).failed(WORK, kind, "WorldError")
+        return tape.run_failed("StepFailedError", code)
+
+    assert broken("I-21", interrupted("interrupted", "RUNTIME_ERROR")) == []
+    assert broken("I-21", interrupted("exhausted", "RUNTIME_ERROR")) == [
+        "step-failed-by-fault run/work#1",
+        "run-failed-by-fault run",
+    ]
+
+
+def test_i21_an_interrupted_step_excuses_no_other_failure() -> None:
+    tape = Tape().opened(WORK).started(WORK).failed(WORK, "interrupted")
+    assert broken("I-21", tape) == []
+    assert broken("I-21", tape.run_failed("IndefiniteFailure")) == ["run-failed-by-fault run"]

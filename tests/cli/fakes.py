@@ -1,0 +1,145 @@
+"""A campaign that answers what a test wants, so that the command line is tested alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import attrs
+import msgspec
+import pytest
+
+from simworld.errors import UsageError, unknown_name
+from simworld.records import Progress, Repro, Result, Story, Verdict
+from tests.render import samples
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@attrs.frozen(eq=False)
+class FakeCase:
+    name: str
+    title: str = "a case"
+    races: tuple[str, ...] = ("R-02",)
+
+
+@attrs.frozen(eq=False)
+class FakeScenario:
+    name: str
+    cases: tuple[FakeCase, ...]
+    title: str = "what it is about"
+    law: str = "I-12"
+    laws: tuple[str, ...] = ("I-21",)
+
+
+@attrs.frozen
+class FakeVariant:
+    name: str
+    changed: tuple[str, ...] = ()
+
+
+SCENARIOS = {
+    each.name: each
+    for each in (
+        FakeScenario("inflated_attempts", (FakeCase("duplicates"), FakeCase("mirror_guard"))),
+        FakeScenario("retry_exhaustion", (FakeCase("killed"),)),
+    )
+}
+EXPECTED = {"v2_merge": Verdict("FAIL", "I-12"), "fixed": Verdict("PASS")}
+PRESETS = {name: FakeVariant(name) for name in EXPECTED}
+KNOBS = ("attempt_guard", "dedup")
+
+
+@attrs.define(slots=False)
+class FakeCampaign:
+    """Answers and records; a test changes what it needs."""
+
+    calls: list[dict[str, Any]] = attrs.Factory(list)
+    results: Callable[[str, str], Result] | None = None
+    """(scenario, variant) → result; None: what is declared."""
+    replayed: Story | Exception | None = attrs.Factory(samples.story)
+    told: Story | Exception = attrs.Factory(samples.story)
+    scenarios: dict[str, FakeScenario] | Exception = attrs.Factory(lambda: SCENARIOS)
+    places: list[str | None] = attrs.Factory(list)
+
+    def load_scenarios(self, where: str | None = None) -> dict[str, FakeScenario]:
+        self.places.append(where)
+        if isinstance(self.scenarios, Exception):
+            raise self.scenarios
+        return self.scenarios
+
+    def preset(self, name: str) -> FakeVariant:
+        if name not in PRESETS:
+            raise unknown_name("variant", name, PRESETS)
+        return PRESETS[name]
+
+    def with_knob(self, variant: FakeVariant, setting: str) -> FakeVariant:
+        knob, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes knob=value, not {setting!r}")
+        if knob not in KNOBS:
+            raise unknown_name("knob", knob, KNOBS)
+        if value not in ("G0", "G8"):
+            raise unknown_name(f"value of {knob}", value, ("G0", "G8"))
+        return attrs.evolve(variant, changed=(*variant.changed, setting))
+
+    def declared_verdict(self, scenario: Any, variant: Any, case: str = "") -> Verdict | None:
+        return None if variant.changed else EXPECTED[variant.name]
+
+    def hunt(self, scenario: Any, variant: Any, **options: Any) -> Result:
+        self.calls.append({"scenario": scenario.name, "variant": variant, **options})
+        progress = options["progress"]
+        if progress is not None:
+            progress(Progress(scenario.name, variant.name, 1, options["trials"], 0))
+        if self.results is not None:
+            return self.results(scenario.name, variant.name)
+        return declared(scenario.name, variant.name)
+
+    def tell(self, repro: Repro, scenarios: Any) -> Story:
+        if isinstance(self.told, Exception):
+            raise self.told
+        return attrs.evolve(self.told, repro=repro)
+
+    def replay(self, repro: Repro, scenarios: Any) -> Story | None:
+        if isinstance(self.replayed, Exception):
+            raise self.replayed
+        return self.replayed
+
+    def save_repro(self, repro: Repro, path: Path) -> None:
+        path.write_bytes(msgspec.json.encode(repro))
+
+    def load_repro(self, path: Path) -> Repro:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Repro)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise UsageError(f"{path} is not a repro: {error}") from error
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put it where the command line imports the campaign from."""
+        module = ModuleType("simworld.campaign")
+        names = "load_scenarios preset with_knob declared_verdict hunt tell replay save_repro"
+        for name in [*names.split(), "load_repro"]:
+            setattr(module, name, getattr(self, name))
+        module.PRESETS = PRESETS  # type: ignore[attr-defined]
+        module.WORLDS = ("atomic",)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "simworld.campaign", module)
+
+
+def declared(scenario: str, variant: str, **changed: Any) -> Result:
+    """A result that came out as declared."""
+    make = samples.result if EXPECTED[variant].outcome == "FAIL" else samples.passing
+    return make(scenario=scenario, variant=variant, **changed)

@@ -1,0 +1,384 @@
+"""Stories: heading, cast, turns, folds, the race, and the law's last word."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from simworld.records import Advance, Fault, RacingPair, Schedule, Story, Turn, Workload
+from simworld.render import Roles, delivery_of, story_text
+from tests.render import samples
+
+
+def _lines(story: Story, width: int = 100) -> list[str]:
+    return story_text(story, width=width).splitlines()
+
+
+def _cells(story: Story, turn: int) -> list[str]:
+    """The row of one turn, split where columns are."""
+    start = f"{turn} "
+    row = next(line for line in _lines(story) if line.lstrip().startswith(start))
+    return [cell.strip() for cell in row.strip().split("  ") if cell.strip()]
+
+
+# --- roles ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "delivery"),
+    [
+        ("start", ""),
+        ("start/flow", "start/flow"),
+        ("start/flow.2", "start/flow.2"),
+        ("start/flow/create.3", "start/flow"),
+        ("start/flow/create.work#3", "start/flow"),
+        ("start/flow/work#3", "start/flow/work#3"),
+        ("start/flow/work#3~2", "start/flow/work#3~2"),
+        ("start/flow/work#3.2~4/create.1", "start/flow/work#3.2~4"),
+        ("start/flow/work#3/flow/work#4", "start/flow/work#3/flow/work#4"),
+        ("flow", ""),
+    ],
+)
+def test_the_delivery_a_task_works_for(task: str, delivery: str) -> None:
+    assert delivery_of(task) == delivery
+
+
+def test_roles_are_given_in_order_of_appearance() -> None:
+    roles = Roles(turn.task for turn in samples.turns())
+    assert roles.role_of("start") == "start"
+    assert roles.role_of(samples.FLOW) == "A"
+    assert roles.who(f"{samples.FLOW}/create.3") == "A/create.3"
+    assert roles.role_of(samples.STEP) == "B"
+    assert roles.role_of(samples.AGAIN) == "C"
+    assert roles.role_of("start/flow/work#5") == "start/flow/work#5", "it never appeared"
+
+
+def test_there_are_roles_for_more_deliveries_than_letters() -> None:
+    roles = Roles(f"start/work#{n}" for n in range(1, 29))
+    assert [roles.role_of(f"start/work#{n}") for n in (1, 26, 27, 28)] == ["A", "Z", "AA", "AB"]
+
+
+def test_the_cast_is_explained() -> None:
+    text = story_text(samples.story())
+    assert "start = a client" in text
+    assert "A = delivery 1 of the flow message (start/flow)" in text
+    assert "C = delivery 2 of the message for work#3 (start/flow/work#3~2)" in text
+
+
+def test_only_who_is_told_about_has_a_role() -> None:
+    """A handler that is folded away is one of the others, and costs no letter."""
+    unrelated = tuple(
+        Turn(50 + n, samples.EPOCH_MS, f"start/flow/work#{4 + n % 2}", "read the log", "", ())
+        for n in range(6)
+    )
+    turns = samples.turns()
+    text = story_text(samples.story(turns=(*turns[:10], *unrelated, *turns[10:])))
+    assert "… 6 turns of 2 other handlers: 6 × read the log" in text
+    assert "work#4)" not in text
+    assert "C = delivery 2 of the message for work#3" in text
+
+
+# --- heading and setting -------------------------------------------------------------------------
+
+
+def test_the_heading_names_law_place_and_message() -> None:
+    text = " ".join(_lines(samples.story())[:4])
+    assert text.startswith(
+        "I-12 is broken at run/work#3 (retries-not-exhausted): work#3 was given up after 1 of 4 "
+        "failed bodies. "
+    )
+    assert "inflated_attempts, case duplicates, on v2_merge in the atomic world" in text
+    assert "seed 7, trial 131" in text
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("duplicate", samples.STEP, 1), "the message for work#3 (start/flow/work#3) is del"),
+        (Fault("duplicate", samples.FLOW, 2), "the flow message (start/flow) is delivered 2 times"),
+        (
+            Fault("crash", samples.STEP, 3),
+            "of B, delivery 1 of the message for work#3, dies before",
+        ),
+        (Fault("crash", samples.STEP, 3), "dies before its 3rd operation"),
+        (Fault("lost_answer", samples.AGAIN, 2), "the 2nd operation of C, delivery 2 of the mess"),
+        (Fault("lost_answer", "start", 1), "the 1st operation of the client start, commits and"),
+        (Fault("kill_bodies", "work#3", 1), "the first body of work#3 dies before it ends"),
+        (Fault("kill_bodies", "work#3", 4), "the first 4 bodies of work#3 die before they end"),
+    ],
+)
+def test_faults_are_told_in_words(fault: Fault, words: str) -> None:
+    story = samples.story(repro=samples.repro(faults=(fault,)))
+    assert words in " ".join(story_text(story, width=160).split())
+
+
+def test_every_kind_of_fault_has_words() -> None:
+    for kind in Fault.KINDS:
+        story = samples.story(repro=samples.repro(faults=(Fault(kind, samples.STEP, 2),)))
+        assert f"{kind} of" not in story_text(story)
+
+
+def test_planned_failures_are_told_and_so_is_their_absence() -> None:
+    assert "the 2nd body of work#3 to begin fails" in story_text(samples.story())
+    calm = samples.repro(faults=(), workload=Workload(durations_ms=(0, 1_500)))
+    text = story_text(samples.story(repro=calm))
+    assert "What strikes it: nothing" in text
+    assert "bodies take 0, 1500 ms" in text
+
+
+# --- turns ---------------------------------------------------------------------------------------
+
+
+def test_a_turn_has_number_time_role_deed_and_outcome() -> None:
+    assert _cells(samples.story(), 14) == [
+        "14",
+        "5",
+        "C",
+        "record step_started of work#3",
+        "event 8, attempt 1",
+    ]
+
+
+def test_time_counts_from_the_first_turn() -> None:
+    assert _cells(samples.story(), 1)[1] == "0"
+    assert _cells(samples.story(), 16)[1] == "1005"
+
+
+def test_outcomes_name_deliveries_by_their_roles() -> None:
+    assert _cells(samples.story(), 10)[-1] == "queued as B, delivered 4 times"
+
+
+def test_a_long_dull_stretch_is_folded_and_says_what_it_was() -> None:
+    lines = _lines(samples.story())
+    (fold,) = [line.strip() for line in lines if "…" in line]
+    assert fold.startswith("… 7 turns of start and A: 4 × record step_created, send flow")
+    assert not any("work#1" in line for line in lines)
+
+
+def test_a_short_stretch_is_not_folded() -> None:
+    turns = samples.turns()
+    story = samples.story(turns=(*turns[:3], *turns[8:]))
+    assert "…" not in story_text(story)
+    assert _cells(story, 3)[3] == "deliver flow"
+
+
+def test_what_the_story_is_about_is_never_folded() -> None:
+    """A hundred dull turns around the race change nothing about what is told."""
+    dull = [
+        Turn(100 + n, samples.EPOCH_MS, samples.FLOW, f"record step_created of work#{n}", "", ())
+        for n in range(30, 130)
+    ]
+    turns = samples.turns()
+    story = samples.story(turns=(*turns[:2], *dull, *turns[2:]))
+    text = story_text(story)
+    for turn in (10, 14, 16, 17):
+        assert _cells(story, turn)[0] == str(turn)
+    assert "107 turns" in text
+    assert len(text.splitlines()) < 50
+
+
+@pytest.mark.parametrize("other", ["work#31", "homework#3"])
+def test_a_step_is_not_confused_with_another_that_looks_alike(other: str) -> None:
+    turns = tuple(
+        turn._replace(op=turn.op.replace("work#1", other), labels=()) for turn in samples.turns()
+    )
+    assert other not in story_text(samples.story(turns=turns))
+
+
+def _with_dull_turns(*special: Turn) -> tuple[Turn, ...]:
+    """A trace in which only ``special`` may be worth telling."""
+    dull = [Turn(n, samples.EPOCH_MS, "start", "read the log", "", ()) for n in range(1, 9)]
+    return (*dull, *special, *(turn._replace(turn=turn.turn + 20) for turn in dull))
+
+
+def test_the_two_that_raced_are_told_wherever_they_are() -> None:
+    held = Turn(11, samples.EPOCH_MS, samples.STEP, "send flow", "", ())
+    story = samples.story(
+        turns=_with_dull_turns(held), race=attrs.evolve(_race(), held=held), log=()
+    )
+    assert _cells(story, 11)[3] == "send flow"
+
+
+def _race() -> RacingPair:
+    race = samples.story().race
+    assert race is not None
+    return race
+
+
+def test_a_lost_answer_is_told_wherever_it_happens() -> None:
+    lost = Turn(11, samples.EPOCH_MS, samples.FLOW, "send flow", "done, but the answer is lost", ())
+    story = samples.story(turns=_with_dull_turns(lost), race=None, log=())
+    assert _cells(story, 11)[3] == "send flow"
+
+
+def test_the_beginning_of_a_duplicate_is_told() -> None:
+    again = f"{samples.FLOW}~2"
+    two = [Turn(n, samples.EPOCH_MS, again, "read the log", "", ()) for n in (11, 12)]
+    story = samples.story(
+        turns=_with_dull_turns(*two),
+        repro=samples.repro(faults=(Fault("duplicate", samples.FLOW, 1),)),
+        race=None,
+        log=(),
+    )
+    assert _cells(story, 11)[2] == "A"
+    assert not any(line.startswith("  12 ") for line in _lines(story))
+
+
+def test_blocks_of_two_roles_are_apart() -> None:
+    lines = _lines(samples.story())
+    rows = {int(line.split()[0]): n for n, line in enumerate(lines) if line[:4].strip().isdigit()}
+    assert rows[12] == rows[11] + 1
+    assert lines[rows[13] - 1] == ""
+    assert rows[14] == rows[13] + 1
+    assert rows[10] == rows[9] + 1, "A and its branch A/create.3 are one role"
+
+
+def test_who_is_held_back_is_said_where_it_happens() -> None:
+    lines = _lines(samples.story())
+    where = next(n for n, line in enumerate(lines) if "B is held back here" in line)
+    assert lines[where - 1].split()[0] == "12"
+
+
+def test_an_entry_that_holds_nobody_back_is_not_mentioned() -> None:
+    to_its_end = Schedule((Advance(samples.STEP, 4, "deliver work#3"),))
+    story = samples.story(repro=samples.repro(schedule=to_its_end))
+    assert "held back here" not in story_text(story)
+
+
+def test_a_handler_that_has_finished_is_not_held_back() -> None:
+    to_its_end = Schedule((Advance(samples.AGAIN, 3, "deliver work#3"),))
+    story = samples.story(repro=samples.repro(schedule=to_its_end))
+    assert "held back here" not in story_text(story)
+
+
+def test_a_crash_is_shown_at_the_operation_it_prevented() -> None:
+    story = samples.story(repro=samples.repro(faults=(Fault("crash", samples.AGAIN, 2),)))
+    lines = _lines(story)
+    where = next(n for n, line in enumerate(lines) if "its host dies just before" in line)
+    assert lines[where - 1].split()[0] == "14"
+
+
+def test_where_the_law_breaks_is_said() -> None:
+    lines = _lines(samples.story(anomaly=samples.anomaly(turn=16)))
+    where = next(n for n, line in enumerate(lines) if "^ I-12 is broken" in line)
+    assert lines[where - 1].split()[0] == "16"
+
+
+def test_after_the_break_only_what_was_refused_is_told() -> None:
+    after = [
+        Turn(18, samples.EPOCH_MS, samples.AGAIN, "begin the body of work#3", "", ()),
+        Turn(19, samples.EPOCH_MS, samples.AGAIN, "end the body of work#3", "", ()),
+        Turn(20, samples.EPOCH_MS, samples.AGAIN, "read the log", "", ()),
+        Turn(21, samples.EPOCH_MS, samples.AGAIN, "record step_completed of work#3",
+             "refused: 409 step step_3 is failed", ()),
+    ]  # fmt: skip
+    story = samples.story(turns=(*samples.turns(), *after))
+    assert "… 3 turns of C: begin the body, end the body and read the log" in story_text(story)
+    assert _cells(story, 21)[-1] == "refused: 409 step work#3 is failed", "ids become labels"
+
+
+def test_a_handler_that_waits_for_its_own_branches_is_not_held_back() -> None:
+    entry = Schedule((Advance(samples.FLOW, 6, "deliver flow"),))
+    assert "held back here" not in story_text(samples.story(repro=samples.repro(schedule=entry)))
+    ours = Schedule((Advance(samples.FLOW, 2, "deliver flow"),))
+    turns = list(samples.turns())
+    turns[4] = turns[4]._replace(task=samples.STEP)
+    story = samples.story(turns=tuple(turns), repro=samples.repro(schedule=ours))
+    assert "A is held back here" in story_text(story)
+
+
+def test_log_positions_are_found_where_the_outcome_does_not_tell() -> None:
+    silent = {"record step_started of work#3": "done, but the answer is lost"}
+    turns = tuple(turn._replace(outcome=silent.get(turn.op, "")) for turn in samples.turns())
+    story = samples.story(turns=turns)
+    assert _cells(story, 1)[-1] == "event 1"
+    assert _cells(story, 9)[-1] == "event 7"
+    assert _cells(story, 14)[-1] == "event 8, done, but the answer is lost"
+    assert _cells(story, 16)[-1] == "event 9, done, but the answer is lost"
+    assert _cells(story, 17)[-1] == "event 10"
+    assert _cells(story, 13)[-1] == "deliver work#3", "it records nothing"
+
+
+def test_an_outcome_that_tells_its_position_is_believed() -> None:
+    """Two starts at one time: only the one whose outcome is silent is given the free position."""
+    same = samples.EPOCH_MS + 5
+    turns = list(samples.turns())
+    turns[15] = turns[15]._replace(now_ms=same, outcome="done, but the answer is lost")
+    log = tuple(
+        attrs.evolve(event, created_at_ms=same) if event.position == 9 else event
+        for event in samples.log()
+    )
+    story = samples.story(turns=tuple(turns), log=log)
+    assert _cells(story, 14)[-1] == "event 8, attempt 1"
+    assert _cells(story, 16)[-1] == "event 9, done, but the answer is lost"
+
+
+def test_an_event_of_another_time_is_not_claimed() -> None:
+    turns = tuple(
+        turn._replace(outcome="") if turn.turn == 16 else turn for turn in samples.turns()
+    )
+    log = tuple(
+        attrs.evolve(event, created_at_ms=samples.EPOCH_MS + 6) if event.position == 9 else event
+        for event in samples.log()
+    )
+    assert _cells(samples.story(turns=turns, log=log), 16)[-1] == "record step_started of work#3"
+
+
+def test_a_refused_operation_has_no_log_position() -> None:
+    turns = list(samples.turns())
+    turns[13] = turns[13]._replace(outcome="refused: 409 work#3 is running")
+    assert _cells(samples.story(turns=tuple(turns)), 14)[-1] == "refused: 409 work#3 is running"
+
+
+def test_an_empty_trace_is_a_short_story() -> None:
+    text = story_text(samples.story(turns=(), race=None))
+    assert "Turn by turn" not in text
+    assert "I-12 wanted:" in text
+
+
+# --- the end -------------------------------------------------------------------------------------
+
+
+def test_the_race_names_both_operations() -> None:
+    text = story_text(samples.story())
+    assert "What raced, on step run/work#3:" in text
+    assert "B was held back before “record step_started of work#3” (turn 16)," in text
+    assert "and C overtook it with “record step_started of work#3” (turn 14)." in text
+
+
+def test_without_a_race_there_is_no_such_section() -> None:
+    assert "What raced" not in story_text(samples.story(race=None))
+
+
+def test_the_last_sentence_is_what_the_law_wanted() -> None:
+    last = story_text(samples.story()).split("\n\n")[-1]
+    assert last.startswith("I-12 wanted: a step may be given up for exhausted retries only after")
+
+
+LAWS = ("I-01", "I-03", "I-05", "I-10", "I-11", "I-12", "I-13", "I-13a", "I-14", "I-18", "I-21")
+
+
+@pytest.mark.parametrize("law", [*LAWS, "L-01", "L-02"])
+def test_every_law_of_this_issue_has_a_sentence(law: str) -> None:
+    story = samples.story(anomaly=samples.anomaly(law=law))
+    assert "no short form" not in story_text(story)
+
+
+def test_an_unknown_law_points_to_its_own_text() -> None:
+    story = samples.story(anomaly=samples.anomaly(law="I-99"))
+    assert "I-99 wanted: see the law I-99 itself" in story_text(story)
+
+
+@pytest.mark.parametrize("place", ["run/work#3", "run"])
+@pytest.mark.parametrize("width", [20, 60, 80, 100, 140])
+def test_lines_fit(width: int, place: str) -> None:
+    story = samples.story(anomaly=samples.anomaly(place=place))
+    long = attrs.evolve(story.anomaly, message="a long message " * 20)
+    lines = _lines(attrs.evolve(story, anomaly=long), width=width)
+    assert max(map(len, lines)) <= max(width, 60)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_story_about_a_run_tells_its_events() -> None:
+    story = samples.story(anomaly=samples.anomaly(place="run", law="L-01"), race=None)
+    assert _cells(story, 4)[3] == "record run_started"
