@@ -1,6 +1,7 @@
 """The law of budgets (I-12): a step fails for good only when one of its budgets is used up.
 
-``exhausted`` needs max_retries + 1 bodies that ended with an error, ``fatal`` one that said so,
+``exhausted`` needs max_retries + 1 bodies that ended with an error, or crashes_max bodies that were
+killed (a guard that has only one budget calls both by that name); ``fatal`` needs one that said so,
 ``interrupted`` crashes_max starts that ended without a result.  Only bodies that ended speak for
 errors: attempt numbers are what the engine counts, and what it counts is what is being judged.
 """
@@ -20,13 +21,14 @@ StepKey: TypeAlias = tuple[str, str]
 class _Budget:
     """What has been spent on one step."""
 
-    __slots__ = ("alive", "errors", "fatals", "retries", "starts")
+    __slots__ = ("alive", "errors", "fatals", "killed", "retries", "starts")
 
     def __init__(self) -> None:
         self.starts = 0
         self.retries = 0
         self.errors = 0
         self.fatals = 0
+        self.killed = 0
         self.alive: dict[int, BodyBegan] = {}
         """Bodies that have begun, have not ended, and whose host lives, by number."""
 
@@ -84,6 +86,7 @@ def _i12_crash(state: _Budgets, record: Crash) -> None:
         for number, body in list(budget.alive.items()):
             if body.host == record.host:
                 del budget.alive[number]
+                budget.killed += 1
 
 
 def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
@@ -91,7 +94,7 @@ def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
     fact = record.event.fact
     why = read_error(fact.error)["kind"] if isinstance(fact, StepFailed) else ""
     if why == EXHAUSTED:
-        if budget.errors >= state.bodies:
+        if budget.errors >= state.bodies or budget.killed >= state.crashes:
             return None
         kind = "retries-not-exhausted"
         what = (

@@ -141,3 +141,11 @@ def test_a_step_may_not_fail_for_any_other_reason(kind: str) -> None:
     tape = errors(4).failed(WORK, kind)
     assert broken("I-12", tape) == ["unexplained-step-failure run/work#3"]
     assert broken("I-12", errors(4).failed(WORK, "exhausted")) == []
+
+
+def test_a_used_up_crash_budget_may_be_called_exhausted() -> None:
+    """R-06 under guards with one budget only (G0, G6, G7): four killed bodies, then no fifth."""
+    assert broken("I-12", killed(4).failed(WORK, "exhausted")) == []
+    assert broken("I-12", killed(3).failed(WORK, "exhausted")) == [
+        "retries-not-exhausted run/work#3"
+    ]
