@@ -2,9 +2,10 @@
 
 It makes candidates simpler and has each one run loosely; what comes back is what the candidate
 really came to, which is often simpler still.  The passes, from the most to the least telling, are
-repeated until none of them helps: drop a fault, weaken it, simplify the workload, drop blocks
-(delta debugging: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002),
-merge two blocks of one task.  Dropping a block shifts nothing else, since entries name a task and
+repeated until none of them helps: drop a fault, drop blocks (delta debugging: Zeller and
+Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), merge two blocks of one
+task, weaken a fault, simplify the workload.  Values come last: a body that takes its time often
+stands for many blocks, and dropping its duration first would leave them all in place.  Dropping a block shifts nothing else, since entries name a task and
 its own operation count: that is why 150 blocks come down to the true minimum of 2 to 4.
 """
 
@@ -48,7 +49,7 @@ def shrink(candidate: Candidate, attempt: Attempt, *, budget: int = ATTEMPTS_MAX
     before = None
     while before is not search.best:
         before = search.best
-        for simplify in (_drop_faults, _weaken, _simplify_workload, _drop_blocks, _merge_blocks):
+        for simplify in (_drop_faults, _drop_blocks, _merge_blocks, _weaken, _simplify_workload):
             simplify(search)
     return search.best
 
