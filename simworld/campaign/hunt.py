@@ -20,7 +20,7 @@ from simworld.campaign.scenario import Case, Scenario, check_claims, declared_ve
 from simworld.campaign.trial import Setup, Trial, prepared, profile_of, run_trial
 from simworld.campaign.variants import Variant
 from simworld.entropy import Stream, derive
-from simworld.errors import UsageError, unknown_name
+from simworld.errors import UncontrolledNondeterminism, UsageError, unknown_name
 from simworld.explore import RunTwice, make_explorer
 from simworld.records import (
     FAIL,
@@ -112,13 +112,18 @@ class Hunter:
         once = self._explorer
         twice = self._explorer = RunTwice(once)
         try:
-            run_trial(self.setup(number))
+            first = run_trial(self.setup(number))
             twice.rewind()
-            trial = run_trial(self.setup(number))
+            second = run_trial(self.setup(number))
             twice.finish()
-            return trial
         finally:
             self._explorer = once
+        if first.digest != second.digest:
+            raise UncontrolledNondeterminism(
+                f"trial {number} of {self.scenario.name} took the same turns twice, but its events "
+                "carry other payloads: a workflow or a step body uses a real clock or randomness"
+            )
+        return second
 
     def _profile(self, case: Case, victim: str) -> Profile:
         """What the case looks like when nothing goes wrong; made once per hunt.

@@ -257,25 +257,25 @@ def _story(repro: Repro, trial: Trial, anomaly: Anomaly) -> Story:
 def racing_pair(trace: tuple[Turn, ...], repro: Repro, anomaly: Anomaly) -> RacingPair | None:
     """The operation a move of the schedule held back, and the one that overtook it meanwhile.
 
-    Looks at each entry in turn: its task stopped before its next operation; if another task then
-    wrote something that operation touches (or the other way round), the two race.  The pair about
-    the anomaly's own place wins, else the last one found; None where no schedule entry matters.
+    Looks at each entry in turn: its task stopped before its next operation; if, before the law
+    broke, another task then wrote something that operation touches (or the other way round), the
+    two race.  A pair about the row of the anomaly's own step says most, then one about anything of
+    it, then any; of equals the last.  None where no entry of the schedule matters.
     """
     place = anomaly.place.rpartition("/")[2]
-    best: RacingPair | None = None
+    best: tuple[int, RacingPair] | None = None
     for entry in repro.schedule.entries:
         own = [index for index, turn in enumerate(trace) if turn.task == entry.task]
-        if len(own) <= entry.until:
+        if not entry.until < len(own):
             continue  # it never went on
-        held = trace[own[entry.until]]
-        stopped = own[entry.until - 1]
+        held, stopped = trace[own[entry.until]], own[entry.until - 1]
         for turn in trace[stopped + 1 : own[entry.until]]:
             label = _common(held, turn)
-            if label and turn.task != held.task:
-                pair = RacingPair(held, turn, label)
-                if best is None or place in label or place not in best.object:
-                    best = pair
-    return best
+            if label and turn.task != held.task and turn.turn <= anomaly.turn:
+                says = (place in label) + (place in label and label.startswith("step "))
+                if best is None or says >= best[0]:
+                    best = (says, RacingPair(held, turn, label))
+    return None if best is None else best[1]
 
 
 def _common(left: Turn, right: Turn) -> str:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 
 import attrs
+import msgspec
 
 from simworld.campaign.scenario import Case, Scenario, case_variant
 from simworld.campaign.variants import Variant
@@ -134,11 +135,22 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         kernel.overlapped,
         len(world.runs),
         sum(1 for run in world.runs.values() if run.status in RUN_TERMINAL),
-        hashlib.blake2b("\n".join(kernel.path).encode(), digest_size=16).hexdigest(),
+        _digest(kernel, world),
         kernel.records,
         final,
         tuple(kernel.trace or ()),
     )
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def _digest(kernel: Kernel, world: AtomicWorld) -> str:
+    """Of every turn in order, and of every event with its payload."""
+    digest = hashlib.blake2b("\n".join(kernel.path).encode(), digest_size=16)
+    for log in world.logs.values():
+        digest.update(_encoder.encode([(event.created_at_ms, event.fact) for event in log]))
+    return digest.hexdigest()
 
 
 def _compose(kernel: Kernel, setup: Setup) -> tuple[AtomicWorld, SimQueue, Labels]:

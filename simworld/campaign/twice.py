@@ -36,7 +36,7 @@ def check_hash_seeds(
     case: str = "",
     explorer: str = "portfolio",
 ) -> None:
-    """Raise ``UncontrolledNondeterminism`` with the first differing turn, if there is one.
+    """Raise ``UncontrolledNondeterminism`` with the first differing turn or event, if any.
 
     ``where`` is what the scenarios were loaded from; the processes load them again.
     """
@@ -60,13 +60,13 @@ def check_hash_seeds(
 
 
 def _first_difference(name: str, number: int, paths: Sequence[list[str]]) -> str:
-    for turn, (first, *others) in enumerate(zip(*paths, strict=False), start=1):
+    for line, (first, *others) in enumerate(zip(*paths, strict=False), start=1):
         for other in others:
             if other != first:
                 return (
-                    f"trial {number} of {name} depends on PYTHONHASHSEED: at turn {turn} one "
-                    f"process did '{first}', another '{other}'; usual causes: iteration over a "
-                    "set, order by hash() or id()"
+                    f"trial {number} of {name} depends on PYTHONHASHSEED; line {line} of its "
+                    f"turns and events is\n  {first}\nin one process and\n  {other}\nin another; "
+                    "usual causes: iteration over a set, order by hash() or id()"
                 )
     return f"trial {number} of {name} depends on PYTHONHASHSEED: one process did more than another"
 
@@ -101,7 +101,10 @@ def _answer(request: Mapping[str, Any]) -> list[str]:
     if "path_of" not in request:
         return [hunter.trial(number).digest for number in range(int(request["trials"]))]
     setup = attrs.evolve(hunter.setup(int(request["path_of"])), full_trace=True)
-    return [f"{turn.task}: {turn.op} at {turn.now_ms}" for turn in run_trial(setup).trace]
+    trial = run_trial(setup)
+    turns = [f"{turn.task}: {turn.op} at {turn.now_ms}" for turn in trial.trace]
+    events = [f"event {each.position}: {each.fact}" for log in trial.logs.values() for each in log]
+    return turns + events
 
 
 def main() -> None:

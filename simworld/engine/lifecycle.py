@@ -312,18 +312,29 @@ def apply_step(row: StepRow | None, run_id: str, fact: StepFact, now_ms: int) ->
             row.retries,
             (*row.starts, fact.owner),
         )
-    if isinstance(fact, StepCompleted):
-        return attrs.evolve(
-            row, status=StepStatus.COMPLETED, output=fact.result, completed_at_ms=now_ms
-        )
-    if isinstance(fact, StepFailed):
-        return attrs.evolve(row, status=StepStatus.FAILED, error=fact.error, completed_at_ms=now_ms)
-    return attrs.evolve(
-        row,
-        status=StepStatus.PENDING,
-        error=fact.error,
-        retry_after_ms=fact.retry_after_ms,
-        retries=row.retries + 1,
-        owner="",
-        lease_until_ms=0,
+    ended = not isinstance(fact, StepRetrying)
+    return StepRow(
+        run_id,
+        row.correlation_id,
+        row.step_name,
+        _AFTER[fact.type],
+        row.input,
+        row.created_at_ms,
+        row.attempt,
+        row.error if isinstance(fact, StepCompleted) else fact.error,
+        fact.result if isinstance(fact, StepCompleted) else b"",
+        fact.retry_after_ms if isinstance(fact, StepRetrying) else row.retry_after_ms,
+        row.started_at_ms,
+        now_ms if ended else 0,
+        row.owner if ended else "",
+        row.lease_until_ms if ended else 0,
+        row.retries if ended else row.retries + 1,
+        row.starts,
     )
+
+
+_AFTER = {
+    "step_completed": StepStatus.COMPLETED,
+    "step_failed": StepStatus.FAILED,
+    "step_retrying": StepStatus.PENDING,
+}

@@ -5,8 +5,10 @@ really came to, which is often simpler still.  The passes, from the most to the 
 repeated until none of them helps: drop a fault, drop blocks (delta debugging: Zeller and
 Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), merge two blocks of one
 task, weaken a fault, simplify the workload.  Values come last: a body that takes its time often
-stands for many blocks, and dropping its duration first would leave them all in place.  Dropping a block shifts nothing else, since entries name a task and
-its own operation count: that is why 150 blocks come down to the true minimum of 2 to 4.
+stands for many blocks, and dropping its duration first would leave them all in place.
+
+Dropping a block shifts nothing else, since entries name a task and its own operation count: that
+is why 150 blocks come down to the true minimum of 2 to 4.
 """
 
 from __future__ import annotations

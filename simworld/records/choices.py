@@ -2,7 +2,8 @@
 
 A *schedule* is an advance list: ``(task, until its own k-th operation)`` entries, followed in
 order, each as soon as its task can run; between and after them the default, which stays with the
-current task and, when that one cannot go on, takes the lowest (first born).  Deleting an entry shifts nothing else, which is why shrinking works.
+current task and, when that one cannot go on, takes the lowest (first born).  Deleting an entry
+shifts nothing else, which is why shrinking works.
 A *fault* is a value beside the schedule, keyed by stable names (decisions §4.1).
 """
 

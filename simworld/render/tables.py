@@ -181,7 +181,7 @@ def catalogue_table(
         table.add_row(Text(name, style="bold"), ", ".join(laws), scenario.title)
         for case in scenario.cases:
             table.add_row(f"  {case.name}", ", ".join(case.races), case.title)
-    table.expand = _natural_width(table) > width
+    table.expand = _natural_width(table) > width  # only then the ratios count
     text = _rendered(table, width, color=color)
     return f"{text}\nvariants: {', '.join(variants)}\n"
 

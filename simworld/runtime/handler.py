@@ -198,7 +198,10 @@ class _Invocation:
     async def _load_after(self, cursor: str | None, into: list[Event], known: set[str]) -> None:
         while True:
             page = await self._storage.events(self._run_id, cursor)
-            into.extend(event for event in page.events if event.event_id not in known)
+            if known:
+                into.extend(event for event in page.events if event.event_id not in known)
+            else:
+                into.extend(page.events)
             cursor = page.cursor or cursor
             if not page.has_more:
                 break

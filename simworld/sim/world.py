@@ -34,12 +34,19 @@ class SimStorage:
         self._kernel = kernel
         self._labels = labels
         self._inner = inner
+        self._creates: dict[tuple[str, str, str], tuple[Op, str]] = {}
+        """(fact's type, run, step) → its operation and the step's label."""
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
         kernel = self._kernel
         step_id: str = getattr(fact, "correlation_id", "")
-        op = self._labels.create(run_id, fact, step_id)
+        key = (fact.type, run_id, step_id)
+        known = self._creates.get(key)
+        if known is None:
+            step = self._labels.readable(step_id) if step_id else ""
+            known = self._creates[key] = (self._labels.create(run_id, fact, step_id), step)
+        op, step = known
         if kernel.at_point(op):
             await PARK
         try:
@@ -54,7 +61,6 @@ class SimStorage:
         if event is not None:
             task = kernel.current
             assert task is not None
-            step = self._labels.readable(step_id) if step_id else ""
             kernel.records.append(
                 Committed(
                     kernel.turn, kernel.now_ms, task.name, event, step, answer.run, answer.step
@@ -124,6 +130,8 @@ class SimQueue:
         self._labels = labels
         self._inner = inner
         self.deliveries = 0
+        self._sends: dict[tuple[str, str, bool], tuple[Op, str]] = {}
+        """(run, step, whether it has a key) → its operation and the step's label."""
 
     def connect(self, handler: Handler) -> None:
         """Hand every delivery to ``handler``, and write down that it happened."""
@@ -148,10 +156,14 @@ class SimQueue:
 
     async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
         """See ``ports.Queue``."""
-        kernel, labels, inner = self._kernel, self._labels, self._inner
-        step = labels.readable(message.step_id) if message.step_id else ""
-        part = step or "flow"
-        op = labels.send(message.run_id, part, key)
+        kernel, inner = self._kernel, self._inner
+        shape = (message.run_id, message.step_id, bool(key))
+        known = self._sends.get(shape)
+        if known is None:
+            step = self._labels.readable(message.step_id) if message.step_id else ""
+            op = self._labels.send(message.run_id, step or "flow", key)
+            known = self._sends[shape] = (op, step)
+        op, step = known
         if kernel.at_point(op):
             await PARK
         message_id = inner.accept(message, key=key, delay_ms=delay_s * 1_000)
@@ -161,7 +173,9 @@ class SimQueue:
         kernel.records.append(
             Sent(kernel.turn, kernel.now_ms, task.name, message.run_id, name, step)
         )
-        extra = kernel.faults.duplicates(name, part) if message_id and kernel.searching else 0
+        extra = (
+            kernel.faults.duplicates(name, step or "flow") if message_id and kernel.searching else 0
+        )
         if extra:
             kernel.note_fault(Fault("duplicate", name, extra))
             for _ in range(extra):

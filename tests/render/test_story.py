@@ -194,7 +194,10 @@ def _with_dull_turns(*special: Turn) -> tuple[Turn, ...]:
 def test_the_two_that_raced_are_told_wherever_they_are() -> None:
     held = Turn(11, samples.EPOCH_MS, samples.STEP, "send flow", "", ())
     story = samples.story(
-        turns=_with_dull_turns(held), race=attrs.evolve(_race(), held=held), log=()
+        anomaly=samples.anomaly(turn=1),
+        turns=_with_dull_turns(held),
+        race=attrs.evolve(_race(), held=held),
+        log=(),
     )
     assert _cells(story, 11)[3] == "send flow"
 
@@ -207,7 +210,8 @@ def _race() -> RacingPair:
 
 def test_a_lost_answer_is_told_wherever_it_happens() -> None:
     lost = Turn(11, samples.EPOCH_MS, samples.FLOW, "send flow", "done, but the answer is lost", ())
-    story = samples.story(turns=_with_dull_turns(lost), race=None, log=())
+    early = samples.anomaly(turn=1)
+    story = samples.story(anomaly=early, turns=_with_dull_turns(lost), race=None, log=())
     assert _cells(story, 11)[3] == "send flow"
 
 
@@ -215,6 +219,7 @@ def test_the_beginning_of_a_duplicate_is_told() -> None:
     again = f"{samples.FLOW}~2"
     two = [Turn(n, samples.EPOCH_MS, again, "read the log", "", ()) for n in (11, 12)]
     story = samples.story(
+        anomaly=samples.anomaly(turn=1),
         turns=_with_dull_turns(*two),
         repro=samples.repro(faults=(Fault("duplicate", samples.FLOW, 1),)),
         race=None,

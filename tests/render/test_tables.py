@@ -159,7 +159,11 @@ class _Scenario:
 def test_the_catalogue_shows_cases_and_variants(width: int) -> None:
     title = "A step is given up although its retries are not used up " * 3
     scenario = _Scenario(
-        "inflated", title, "I-12", ("I-21", "I-12"), (_Case("dup", "x", ("R-2",)),)
+        "an_uncommonly_long_name_of_one",
+        title,
+        "I-12",
+        ("I-21", "I-12"),
+        (_Case("dup", "x", ("R-2",)),),
     )
     text = catalogue_table({scenario.name: scenario}, ["v2_merge", "fixed"], width=width)
     assert max(map(len, text.splitlines())) <= width
@@ -168,3 +172,10 @@ def test_the_catalogue_shows_cases_and_variants(width: int) -> None:
     assert "  dup" in text
     assert "R-2" in text
     assert text.endswith("variants: v2_merge, fixed\n")
+
+
+def test_a_narrow_catalogue_gives_sentences_more_room_than_lists() -> None:
+    laws = ("I-13", "I-14", "I-18", "I-21", "L-01", "L-02")
+    title = "A step is given up although its retries are not used up"
+    text = catalogue_table({"ten_chars_": _Scenario("", title, "I-12", laws, ())}, [], width=60)
+    assert "A step is given up although\n" in text
