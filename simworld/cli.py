@@ -39,6 +39,8 @@ OK, FAILED, USAGE, UNDECIDED, BROKEN = 0, 1, 2, 3, 4
 VARIANTS = ("v2_merge", "fixed")
 TRIALS = 1_000
 TRIALS_UNBOUNDED = 10**12
+HASH_SEED_TRIALS = 50
+"""Trials that --run-twice also compares between processes with other hash seeds."""
 """With --seconds alone, time is the only bound."""
 REPROS = "repros"
 
@@ -156,7 +158,9 @@ def _add_hunt(commands: _Commands[_Parser]) -> _Parser:
         "--save", default=REPROS, metavar="DIR", help=f"where repros go; default: {REPROS}/"
     )
     hunt.add_argument(
-        "--run-twice", action="store_true", help="run every trial twice and compare the traces"
+        "--run-twice",
+        action="store_true",
+        help="run every trial twice, some in other processes too, and compare the traces",
     )
     hunt.set_defaults(command=_hunt)
     return hunt
@@ -328,7 +332,7 @@ def _run(
     args: argparse.Namespace, plan: Sequence[tuple[Scenario, Variant]]
 ) -> tuple[list[Result], BaseException | None]:
     """The results so far, and what stopped the run early, if anything did."""
-    from simworld.campaign import hunt
+    from simworld.campaign import check_hash_seeds, hunt
     from simworld.render import progress_bar
 
     results: list[Result] = []
@@ -348,23 +352,22 @@ def _run(
                     run_twice=args.run_twice,
                     progress=progress,
                 )
-            results.append(_honest(result))
+            results.append(result)
             if result.interrupted:
                 return results, KeyboardInterrupt()
+            if args.run_twice:
+                check_hash_seeds(
+                    scenario,
+                    variant,
+                    where=args.scenarios,
+                    seed=args.seed,
+                    trials=min(result.trials, HASH_SEED_TRIALS),
+                    case=args.case,
+                    explorer=args.explorer,
+                )
     except (Exception, KeyboardInterrupt) as error:
         return results, error
     return results, None
-
-
-def _honest(result: Result) -> Result:
-    """An interrupted search that found nothing has not passed."""
-    import attrs
-
-    from simworld.records import PASS, UNKNOWN, Verdict
-
-    if result.interrupted and result.verdict.outcome == PASS:
-        return attrs.evolve(result, verdict=Verdict(UNKNOWN, reason="interrupted"))
-    return result
 
 
 def _save(results: Sequence[Result], folder: Path) -> dict[tuple[int, int], str]:
@@ -399,8 +402,8 @@ def _report(args: argparse.Namespace, out: Output, results: Sequence[Result]) ->
     saved = _save(results, Path(args.save))
     if args.json:
         out.write_json(results_json(results, saved))
-    findings = [
-        (finding.moves_after, finding.moves_before, at, nth)
+    findings = [  # a failure that takes a particular order tells more than one that takes none
+        (not finding.repro.schedule.entries, finding.moves_after, finding.moves_before, at, nth)
         for at, result in enumerate(results)
         for nth, finding in enumerate(result.findings)
     ]

@@ -251,6 +251,8 @@ def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
     if laws:
         primary = hunter.scenario.law
         return Verdict(FAIL, primary if primary in laws else next(iter(laws)))
+    if tally.interrupted:
+        return Verdict(UNKNOWN, reason="interrupted")  # what was not looked at has not passed
     if tally.unknown:
         return Verdict(UNKNOWN, reason=tally.unknown)
     missed = [mark for mark in hunter.scenario.marks if mark not in reached]

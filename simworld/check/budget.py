@@ -98,8 +98,8 @@ def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
             return None
         kind = "retries-not-exhausted"
         what = (
-            f"failed for good as exhausted after {budget.errors} bodies that ended with an "
-            f"error; {state.bodies} are allowed"
+            f"failed for good as exhausted, but only {budget.errors} of the {state.bodies} bodies "
+            "allowed had ended with an error"
         )
     elif why == INTERRUPTED:
         # The start that failed the step is none of those that were interrupted.
@@ -109,8 +109,8 @@ def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
             return None
         kind = "interrupted-too-early"
         what = (
-            f"failed for good as interrupted after {max(killed, 0)} starts that ended without "
-            f"a result ({running} bodies are running); {state.crashes} are allowed"
+            f"failed for good as interrupted, but only {max(killed, 0)} of the {state.crashes} "
+            f"starts allowed had ended without a result ({running} bodies are running)"
         )
     elif why == "fatal":
         if budget.fatals:

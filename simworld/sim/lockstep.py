@@ -17,7 +17,6 @@ are closed by ``close``, as in ``Kernel``.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import trio
@@ -90,7 +89,6 @@ class LockstepKernel(Kernel):
             if task is None:
                 task = self._pick()
                 if task is None:
-                    self.drained = True
                     break
             else:
                 self._next = None
@@ -138,22 +136,11 @@ class LockstepKernel(Kernel):
                     _resume(self, task)
             except BaseException as error:
                 self._error = error
-                self._abandon(task)
             reschedule(caller)
             if task.done or self._error is not None:
                 del self._drivers[task]
                 return
             await wait_task_rescheduled(_at_once)
-
-    def _abandon(self, task: Task) -> None:
-        """The run is over; a coroutine that awaits something foreign of trio ends where it began.
-
-        Ports refuse from now on, as they do after ``close``.
-        """
-        self._closed = True
-        if task.coroutine is not None:
-            with suppress(Exception, ControlFlow):
-                task.coroutine.close()
 
     async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
         """See ``Kernel.gather``; each part registers in its own trio task, one after the other."""

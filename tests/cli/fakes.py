@@ -73,6 +73,7 @@ class FakeCampaign:
     told: Story | Exception = attrs.Factory(samples.story)
     scenarios: dict[str, FakeScenario] | Exception = attrs.Factory(lambda: SCENARIOS)
     places: list[str | None] = attrs.Factory(list)
+    compared: list[tuple[str, str, int]] = attrs.Factory(list)
 
     def load_scenarios(self, where: str | None = None) -> dict[str, FakeScenario]:
         self.places.append(where)
@@ -107,6 +108,9 @@ class FakeCampaign:
             return self.results(scenario.name, variant.name)
         return declared(scenario.name, variant.name)
 
+    def check_hash_seeds(self, scenario: Any, variant: Any, **options: Any) -> None:
+        self.compared.append((scenario.name, variant.name, options["trials"]))
+
     def tell(self, repro: Repro, scenarios: Any) -> Story:
         if isinstance(self.told, Exception):
             raise self.told
@@ -132,7 +136,7 @@ class FakeCampaign:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
         names = "load_scenarios preset with_knob declared_verdict hunt tell replay save_repro"
-        for name in [*names.split(), "load_repro"]:
+        for name in [*names.split(), "load_repro", "check_hash_seeds"]:
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]
         module.WORLDS = ("atomic",)  # type: ignore[attr-defined]

@@ -120,6 +120,7 @@ def test_options_reach_the_campaign(run: Run, campaign: FakeCampaign) -> None:
     assert call["variant"].changed == ("attempt_guard=G0",)
     assert (call["trials"], call["seconds"], call["seed"]) == (7, 2.5, 9)
     assert (call["explorer"], call["case"], call["run_twice"]) == ("pos", "mirror_guard", True)
+    assert [trials for *_, trials in campaign.compared] == [50], "other hash seeds, some trials"
     assert set(campaign.places) == {"mine"}
 
 
@@ -240,6 +241,9 @@ def test_json_in_a_file_leaves_the_words_on_stdout(run: Run) -> None:
 # --- Ctrl-C --------------------------------------------------------------------------------------
 
 
+UNDONE = Verdict("UNKNOWN", reason="interrupted")
+
+
 def _interrupted_at(nth: int, verdict: Verdict, **changed: Any) -> Callable[[str, str], Result]:
     """As declared, until the nth hunt is interrupted with this verdict."""
     seen: list[str] = []
@@ -255,7 +259,7 @@ def _interrupted_at(nth: int, verdict: Verdict, **changed: Any) -> Callable[[str
 
 
 def test_after_an_interruption_no_other_hunt_starts(run: Run, campaign: FakeCampaign) -> None:
-    campaign.results = _interrupted_at(1, PASS, findings=())
+    campaign.results = _interrupted_at(1, UNDONE, findings=())
     ran = run("hunt")
     assert ran.code == 3
     assert len(campaign.calls) == 1
@@ -264,7 +268,7 @@ def test_after_an_interruption_no_other_hunt_starts(run: Run, campaign: FakeCamp
 
 
 def test_what_was_found_before_an_interruption_is_kept(run: Run, campaign: FakeCampaign) -> None:
-    campaign.results = _interrupted_at(2, PASS, findings=())
+    campaign.results = _interrupted_at(2, UNDONE, findings=())
     ran = run("hunt", "--json", "out.json")
     assert ran.code == 1
     assert "I-12 is broken" in ran.out
@@ -282,7 +286,12 @@ def test_an_interrupted_failure_is_a_failure(run: Run, campaign: FakeCampaign) -
 
 @pytest.mark.parametrize(
     ("nth", "verdict", "code"),
-    [(1, Verdict("FAIL", "I-12"), 3), (1, PASS, 3), (2, PASS, 3), (2, Verdict("FAIL", "I-12"), 1)],
+    [
+        (1, Verdict("FAIL", "I-12"), 3),
+        (1, UNDONE, 3),
+        (2, UNDONE, 3),
+        (2, Verdict("FAIL", "I-12"), 1),
+    ],
 )
 def test_with_expect_an_interruption_decides_nothing_unless_there_was_a_surprise(
     run: Run, campaign: FakeCampaign, nth: int, verdict: Verdict, code: int

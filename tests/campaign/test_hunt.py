@@ -1,0 +1,145 @@
+"""A campaign: what it counts, when it stops, and what it may call a pass."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from simworld.campaign import Case, Scenario, hunt, load_scenarios, preset, with_knob
+from simworld.engine import StepContext, step
+from simworld.errors import UsageError
+from simworld.records import FaultBudget, Progress
+
+SCENARIOS = load_scenarios()
+MERGED, FIXED = preset("v2_merge"), preset("fixed")
+
+
+def scenario(**changed: object) -> Scenario:
+    """``inflated_attempts`` with some fields changed."""
+    return attrs.evolve(SCENARIOS["inflated_attempts"], **changed)
+
+
+def test_the_hunt_goes_on_after_its_first_failure() -> None:
+    result = hunt(scenario(), MERGED, seed=1, trials=120)
+    assert result.trials == 120
+    assert str(result.verdict) == "FAIL I-12"
+    assert {finding.repro.case for finding in result.findings} >= {"R-03", "no-fault"}
+    assert all(1 <= finding.count <= 120 for finding in result.findings)
+    moves = [finding.moves_after for finding in result.findings]
+    assert moves == sorted(moves)
+    assert result.marks["body.flaked"] > 0
+
+
+def test_one_case_alone() -> None:
+    result = hunt(scenario(), MERGED, trials=100, case="R-03")
+    assert {finding.repro.case for finding in result.findings} == {"R-03"}
+    assert str(result.expected) == "FAIL I-12"
+
+
+def test_ctrl_c_keeps_what_was_found_and_passes_nothing() -> None:
+    def stop_at(number: int):  # type: ignore[no-untyped-def]  # a callback for one line
+        def progress(state: Progress) -> None:
+            if state.trials_done == number:
+                raise KeyboardInterrupt
+
+        return progress
+
+    found = hunt(scenario(), MERGED, seed=1, trials=500, progress=stop_at(40))
+    assert (found.interrupted, found.trials, str(found.verdict)) == (True, 40, "FAIL I-12")
+    nothing = hunt(scenario(), FIXED, trials=500, progress=stop_at(5))
+    assert (nothing.interrupted, nothing.trials) == (True, 5)
+    assert str(nothing.verdict) == "UNKNOWN interrupted"
+
+
+def test_a_hunt_stops_when_its_seconds_are_spent() -> None:
+    result = hunt(scenario(), FIXED, trials=10**9, seconds=0.2)
+    assert 1 <= result.trials < 10**6
+
+
+def test_silence_without_its_marks_is_unknown() -> None:
+    result = hunt(scenario(marks=("nobody.ever.comes.here",)), FIXED, trials=20)
+    assert str(result.verdict) == "UNKNOWN never reached nobody.ever.comes.here in 20 trials"
+
+
+def test_a_livelock_is_unknown_and_names_its_bound() -> None:
+    """Under G4 with overlapping continuations nobody ever gets a start."""
+    stormy = with_knob(MERGED, "attempt_guard=G4")
+    result = hunt(scenario(marks=()), stormy, trials=5, case="no-fault")
+    assert result.verdict.outcome == "UNKNOWN"
+    assert "turns_max" in result.verdict.reason
+
+
+def test_a_wrong_output_is_found() -> None:
+    """I-18 compares with the scenario's own interpretation of the log."""
+    wrong = scenario(oracle=lambda workload, log: ["something else"])
+    result = hunt(wrong, FIXED, trials=3)
+    assert str(result.verdict) == "FAIL I-18"
+
+
+def test_a_body_that_awaits_something_foreign_is_the_authors_mistake() -> None:
+    class Foreign:
+        def __await__(self):  # type: ignore[no-untyped-def]  # a foreign awaitable
+            yield "a future of another library"
+
+    @step(name="work")
+    async def foreign(ctx: StepContext, index: int, duration_ms: int) -> int:
+        """Awaits what the simulation does not know."""
+        await Foreign()
+        return index
+
+    with pytest.raises(UsageError, match=r"test_hunt\.py:\d+ awaits str"):
+        hunt(scenario(steps=(foreign,)), FIXED, trials=1)
+
+
+def test_claims_are_checked() -> None:
+    case: Case = SCENARIOS["inflated_attempts"].cases[0]
+    typo = scenario(cases=(attrs.evolve(case, expect={"v2_merg": "PASS"}),))
+    with pytest.raises(UsageError, match="v2_merge"):
+        hunt(typo, FIXED, trials=1)
+    nonsense = scenario(cases=(attrs.evolve(case, expect={"fixed": "perhaps"}),))
+    with pytest.raises(UsageError, match="is no verdict"):
+        hunt(nonsense, FIXED, trials=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "at least one trial"),
+        ({"world": "atomc"}, "did you mean atomic"),
+        ({"explorer": "portfolo"}, "did you mean portfolio"),
+        ({"case": "R-2"}, "unknown case of inflated_attempts"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hunt(scenario(), FIXED, **options)  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("attempt_gard=G1", "did you mean attempt_guard"),
+        ("attempt_guard=G11", "unknown value of attempt_guard 'G11'"),
+        ("lease_ms=soon", "takes a whole number"),
+        ("lease_ms=-1", "at least 0"),
+        ("dedup", "takes knob=value"),
+    ],
+)
+def test_bad_knobs_are_named(setting: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        with_knob(FIXED, setting)
+
+
+def test_every_knob_can_be_set_to_what_it_is() -> None:
+    for variant in (MERGED, FIXED):
+        for knob, value in variant.knobs.items():
+            assert with_knob(variant, f"{knob}={value}") == variant
+
+
+def test_the_budget_of_a_scenario_is_kept_out_of_the_fixed_variant_s_way() -> None:
+    """The fixed variant holds under every kind of fault at once, also beyond its own cases."""
+    budget = FaultBudget(duplicates=4, crashes=2, lost_answers=2, kill_bodies=6)
+    for each in SCENARIOS.values():
+        cases = tuple(attrs.evolve(case, budget=budget) for case in each.cases)
+        result = hunt(attrs.evolve(each, cases=cases, marks=()), FIXED, seed=4, trials=150)
+        assert str(result.verdict) == "PASS", result.findings
