@@ -31,7 +31,7 @@ from simworld.errors import (
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario, Variant
-    from simworld.records import Repro, Result
+    from simworld.records import Finding, Repro, Result
     from simworld.render import Output
 
 OK, FAILED, USAGE, UNDECIDED, BROKEN = 0, 1, 2, 3, 4
@@ -402,14 +402,24 @@ def _report(args: argparse.Namespace, out: Output, results: Sequence[Result]) ->
     saved = _save(results, Path(args.save))
     if args.json:
         out.write_json(results_json(results, saved))
-    findings = [  # a failure that takes a particular order tells more than one that takes none
-        (not finding.repro.schedule.entries, finding.moves_after, finding.moves_before, at, nth)
+    findings = [
+        (*_interest(result, finding), at, nth)
         for at, result in enumerate(results)
         for nth, finding in enumerate(result.findings)
     ]
     if findings:
         *_, at, nth = min(findings)
         _tell(args, out, results[at].findings[nth].repro, saved.get((at, nth)))
+
+
+def _interest(result: Result, finding: Finding) -> tuple[bool, bool, int, int]:
+    """Smaller is better to tell: of the law in question, in need of a certain order, short."""
+    return (
+        finding.anomaly.law != result.verdict.law,
+        not finding.repro.schedule.entries,
+        finding.moves_after,
+        finding.moves_before,
+    )
 
 
 def _tell(args: argparse.Namespace, out: Output, repro: Repro, path: str | None) -> None:

@@ -260,22 +260,33 @@ def racing_pair(trace: tuple[Turn, ...], repro: Repro, anomaly: Anomaly) -> Raci
     Looks at each entry in turn: its task stopped before its next operation; if, before the law
     broke, another task then wrote something that operation touches (or the other way round), the
     two race.  A pair about the row of the anomaly's own step says most, then one about anything of
-    it, then any; of equals the last.  None where no entry of the schedule matters.
+    it, then any; of equals the last entry's.  None where no entry of the schedule matters.
     """
     place = anomaly.place.rpartition("/")[2]
-    best: tuple[int, RacingPair] | None = None
+    best, best_says = None, -1
     for entry in repro.schedule.entries:
         own = [index for index, turn in enumerate(trace) if turn.task == entry.task]
         if not entry.until < len(own):
             continue  # it never went on
         held, stopped = trace[own[entry.until]], own[entry.until - 1]
-        for turn in trace[stopped + 1 : own[entry.until]]:
-            label = _common(held, turn)
-            if label and turn.task != held.task and turn.turn <= anomaly.turn:
-                says = (place in label) + (place in label and label.startswith("step "))
-                if best is None or says >= best[0]:
-                    best = (says, RacingPair(held, turn, label))
-    return None if best is None else best[1]
+        pairs = [
+            (_says(label, place), RacingPair(held, turn, label))
+            for turn in trace[stopped + 1 : own[entry.until]]
+            if turn.task != held.task and turn.turn <= anomaly.turn
+            if (label := _common(held, turn))
+        ]
+        if pairs:
+            says, pair = max(pairs, key=lambda pair: pair[0])  # of equals the first
+            if says >= best_says:
+                best, best_says = pair, says
+    return best
+
+
+def _says(label: str, place: str) -> int:
+    """How much a race on ``label`` says about ``place``."""
+    if place not in label:
+        return 0
+    return 2 if label.startswith("step ") else 1
 
 
 def _common(left: Turn, right: Turn) -> str:
