@@ -14,7 +14,7 @@ least once and awaits only the verbs of its context (decisions §5.5).
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import attrs
@@ -121,12 +121,16 @@ def workflow(function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
     return Workflow(function, function.__name__)
 
 
-def _as_future(awaitable: Future[T] | Coroutine[Any, Any, T], verb: str) -> Future[T]:
-    if isinstance(awaitable, Future):
-        return awaitable
-    if isinstance(awaitable, Coroutine):
-        return current_loop(verb).spawn(awaitable)
-    raise UsageError(f"{verb} takes step handles and coroutines, not {type(awaitable).__name__}")
+def _futures(
+    awaitables: Sequence[Future[T] | Coroutine[Any, Any, T]], verb: str
+) -> list[Future[T]]:
+    return [each if isinstance(each, Future) else _started(each, verb) for each in awaitables]
+
+
+def _started(coroutine: Coroutine[Any, Any, T], verb: str) -> Future[T]:
+    if isinstance(coroutine, Coroutine):
+        return current_loop(verb).spawn(coroutine)
+    raise UsageError(f"{verb} takes step handles and coroutines, not {type(coroutine).__name__}")
 
 
 def gather(*awaitables: Future[T] | Coroutine[Any, Any, T]) -> Future[list[T]]:
@@ -134,7 +138,7 @@ def gather(*awaitables: Future[T] | Coroutine[Any, Any, T]) -> Future[list[T]]:
 
     Coroutines start here, in order, before ``gather`` returns.
     """
-    parts = [_as_future(each, "gather") for each in awaitables]
+    parts = _futures(awaitables, "gather")
     whole: Future[list[T]] = Future()
     missing = len(parts)
 
@@ -169,7 +173,7 @@ def race(*awaitables: Future[Any] | Coroutine[Any, Any, Any]) -> Future[Winner]:
     """
     if not awaitables:
         raise UsageError("race needs at least one awaitable: an empty race never ends")
-    parts = [_as_future(each, "race") for each in awaitables]
+    parts = _futures(awaitables, "race")
     first: Future[Winner] = Future()
 
     def part_done(part: Future[Any]) -> None:
@@ -181,5 +185,8 @@ def race(*awaitables: Future[Any] | Coroutine[Any, Any, Any]) -> Future[Winner]:
             first.resolve(Winner(parts.index(part), part.value))
 
     for part in parts:
-        part.when_done(part_done)
+        if part.done:
+            part_done(part)
+        else:
+            part.callbacks.append(part_done)
     return first

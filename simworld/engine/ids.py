@@ -37,40 +37,36 @@ class RunIdentity:
 class CorrelationIds:
     """The draws of one pass; equal identities give equal sequences."""
 
-    __slots__ = ("_next",)
+    __slots__ = ("_count", "_first", "_known")
 
     def __init__(self, identity: RunIdentity) -> None:
-        self._next = first_draw(identity)
+        self._first, self._known = _sequence(identity)
+        self._count = 0
 
     def draw(self, kind: str) -> str:
         """The next id, for example ``step_01J…``."""
-        value = self._next
-        self._next = value + 1
-        return f"{kind}_{_head(value >> 20)}{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}"
+        count, known = self._count, self._known
+        self._count = count + 1
+        if count == len(known):
+            known.append(ulid(self._first + count))
+        return f"{kind}_{known[count]}"
 
 
-_firsts: dict[RunIdentity, int] = {}
-_heads: dict[int, str] = {}
-_CACHE_MAX = 4_096
+_sequences: dict[RunIdentity, tuple[int, list[str]]] = {}
+_SEQUENCES_MAX = 1_024
 
 
 def first_draw(identity: RunIdentity) -> int:
-    """The ULID value of a run's first draw; cached, as every pass of the run asks for it."""
-    value = _firsts.get(identity)
-    if value is None:
-        if len(_firsts) >= _CACHE_MAX:
-            _firsts.clear()
-        value = identity.started_at_ms << 80 | Stream(identity.seed).bits(80)
-        _firsts[identity] = value
-    return value
+    """The ULID value of a run's first draw."""
+    return _sequence(identity)[0]
 
 
-def _head(bits: int) -> str:
-    """The first 22 characters of a ULID, which consecutive draws share."""
-    text = _heads.get(bits)
-    if text is None:
-        if len(_heads) >= _CACHE_MAX:
-            _heads.clear()
-        text = ulid(bits << 20)[:22]
-        _heads[bits] = text
-    return text
+def _sequence(identity: RunIdentity) -> tuple[int, list[str]]:
+    """A run's first draw, and the ids drawn so far: every pass of the run draws them again."""
+    sequence = _sequences.get(identity)
+    if sequence is None:
+        if len(_sequences) >= _SEQUENCES_MAX:
+            _sequences.clear()
+        first = identity.started_at_ms << 80 | Stream(identity.seed).bits(80)
+        sequence = _sequences[identity] = (first, [])
+    return sequence

@@ -129,8 +129,7 @@ class PassLoop:
         if self.closed:
             raise Suspended
         correlation_id = self._ids.draw("step")
-        label = f"{name}#{len(self.handles) + 1}"
-        request = StepRequest(correlation_id, name, label, args, kwargs)
+        request = StepRequest(correlation_id, name, len(self.handles) + 1, args, kwargs)
         handle: StepHandle[Any] = StepHandle(request)
         self.handles[correlation_id] = handle
         return handle

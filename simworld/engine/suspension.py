@@ -16,12 +16,17 @@ class StepRequest:
 
     correlation_id: str
     step_name: str
-    label: str
-    """The step's name and the ordinal of its draw, for example ``work#3``: for people."""
+    ordinal: int
+    """1 for the first id drawn in this pass."""
     args: tuple[object, ...]
     kwargs: dict[str, object]
     created: bool = False
     """Its step_created is in the log this pass has seen."""
+
+    @property
+    def label(self) -> str:
+        """The step's name and its ordinal, for example ``work#3``: for people."""
+        return f"{self.step_name}#{self.ordinal}"
 
     @property
     def input(self) -> bytes:

@@ -2,7 +2,7 @@
 
 Ids differ from schedule to schedule; labels do not: a run is ``run`` (the second one ``run.2``), a
 step is its name and the ordinal of its draw.  Operations are made once per (verb, label) and shared
-by all trials of the process, because they never change.
+by all trials of the process, because they never change; they are compared by their labels.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from simworld.engine import Fact
 from simworld.records import Op
 
 _ops: dict[tuple[str, str, str], Op] = {}
+_OPS_MAX = 50_000
 
 
 class Labels:
@@ -37,6 +38,7 @@ class Labels:
         key = (fact.type, run, step)
         op = _ops.get(key)
         if op is None:
+            _make_room()
             entity = f"step {run}/{step}" if step else f"run {run}"
             text = f"record {fact.type}{f' of {step}' if step else ''}"
             fine = {entity: True}
@@ -63,8 +65,10 @@ class Labels:
 
     def delivery(self, name: str, part: str) -> Op:
         """The beginning of a delivery."""
-        message = name.partition("~")[0] if "~" in name else name
-        return Op(f"deliver {part}", {f"message {message}": True}, {})
+        message = name.rpartition("~")[0] if "~" in name.rpartition("/")[2] else name
+        return _shared(
+            "deliver", message, part, f"deliver {part}", {f"message {message}": True}, {}
+        )
 
     def checkpoint(self, doing: str) -> Op:
         """A place between two operations."""
@@ -83,5 +87,11 @@ def _shared(
     key = (verb, subject, detail)
     op = _ops.get(key)
     if op is None:
+        _make_room()
         op = _ops[key] = Op(text, fine, coarse)
     return op
+
+
+def _make_room() -> None:
+    if len(_ops) >= _OPS_MAX:
+        _ops.clear()

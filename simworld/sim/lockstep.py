@@ -9,7 +9,7 @@ mistreats coroutines.
 
 It costs several times as much per choice point (reports/first_light.md) and exists for tests.
 
-Simulated code never awaits trio: it parks as always, and its driver does the waiting.  Cancelling
+Simulated code never awaits trio: it parks as always, and its driver does the waiting.  Dismissing
 the drivers at the end of a run therefore executes no simulated code; coroutines that never finished
 are closed by ``close``, as in ``Kernel``.
 """
@@ -65,21 +65,20 @@ class LockstepKernel(Kernel):
     @trio.lowlevel.enable_ki_protection
     async def run_async(self) -> None:
         """See ``Kernel.run``; in the trio loop of the caller, which several kernels may share."""
-        failure: BaseException | None = None
+        failures: list[BaseException] = []
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 try:
                     await self._loop()
                 except (Exception, ControlFlow, KeyboardInterrupt) as error:
-                    failure = error  # raised outside the nursery, which would wrap it
-                nursery.cancel_scope.cancel()
-            if failure is not None:
-                raise failure
+                    failures.append(error)  # raised outside the nursery, which would wrap it
+                finally:
+                    self._dismiss()
         finally:
-            failure = None  # its traceback knows this frame: no cycles
             self._nursery = self._caller = self._error = None
-            self._drivers.clear()
+            if failures:
+                raise failures.pop()  # and no variable keeps it: its traceback knows this frame
 
     async def _loop(self) -> None:
         """``Kernel.run`` with a hand-over in the place of its call."""
@@ -102,6 +101,13 @@ class LockstepKernel(Kernel):
                 if self._error is not None:
                     raise self._error
         self._end_search()
+
+    def _dismiss(self) -> None:
+        """End the trio tasks of all that is parked; simulated code does not notice."""
+        drivers = list(self._drivers.values())
+        self._drivers.clear()
+        for driver in drivers:
+            reschedule(driver)
 
     def _keep_interrupt(self, interrupt: Callable[[], object]) -> Abort:
         """A step is never cut in half: whatever comes is raised when control is back."""
@@ -137,10 +143,12 @@ class LockstepKernel(Kernel):
             except BaseException as error:
                 self._error = error
             reschedule(caller)
-            if task.done or self._error is not None:
+            if task.done:
                 del self._drivers[task]
                 return
-            await wait_task_rescheduled(_at_once)
+            await wait_task_rescheduled(_not_now)
+            if task not in self._drivers:
+                return
 
     async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
         """See ``Kernel.gather``; each part registers in its own trio task, one after the other."""
@@ -166,11 +174,6 @@ def _resume(kernel: LockstepKernel, task: Task) -> None:
     Kernel._resume(kernel, task)
 
 
-def _at_once(_: Callable[[], object]) -> Abort:
-    """A parked driver ends when the run does."""
-    return Abort.SUCCEEDED
-
-
 def _not_now(_: Callable[[], object]) -> Abort:
-    """A driver that waits for a child's finishes its step first."""
+    """Cancellation is the kernel's affair: it dismisses the drivers when it has control."""
     return Abort.FAILED

@@ -45,7 +45,9 @@ class SimTasks:
         on_lost: Callable[[], None],
     ) -> SimPending:
         """See ``ports.Tasks``."""
-        part = _ORDINALS.sub("", name.rpartition("/")[2])
+        part = name.rpartition("/")[2]
+        if "~" in part or "." in part:
+            part = _ORDINALS.sub("", part)
         op = self._labels.delivery(name, part)
         task = self._kernel.spawn(name, start, part=part, op=op, delay_ms=delay_ms, on_lost=on_lost)
         return SimPending(self._kernel, task)
@@ -212,7 +214,8 @@ class SimLog:
     def pass_ended(self, run_id: str, prefix_length: int, result: PassResult) -> None:
         """See ``ports.RunLog``."""
         for request in result.requests:
-            self._labels.learn(request.correlation_id, request.label)
+            if not request.created:  # else the pass before its creation has told its label
+                self._labels.learn(request.correlation_id, request.label)
 
     def note(self, run_id: str, message: str) -> None:
         """See ``ports.RunLog``."""

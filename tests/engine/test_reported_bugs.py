@@ -1,0 +1,141 @@
+"""Bugs of the engine, reported and not yet fixed: every test here fails until its bug is gone."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+import attrs
+import pytest
+
+from simworld.engine import Failed, encode, encode_error, gather
+from simworld.errors import UsageError
+from tests.engine.journal import D4, Journal, work
+from tests.engine.test_prefixes import violations
+
+# --- passes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2, 3)], ids=["too few", "too many"])
+def test_arguments_that_do_not_fit_the_workflow_are_its_failure(arguments):
+    """``run_pass`` promises an outcome; it lets a TypeError out, and the handler throws for ever.
+
+    The call ``function(*args)`` happens outside the branch that would turn an error into one.
+    """
+
+    async def flow(only):
+        await work(only)
+
+    outcome = Journal(flow, *arguments).outcome()
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, TypeError)
+
+
+class Foreign:
+    """Something that another event loop would understand."""
+
+    def __await__(self):
+        yield object()
+
+
+async def helper():
+    await Foreign()  # the line a user must be told
+
+
+async def calls_a_helper():
+    await helper()
+
+
+async def awaits_the_helper_in_a_branch():
+    await gather(calls_a_helper())
+
+
+@pytest.mark.parametrize("function", [calls_a_helper, awaits_the_helper_in_a_branch])
+def test_a_foreign_await_in_a_helper_names_the_helpers_line(function):
+    """``program._foreign_await`` names the outermost frame; the kernel's walks ``cr_await``."""
+    error = Journal(function).outcome().error
+    line = helper.__code__.co_firstlineno + 1
+    assert str(error).startswith(f"{__file__}:{line} awaits object")
+
+
+def test_a_steps_input_is_what_it_was_called_with():
+    """Arguments are encoded when somebody asks, so a later change rewrites an earlier request.
+
+    Prefix [created, started] asks for work([1]); the longer one asks for work([1, 2]) under the
+    same id: no function of the log prefix any more (spec §5.1, I-16).
+    """
+
+    async def flow():
+        items = [1]
+        first = work(items)
+        await work("other")
+        items.append(2)
+        await first
+
+    journal = Journal(flow).creates().completes("work#2")
+    assert violations(journal, D4) == []
+
+
+def test_finally_blocks_that_wait_again_and_again_close_silently(monkeypatch):
+    """``close`` closes each coroutine once; what still waits then complains when it is freed."""
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: complaints.append(str(it.exc_value)))
+
+    async def flow():
+        one, two = work(1), work(2)
+        try:
+            try:
+                await work(3)
+            finally:
+                await one
+        finally:
+            await two
+
+    journal = Journal(flow)
+    journal.run()
+    gc.collect()
+    assert complaints == []
+
+
+# --- the payload codec ------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Record:
+    """Comes back as a dict."""
+
+    field: int = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[{1, 2}], {"key": frozenset({1})}, [[], {"argument": {1}}]],
+    ids=["in a list", "in a dict", "as a step's argument"],
+)
+def test_a_set_inside_a_value_is_refused_too(value):
+    """Only the outermost value is looked at, and arguments are never outermost."""
+    with pytest.raises(UsageError, match="use a sorted list"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [2**64, -(2**63) - 1, "\ud800", Record()],
+    ids=["large int", "small int", "lone surrogate", "attrs record"],
+)
+def test_what_does_not_come_back_as_it_was_is_refused(value):
+    """Overflow and Unicode errors escape; an attrs record silently comes back as a dict."""
+    with pytest.raises(UsageError):
+        encode(value)
+
+
+def test_a_value_that_contains_itself_is_refused():
+    value = []
+    value.append(value)
+    with pytest.raises(UsageError):
+        encode(value)
+
+
+def test_an_error_whose_text_is_no_utf_8_can_be_recorded():
+    """File names with stray bytes get into messages of OSErrors; the executor then throws."""
+    assert encode_error(OSError("no such file: caf\udce9"), kind="error")

@@ -1,0 +1,70 @@
+"""README.md is true: its commands exist and work, its example is found and judged."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from simworld.campaign import hunt, load_scenarios, preset
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """The command, in the repository."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_make_hunt_finds_tells_and_checks() -> None:
+    assert "make hunt" in README
+    done = run("make", "--no-print-directory", "hunt", "TRIALS=700")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all as declared" in done.stdout
+    assert "What raced" in done.stdout
+    command = done.stdout.rstrip().splitlines()[-1].split()
+    assert command[1] == "replay"
+    replayed = run(*command)
+    assert replayed.returncode == 1, replayed.stdout + replayed.stderr
+    assert "The failure shows again." in replayed.stdout
+
+
+def test_make_test_runs_what_the_gate_runs() -> None:
+    assert "make test" in README
+    assert "make --no-print-directory test" in (ROOT / ".ci" / "run").read_text()
+    recipe = run("make", "-n", "test").stdout
+    for each in ("ruff format --check", "ruff check", "mypy", "pytest"):
+        assert each in recipe
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in README.splitlines() if line.startswith("simworld ")]
+)
+def test_every_command_shown_is_understood(line: str) -> None:
+    words = line.partition("#")[0].split()[1:]
+    done = run(sys.executable, "-m", "simworld.cli", *words, "--help")
+    assert done.returncode == 0, done.stderr
+    options = [word for word in words if word.startswith("--")]
+    assert all(option in done.stdout for option in options)
+
+
+def test_the_example_scenario_is_found_and_holds(tmp_path: pathlib.Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    folder = tmp_path / "readme_scenarios"
+    folder.mkdir()
+    (folder / "order_total.py").write_text(f'"""From the README."""\n\n{example}')
+    scenario = load_scenarios(str(folder))["order_total"]
+    result = hunt(scenario, preset("fixed"), trials=300)
+    assert str(result.verdict) == "PASS", result.findings
+    assert result.as_expected
+    assert result.overlap_share > 0.3
+
+
+def test_linked_files_exist() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
