@@ -69,7 +69,10 @@ from simworld.engine.policy import (
     EnginePolicy,
     LoopErrors,
     StatusCheck,
+    at_least,
+    one_of,
 )
+from simworld.engine.program import innermost_line
 from simworld.engine.replay import Program, run_pass
 from simworld.engine.suspension import (
     Completed,
@@ -137,6 +140,7 @@ __all__ = [
     "after_error",
     "apply_run",
     "apply_step",
+    "at_least",
     "authoritative_attempt",
     "before_body",
     "check_step",
@@ -145,6 +149,8 @@ __all__ = [
     "encode",
     "encode_error",
     "gather",
+    "innermost_line",
+    "one_of",
     "race",
     "run_pass",
     "start_condition",

@@ -14,6 +14,7 @@ least once and awaits only the verbs of its context (decisions §5.5).
 from __future__ import annotations
 
 import datetime
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -111,13 +112,20 @@ def step(function: Any = None, /, *, max_retries: int = 3, name: str = "") -> An
         raise UsageError(f"a step's name may not contain '/', '~' or '#': {name!r}")
 
     def make(body: Any) -> Any:
+        _check_async(body, "step")
         return Step(body, name or body.__name__, max_retries)
 
     return make(function) if function is not None else make
 
 
+def _check_async(function: Any, what: str) -> None:
+    if not inspect.iscoroutinefunction(function):
+        raise UsageError(f"a {what} is made of an 'async def' function, not of {function!r}")
+
+
 def workflow(function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
     """Make a workflow of ``async def flow(…)``; it is named after the function."""
+    _check_async(function, "workflow")
     return Workflow(function, function.__name__)
 
 

@@ -1,7 +1,8 @@
 """The payload codec: what crosses the log is bytes (msgpack by msgspec).
 
 Keys are sorted and unordered sets are refused, so equal values have equal bytes: hashes of inputs
-may be compared (spec §7, I-16 and I-19).
+may be compared (spec §7, I-16 and I-19).  What would not come back as it was is refused, too;
+typed payloads (attrs, dataclasses) join here with their types.
 """
 
 from __future__ import annotations
@@ -12,26 +13,44 @@ import msgspec
 
 from simworld.errors import UsageError
 
+_encoder = msgspec.msgpack.Encoder(order="sorted")
 _decoder = msgspec.msgpack.Decoder()
+_PLAIN = frozenset({int, str, bytes, float, bool, type(None)})
 
 
-def _refuse(value: object) -> object:
-    raise NotImplementedError(f"a value of type {type(value).__name__}")
+def _check(value: object) -> None:
+    """``UsageError`` for anything but plain values, lists, tuples and dicts of them."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return
+    if isinstance(value, list | tuple):
+        for each in value:
+            _check(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if type(key) is not str:
+                raise _refused(f"a dict with a key of type {type(key).__name__}")
+            _check(each)
+    elif isinstance(value, set | frozenset):
+        raise UsageError("a set has no order and cannot be a payload; use a sorted list")
+    else:
+        raise _refused(f"a value of type {kind.__name__}")
 
 
-_encoder = msgspec.msgpack.Encoder(order="sorted", enc_hook=_refuse)
+def _refused(what: str) -> UsageError:
+    return UsageError(
+        f"{what} cannot be a payload; use None, bool, numbers, text, bytes, lists, dicts with text "
+        "as keys"
+    )
 
 
 def encode(value: object) -> bytes:
     """The value's bytes; ``UsageError`` for what cannot be stored (an open file, a set …)."""
-    if isinstance(value, set | frozenset):
-        raise UsageError("a set has no order and cannot be a payload; use a sorted list")
     try:
+        _check(value)
         return _encoder.encode(value)
-    except (NotImplementedError, TypeError) as error:
-        raise UsageError(
-            f"{error} cannot be a payload; use None, bool, numbers, text, bytes, lists, dicts"
-        ) from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"this value cannot be a payload: {error}") from error
 
 
 def decode(data: bytes) -> Any:
@@ -41,7 +60,8 @@ def decode(data: bytes) -> Any:
 
 def encode_error(error: BaseException, *, kind: str) -> bytes:
     """An error as bytes; ``kind`` says why it is final: fatal, exhausted, interrupted, error."""
-    return _encoder.encode({"kind": kind, "message": str(error), "name": type(error).__name__})
+    text = str(error).encode("utf-8", "backslashreplace").decode()
+    return _encoder.encode({"kind": kind, "message": text, "name": type(error).__name__})
 
 
 def decode_error(data: bytes) -> dict[str, str]:

@@ -6,8 +6,11 @@ Every value is named after the spec; ``EnginePolicy()`` is the pull request as m
 from __future__ import annotations
 
 import enum
+from typing import TypeVar
 
 import attrs
+
+from simworld.errors import UsageError, unknown_name
 
 
 class AttemptGuard(enum.StrEnum):
@@ -73,23 +76,51 @@ class StatusCheck(enum.StrEnum):
     NOT_TERMINAL = "not_terminal"
 
 
+E = TypeVar("E", bound=enum.StrEnum)
+
+
+def one_of(default: E) -> E:
+    """A knob that is one value of an enum; texts are converted, ``UsageError`` for others."""
+    kind = type(default)
+
+    def convert(value: str) -> E:
+        values = [each.value for each in kind]
+        if value not in values:
+            raise unknown_name(f"value of {kind.__name__}", str(value), values)
+        return kind(value)
+
+    return attrs.field(default=default, converter=convert)
+
+
+def at_least(least: int, default: int) -> int:
+    """A knob that is a whole number with a lower bound; ``UsageError`` below it."""
+
+    def check(_: object, field: attrs.Attribute[int], value: int) -> None:
+        if not isinstance(value, int) or value < least:
+            raise UsageError(
+                f"knob {field.name} takes a whole number of at least {least}, not {value!r}"
+            )
+
+    return attrs.field(default=default, validator=check)
+
+
 @attrs.frozen
 class EnginePolicy:
     """All knobs of the engine; durations are virtual milliseconds."""
 
-    attempt_guard: AttemptGuard = AttemptGuard.G1
-    bg_after: BackgroundAfter = BackgroundAfter.LAST_COMPLETER
-    delivery: Delivery = Delivery.D0
-    loop_errors: LoopErrors = LoopErrors.FAIL_RUN
-    complete_errors: CompleteErrors = CompleteErrors.USER
-    bg_status_check: StatusCheck = StatusCheck.EQ_RUNNING
-    inline_limit_ms: int = 120_000
+    attempt_guard: AttemptGuard = one_of(AttemptGuard.G1)
+    bg_after: BackgroundAfter = one_of(BackgroundAfter.LAST_COMPLETER)
+    delivery: Delivery = one_of(Delivery.D0)
+    loop_errors: LoopErrors = one_of(LoopErrors.FAIL_RUN)
+    complete_errors: CompleteErrors = one_of(CompleteErrors.USER)
+    bg_status_check: StatusCheck = one_of(StatusCheck.EQ_RUNNING)
+    inline_limit_ms: int = at_least(1, 120_000)
     """An invocation older than this hands over to a new message before its next pass."""
-    lease_ms: int = 860_000
+    lease_ms: int = at_least(0, 860_000)
     """How long an accepted start is its owner's (G5, G8)."""
-    crashes_max: int = -1
+    crashes_max: int = at_least(-1, -1)
     """Starts of a step that may end without a result (G8); −1 means max_retries + 1."""
-    deliveries_max: int = 48
+    deliveries_max: int = at_least(0, 48)
     """A message delivered more often fails its run."""
 
     def crash_budget(self, max_retries: int) -> int:

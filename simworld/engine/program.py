@@ -7,7 +7,6 @@ nothing is ready, and that is known by construction, never by a timer (spec §5.
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
@@ -98,17 +97,23 @@ class Branch(Future[T]):
             self.reject(error)
             return
         if not isinstance(awaited, Future):
-            self.reject(_foreign_await(self.coroutine, awaited))
+            self.loop.misuse = _foreign_await(self.coroutine, awaited)
             return
         awaited.when_done(self.wake)
 
 
+def innermost_line(coroutine: Any) -> str:
+    """``file:line`` where the innermost coroutine awaited by ``coroutine`` is suspended."""
+    while hasattr(getattr(coroutine, "cr_await", None), "cr_frame"):
+        coroutine = coroutine.cr_await
+    frame = getattr(coroutine, "cr_frame", None)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a coroutine"
+
+
 def _foreign_await(coroutine: Coroutine[Any, Any, Any], awaited: object) -> UsageError:
-    frame = inspect.getcoroutinestate(coroutine) and getattr(coroutine, "cr_frame", None)
-    line = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a workflow"
     return UsageError(
-        f"{line} awaits {type(awaited).__name__}, which is not part of simworld; "
-        "a workflow awaits steps, gather and race only"
+        f"{innermost_line(coroutine)} awaits {type(awaited).__name__}, which is not part of "
+        "simworld; a workflow awaits steps, gather and race only"
     )
 
 
@@ -120,6 +125,8 @@ class PassLoop:
         self.branches: list[Branch[Any]] = []
         self.handles: dict[str, StepHandle[Any]] = {}
         self.closed = False
+        self.misuse: UsageError | None = None
+        """Set where the workflow awaits what is not ours: no ``except`` of its may hide that."""
         self._ids = CorrelationIds(identity)
 
     def request_step(
@@ -130,6 +137,7 @@ class PassLoop:
             raise Suspended
         correlation_id = self._ids.draw("step")
         request = StepRequest(correlation_id, name, len(self.handles) + 1, args, kwargs)
+        request.keep_input()
         handle: StepHandle[Any] = StepHandle(request)
         self.handles[correlation_id] = handle
         return handle
@@ -151,16 +159,23 @@ class PassLoop:
         """End the pass: nothing its coroutines still do has any effect."""
         self.closed = True
         for branch in reversed(self.branches):
-            try:
-                branch.coroutine.close()
-            except (Exception, Suspended):
-                # A finally block of the workflow failed or asked for a step after the pass had
-                # ended: this pass is over, and the next one will tell the story properly.
-                continue
+            for _ in range(_CLOSES_MAX):
+                try:
+                    branch.coroutine.close()
+                except RuntimeError:
+                    continue  # it awaits again in a finally block: close that await, too
+                except (Exception, Suspended):
+                    # A finally block of the workflow failed or asked for a step after the pass
+                    # had ended: this pass is over, and the next one will tell the story properly.
+                    break
+                break
         for handle in self.handles.values():
             handle.callbacks.clear()
         self.branches.clear()  # without cycles, a pass is freed as soon as it is over
 
+
+_CLOSES_MAX = 100
+"""Awaits in finally blocks of one coroutine that are closed one by one."""
 
 _current: list[PassLoop] = []
 

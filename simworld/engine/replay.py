@@ -55,6 +55,8 @@ class Program:
         """A program; ``max_retries``, if given, overrides that of every step."""
         table: dict[str, Step[Any, Any]] = {}
         for each in steps:
+            if max_retries is not None and max_retries < 0:
+                raise UsageError(f"max_retries cannot be negative: {max_retries}")
             if each.name in table:
                 raise UsageError(f"two steps are called {each.name!r}; give one another name")
             table[each.name] = (
@@ -73,8 +75,9 @@ def run_pass(
 ) -> PassResult:
     """Execute the workflow against ``log`` (which begins with run_created) and say what it wants.
 
-    Raises ``UsageError`` for a log without its first event.  Everything else that can happen is an
-    outcome: completed, failed, suspended, or an event nobody asked for.
+    Raises ``UsageError`` for a log without its first event, for arguments that cannot be stored and
+    for a workflow that awaits what is not ours.  Everything else that can happen is an outcome:
+    completed, failed, suspended, or an event nobody asked for.
     """
     if not log or not isinstance(log[0].fact, RunCreated):
         raise UsageError(f"the log of run {identity.run_id} does not begin with run_created")
@@ -82,11 +85,18 @@ def run_pass(
     program.enter(loop)
     try:
         args, kwargs = decode(log[0].fact.input)
-        main = loop.spawn(program_.workflow.function(*args, **kwargs))
+        try:
+            coroutine = program_.workflow.function(*args, **kwargs)
+        except TypeError as error:  # the client's arguments do not fit
+            return PassResult(Failed(error), ())
+        main = loop.spawn(coroutine)
         loop.run_until_idle()
         consumer = _Consumer(loop, log)
-        while not main.done and consumer.advance(ahead=policy.delivery is Delivery.D0):
+        ahead = policy.delivery is Delivery.D0
+        while not (main.done or loop.misuse) and consumer.advance(ahead=ahead):
             loop.run_until_idle()
+        if loop.misuse is not None:
+            raise loop.misuse
         outcome: Outcome
         if main.done:
             failed = main.error is not None

@@ -6,6 +6,8 @@ import attrs
 
 from simworld.engine.payload import encode
 
+_UNCHANGEABLE = frozenset({int, str, bytes, float, bool, type(None)})
+
 
 @attrs.define(eq=False)
 class StepRequest:
@@ -22,16 +24,25 @@ class StepRequest:
     kwargs: dict[str, object]
     created: bool = False
     """Its step_created is in the log this pass has seen."""
+    _kept: bytes = b""
 
     @property
     def label(self) -> str:
         """The step's name and its ordinal, for example ``work#3``: for people."""
         return f"{self.step_name}#{self.ordinal}"
 
+    def keep_input(self) -> None:
+        """Fix the input as it is at the time of the call.
+
+        Arguments that nobody can change are encoded only if somebody asks: most passes do not.
+        """
+        if self.kwargs or not all(type(each) in _UNCHANGEABLE for each in self.args):
+            self._kept = self.input
+
     @property
     def input(self) -> bytes:
         """The encoded arguments; ``UsageError`` where they cannot be stored."""
-        return encode([list(self.args), self.kwargs])
+        return self._kept or encode([list(self.args), self.kwargs])
 
 
 @attrs.frozen

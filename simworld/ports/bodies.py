@@ -30,5 +30,5 @@ class Bodies(Protocol):
     async def effect(self, body: BodyInfo, name: str) -> None:
         """The body does something the outside world can see."""
 
-    async def ended(self, body: BodyInfo, outcome: str) -> None:
-        """The body ended by itself: ``ok``, ``error`` or ``fatal``."""
+    async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
+        """The body ended by itself: ``ok``, or ``error`` or ``fatal`` with what it raised."""

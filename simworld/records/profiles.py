@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from simworld.engine import at_least, one_of
+
 
 class Dedup(enum.StrEnum):
     """For how long a message's key suppresses another message with the same key."""
@@ -41,13 +43,13 @@ class TimeoutCounting(enum.StrEnum):
 class QueueProfile:
     """How a queue behaves inside its at-least-once contract."""
 
-    dedup: Dedup = Dedup.IN_FLIGHT
-    duplicate_attempt: DuplicateAttempt = DuplicateAttempt.RISES
-    timeout_counting: TimeoutCounting = TimeoutCounting.FREE
-    redelivery_ms: int = 5_000
+    dedup: Dedup = one_of(Dedup.IN_FLIGHT)
+    duplicate_attempt: DuplicateAttempt = one_of(DuplicateAttempt.RISES)
+    timeout_counting: TimeoutCounting = one_of(TimeoutCounting.FREE)
+    redelivery_ms: int = at_least(0, 5_000)
     """Delay before the next delivery after a throw or the death of a handler."""
-    retention_ms: int = 86_400_000
-    completed_max: int = 10_000
+    retention_ms: int = at_least(0, 86_400_000)
+    completed_max: int = at_least(1, 10_000)
     """Deleted keys remembered under ``completed_lru``."""
 
 
@@ -55,5 +57,5 @@ class QueueProfile:
 class WorldProfile:
     """How a world behaves inside its contract."""
 
-    page_max: int = 1_000
+    page_max: int = at_least(1, 1_000)
     """Events per page of ``list``."""

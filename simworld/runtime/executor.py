@@ -125,12 +125,12 @@ class StepExecutor:
         except (UsageError, InternalError):
             raise
         except FatalError as error:
-            await bodies.ended(body, "fatal")
+            await bodies.ended(body, "fatal", error)
             return await self._fail(
                 run_id, step_id, encode_error(error, kind="fatal"), started.owner
             )
         except Exception as error:
-            await bodies.ended(body, "error")
+            await bodies.ended(body, "error", error)
             return await self._body_failed(started, error)
         await bodies.ended(body, "ok")
         try:

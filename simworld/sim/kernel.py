@@ -13,9 +13,10 @@ closed after the trial, when nothing they do can be seen.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
+from simworld.engine import innermost_line
 from simworld.errors import ControlFlow, Crashed, InternalError, UsageError
 from simworld.marks import reached
 from simworld.records import Crash, Explorer, Fault, Op, Record, Turn
@@ -60,7 +61,7 @@ class Kernel:
         self.fired: list[Fault] = []
         self.last_fault_ms = -1
         self.losing = False
-        """The operation being performed is to commit and then look failed to its caller."""
+        """The operation being performed, if it has an answer, is to look failed to its caller."""
         self.live_deliveries = 0
         self.overlapped = False
         self.on_crash: Callable[[Host], None] | None = None
@@ -76,6 +77,8 @@ class Kernel:
         self._timer_count = 0
         self._registering = False
         self._halted = False
+        self._failure: Exception | None = None
+        """What the explorer raised."""
         self._closed = False
         self._graveyard: list[Coroutine[Any, Any, Any]] = []
 
@@ -95,7 +98,13 @@ class Kernel:
             return True
         enabled = self.enabled
         if len(enabled) > 1 or self._ask_always:
-            index = self._choose(self, enabled)
+            try:
+                index = self._choose(self, enabled)
+            except Exception as error:
+                # We are inside simulated code, whose own handlers must not see this.
+                self._failure = error
+                self._halted = True
+                return True
             if index:
                 self._next = enabled[index]
                 return True
@@ -194,7 +203,15 @@ class Kernel:
     # The loop.
 
     def run(self) -> None:
-        """Run until nothing is runnable and no timer is set, or ``turns_max`` is reached."""
+        """Run until nothing is runnable and no timer is set, or ``turns_max`` is reached.
+
+        An explorer's own error comes out as it is.
+        """
+        for task in self._turns():
+            self._resume(task)
+
+    def _turns(self) -> Iterator[Task]:
+        """Who is to be resumed, one after the other, until the trial is over."""
         enabled = self.enabled
         while not self._halted:
             task = self._next
@@ -208,8 +225,10 @@ class Kernel:
                 enabled.remove(task)
                 enabled.insert(0, task)
             if self._enter(task):
-                self._resume(task)
+                yield task
         self._end_search()
+        if self._failure is not None:
+            raise self._failure
 
     def _pick(self) -> Task | None:
         """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
@@ -244,14 +263,15 @@ class Kernel:
         self.path.append(text)
         if self.trace is not None:
             self._write_turn(task)
-        if task.armed:
-            self.losing = False
-            if self._searching:
-                if task.ops == task.crash_at and self.faults.spends("crash"):
-                    self.note_fault(Fault("crash", task.name, task.ops))
-                    self.crash(task.host)
-                    return False
-                self.losing = task.ops == task.lose_at and self.faults.spends("lost_answer")
+        self.losing = False
+        if task.armed and self._searching:
+            # Before its first operation a delivery has no host that could die.
+            alive = task.coroutine is not None
+            if alive and task.ops == task.crash_at and self.faults.spends("crash"):
+                self.note_fault(Fault("crash", task.name, task.ops))
+                self.crash(task.host)
+                return False
+            self.losing = task.ops == task.lose_at
         return True
 
     def _resume(self, task: Task) -> None:
@@ -447,12 +467,7 @@ def _oldest_first(point: Kernel, enabled: Sequence[Task]) -> int:
 
 def _foreign_await(coroutine: Any, awaited: object) -> UsageError:
     """Name the line that awaits something the simulation does not know."""
-    inner = coroutine
-    while getattr(inner, "cr_await", None) is not None and hasattr(inner.cr_await, "cr_frame"):
-        inner = inner.cr_await
-    frame = getattr(inner, "cr_frame", None)
-    line = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a step body"
     return UsageError(
-        f"{line} awaits {type(awaited).__name__}, which the simulation does not know; a step body "
-        "awaits only the verbs of its context (ctx.sleep, ctx.effect)"
+        f"{innermost_line(coroutine)} awaits {type(awaited).__name__}, which the simulation does "
+        "not know; a step body awaits only the verbs of its context (ctx.sleep, ctx.effect)"
     )

@@ -82,25 +82,12 @@ class LockstepKernel(Kernel):
 
     async def _loop(self) -> None:
         """``Kernel.run`` with a hand-over in the place of its call."""
-        enabled = self.enabled
-        while not self._halted:
-            task = self._next
-            if task is None:
-                task = self._pick()
-                if task is None:
-                    break
-            else:
-                self._next = None
-            if enabled[0] is not task:
-                enabled.remove(task)
-                enabled.insert(0, task)
-            if self._enter(task):
-                await self._hand_over(task, self._keep_interrupt)
-                if self._interrupt is not None:
-                    self._interrupt()
-                if self._error is not None:
-                    raise self._error
-        self._end_search()
+        for task in self._turns():
+            await self._hand_over(task, self._keep_interrupt)
+            if self._interrupt is not None:
+                self._interrupt()
+            if self._error is not None:
+                raise self._error
 
     def _dismiss(self) -> None:
         """End the trio tasks of all that is parked; simulated code does not notice."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from simworld.engine import PassResult
-from simworld.errors import Crashed
+from simworld.errors import Crashed, UsageError
 from simworld.marks import reached
 from simworld.ports import BodyInfo
 from simworld.records import BodyBegan, BodyEnded, Fault
@@ -115,6 +115,9 @@ class SimIds:
         return self._next("evnt")
 
 
+_EVENT_LOOPS = ("asyncio", "trio", "anyio", "curio")
+
+
 class FlakeError(Exception):
     """The planned failure of one body (decisions §1.7)."""
 
@@ -175,8 +178,10 @@ class SimBodies:
         if self._kernel.at_point(self._labels.body(f"do {name!r} in", body.run_id, step)):
             await PARK
 
-    async def ended(self, body: BodyInfo, outcome: str) -> None:
+    async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
         """See ``ports.Bodies``; a body that is to be killed dies here, before it has ended."""
+        if isinstance(error, RuntimeError):
+            _check_foreign(error)
         kernel = self._kernel
         step = self._labels.readable(body.step_id)
         if kernel.at_point(self._labels.body("end", body.run_id, step)):
@@ -202,6 +207,20 @@ class SimBodies:
         )
         if kernel.trace is not None:
             kernel.tell(f"body {self._numbers[body]} of {step}: {outcome}")
+
+
+def _check_foreign(error: RuntimeError) -> None:
+    """``UsageError`` if an event loop complained that it is not running: it never will in here."""
+    line, frame = "a step body", error.__traceback__
+    while frame is not None:
+        module = frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if module in _EVENT_LOOPS:
+            raise UsageError(
+                f"{line} awaits {module}, which does not run in the simulation; a step body awaits "
+                "only the verbs of its context (ctx.sleep, ctx.effect)"
+            )
+        line = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
+        frame = frame.tb_next
 
 
 class SimLog:

@@ -54,7 +54,7 @@ class SimStorage:
         except WorldError as refusal:
             if kernel.trace is not None:
                 kernel.tell(f"refused: {refusal.status} {refusal}")
-            if kernel.losing:
+            if kernel.losing and kernel.faults.spends("lost_answer"):
                 raise _lose(kernel, op) from refusal
             raise
         event = answer.event
@@ -68,7 +68,7 @@ class SimStorage:
             )
         if kernel.trace is not None:
             kernel.tell(_outcome(event, answer))
-        if kernel.losing:
+        if kernel.losing and kernel.faults.spends("lost_answer"):
             raise _lose(kernel, op)
         return answer
 
@@ -82,7 +82,7 @@ class SimStorage:
         if kernel.trace is not None:
             last = page.events[-1].position if page.events else 0
             kernel.tell(f"{len(page.events)} events, up to position {last}")
-        if kernel.losing:
+        if kernel.losing and kernel.faults.spends("lost_answer"):
             raise _lose(kernel, op)
         return page
 
@@ -95,7 +95,7 @@ class SimStorage:
         row = await self._inner.run(run_id)
         if kernel.trace is not None:
             kernel.tell(f"the run is {row.status}")
-        if kernel.losing:
+        if kernel.losing and kernel.faults.spends("lost_answer"):
             raise _lose(kernel, op)
         return row
 
@@ -182,7 +182,7 @@ class SimQueue:
                 inner.duplicate(message_id)
         if kernel.trace is not None:
             kernel.tell(_sent(name, extra, delay_s))
-        if kernel.losing:
+        if kernel.losing and kernel.faults.spends("lost_answer"):
             raise _lose(kernel, op)
         return message_id
 

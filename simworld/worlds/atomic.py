@@ -68,7 +68,7 @@ class AtomicWorld:
         log = self.logs.get(run_id, [])
         start = 0
         if cursor is not None:
-            if not cursor.isdigit():
+            if not (cursor.isascii() and cursor.isdigit()):
                 raise UsageError(f"{cursor!r} is not a cursor of this world")
             start = int(cursor)
         end = start + self._page_max

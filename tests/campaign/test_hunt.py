@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import attrs
 import pytest
+import trio
 
-from simworld.campaign import Case, Scenario, hunt, load_scenarios, preset, with_knob
+from simworld.campaign import (
+    Case,
+    Hunter,
+    Scenario,
+    hunt,
+    load_scenarios,
+    preset,
+    run_trial,
+    with_knob,
+)
 from simworld.engine import StepContext, step
-from simworld.errors import UsageError
+from simworld.errors import DidNotReproduce, UsageError
 from simworld.records import FaultBudget, Progress
+from simworld.sim import Kernel, LockstepKernel
 
 SCENARIOS = load_scenarios()
 MERGED, FIXED = preset("v2_merge"), preset("fixed")
@@ -89,6 +102,45 @@ def test_a_body_that_awaits_something_foreign_is_the_authors_mistake() -> None:
 
     with pytest.raises(UsageError, match=r"test_hunt\.py:\d+ awaits str"):
         hunt(scenario(steps=(foreign,)), FIXED, trials=1)
+
+
+@pytest.mark.parametrize("nap", [asyncio.sleep, trio.sleep])
+def test_a_body_that_sleeps_on_a_real_event_loop_is_told_so(nap) -> None:  # type: ignore[no-untyped-def]
+    @step(name="work")
+    async def sleepy(ctx: StepContext, index: int, duration_ms: int) -> int:
+        """Awaits another library's clock."""
+        await nap(1)
+        return index
+
+    with pytest.raises(UsageError, match=r"test_hunt\.py:\d+ awaits (asyncio|trio), which"):
+        hunt(scenario(steps=(sleepy,)), FIXED, trials=1)
+
+
+def test_an_explorer_s_own_error_comes_out() -> None:
+    """It starts inside simulated code, whose handlers must not take it for a failing body."""
+
+    class Broken:
+        name = "broken"
+        wants_all = True
+
+        def __init__(self, at: int) -> None:
+            self.left = at
+
+        def begin(self, stream: object, profile: object) -> None:
+            """Nothing to draw."""
+
+        def choose(self, point: object, enabled: object) -> int:
+            self.left -= 1
+            if self.left < 0:
+                raise DidNotReproduce("on purpose")
+            return 0
+
+    hunter = Hunter(scenario(), MERGED)
+    for at in range(60):
+        setup = attrs.evolve(hunter.setup(0), explorer=Broken(at))
+        for kernel_type in (Kernel, LockstepKernel):
+            with pytest.raises(DidNotReproduce, match="on purpose"):
+                run_trial(attrs.evolve(setup, explorer=Broken(at)), kernel_type=kernel_type)
 
 
 def test_claims_are_checked() -> None:

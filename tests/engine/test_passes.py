@@ -471,10 +471,10 @@ async def foreign_in_a_branch():
 
 @pytest.mark.parametrize("function", [foreign_directly, foreign_in_a_branch])
 def test_a_foreign_await_names_its_line(function):
-    error = Journal(function).outcome().error
+    with pytest.raises(UsageError) as caught:
+        Journal(function).outcome()
     line = foreign_directly.__code__.co_firstlineno + 1
-    assert isinstance(error, UsageError)
-    assert str(error).startswith(f"{__file__}:{line} awaits object, ")
+    assert str(caught.value).startswith(f"{__file__}:{line} awaits object, ")
 
 
 def test_a_step_of_another_name_is_another_request():

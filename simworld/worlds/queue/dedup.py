@@ -19,8 +19,8 @@ class KeyLedger:
         self._rule = profile.dedup
         self._retention_ms = profile.retention_ms
         self._completed_max = profile.completed_max
-        self._live: dict[str, int] = {}
-        """Key → time from which it is free again; −1: until it is freed."""
+        self._live: dict[str, tuple[int, str]] = {}
+        """Key → time from which it is free again (−1: until it is freed), and who holds it."""
         self._completed: OrderedDict[str, None] = OrderedDict()
 
     def _key(self, key: str, message: Message) -> str:
@@ -28,35 +28,41 @@ class KeyLedger:
             return f"{key}\x1f{message.run_id}\x1f{message.step_id}\x1f{message.step_name}"
         return key
 
-    def claim(self, key: str, message: Message, now_ms: int) -> bool:
-        """Whether a message with this key is accepted now; if so, the key is live from here on."""
+    def claim(self, key: str, message: Message, holder: str, now_ms: int) -> bool:
+        """Whether a message with this key is accepted now; if so, ``holder`` has the key."""
         if not key or self._rule is Dedup.NONE:
             return True
         key = self._key(key, message)
-        until = self._live.get(key)
-        if until is not None and (until < 0 or now_ms < until):
+        until, _ = self._live.get(key, (0, ""))
+        if until < 0 or now_ms < until:
             return False
         if key in self._completed:
             return False
-        self._live[key] = now_ms + self._retention_ms if self._rule is Dedup.RETENTION else -1
+        kept = self._rule is Dedup.RETENTION
+        self._live[key] = (now_ms + self._retention_ms if kept else -1, holder)
         return True
 
-    def delivered(self, key: str, message: Message) -> None:
-        """A message with this key has been handed to a handler."""
+    def _free(self, key: str, holder: str) -> None:
+        """Free the key, unless another message has it by now."""
+        if self._live.get(key, (0, ""))[1] == holder:
+            del self._live[key]
+
+    def delivered(self, key: str, holder: str) -> None:
+        """The message has been handed to a handler."""
         if self._rule is Dedup.QUEUED_ONLY:
-            self._live.pop(key, None)
+            self._free(key, holder)
 
-    def rescheduled(self, key: str, message: Message) -> None:
-        """The message waits for another delivery."""
+    def rescheduled(self, key: str, holder: str) -> None:
+        """The message waits for another delivery; it takes its key back if that is free."""
         if key and self._rule is Dedup.QUEUED_ONLY:
-            self._live[key] = -1
+            self._live.setdefault(key, (-1, holder))
 
-    def deleted(self, key: str, message: Message) -> None:
+    def deleted(self, key: str, message: Message, holder: str) -> None:
         """The message was acknowledged."""
         if not key or self._rule in (Dedup.NONE, Dedup.RETENTION):
             return
         key = self._key(key, message)
-        self._live.pop(key, None)
+        self._free(key, holder)
         if self._rule is Dedup.COMPLETED_LRU:
             self._completed[key] = None
             while len(self._completed) > self._completed_max:

@@ -25,6 +25,7 @@ class _Entry:
         "attempt",
         "body",
         "deliveries",
+        "due_ms",
         "gone",
         "id",
         "in_flight",
@@ -33,7 +34,8 @@ class _Entry:
         "waiting",
     )
 
-    def __init__(self, message_id: str, body: Message, key: str, name: str) -> None:
+    def __init__(self, message_id: str, body: Message, key: str, name: str, due_ms: int) -> None:
+        self.due_ms = due_ms
         self.id = message_id
         self.body = body
         self.key = key
@@ -63,12 +65,13 @@ class MemoryQueue:
 
     def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
         """``send`` without a coroutine around it."""
-        if not self._keys.claim(key, message, self._clock.now_ms()):
+        message_id, now_ms = self._ids.message_id(), self._clock.now_ms()
+        if not self._keys.claim(key, message, message_id, now_ms):
             reached("message.deduplicated")
             return ""
         name = self._tasks.child_name(message.step_id or "flow")
-        entry = _Entry(self._ids.message_id(), message, key, name)
-        self._entries[entry.id] = entry
+        entry = _Entry(message_id, message, key, name, now_ms + delay_ms)
+        self._entries[message_id] = entry
         self._schedule(entry, delay_ms, rises=True)
         return entry.id
 
@@ -77,12 +80,12 @@ class MemoryQueue:
         return self._entries[message_id].name
 
     def duplicate(self, message_id: str) -> None:
-        """Deliver the message once more: allowed at any time by the at-least-once contract."""
+        """Deliver the message once more, as the at-least-once contract allows once it is due."""
         entry = self._entries[message_id]
         if not entry.gone:
             reached("delivery.duplicate")
             rises = self._profile.duplicate_attempt is DuplicateAttempt.RISES
-            self._schedule(entry, 0, rises=rises)
+            self._schedule(entry, max(0, entry.due_ms - self._clock.now_ms()), rises=rises)
 
     def _schedule(self, entry: _Entry, delay_ms: int, *, rises: bool) -> None:
         entry.deliveries += 1
@@ -96,11 +99,14 @@ class MemoryQueue:
         def start() -> Coroutine[Any, Any, None]:
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
-            self._keys.delivered(entry.key, entry.body)
+            self._keys.delivered(entry.key, entry.id)
             return self._deliver(entry, delivery)
 
         def on_lost() -> None:
-            entry.in_flight -= 1
+            if pending[0] in entry.waiting:
+                entry.waiting.remove(pending[0])  # it died before it began
+            else:
+                entry.in_flight -= 1
             self._failed(entry)
 
         task = self._tasks.spawn(name, start, delay_ms=delay_ms, on_lost=on_lost)
@@ -129,12 +135,12 @@ class MemoryQueue:
 
     def _failed(self, entry: _Entry) -> None:
         if not entry.gone and entry.in_flight == 0 and not entry.waiting:
-            self._keys.rescheduled(entry.key, entry.body)
+            self._keys.rescheduled(entry.key, entry.id)
             self._schedule(entry, self._profile.redelivery_ms, rises=True)
 
     def _again(self, entry: _Entry, delay_ms: int) -> None:
         if not entry.gone:
-            self._keys.rescheduled(entry.key, entry.body)
+            self._keys.rescheduled(entry.key, entry.id)
             counted = self._profile.timeout_counting is TimeoutCounting.COUNTED
             self._schedule(entry, delay_ms, rises=counted)
 
@@ -142,7 +148,7 @@ class MemoryQueue:
         if entry.gone:
             return
         entry.gone = True
-        self._keys.deleted(entry.key, entry.body)
+        self._keys.deleted(entry.key, entry.body, entry.id)
         for pending in entry.waiting:
             pending.cancel()
         entry.waiting.clear()

@@ -1,4 +1,4 @@
-"""Bugs of the engine, reported and not yet fixed: every test here fails until its bug is gone."""
+"""Bugs of the engine that a review found and that must not come back."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ from tests.engine.test_prefixes import violations
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3)], ids=["too few", "too many"])
 def test_arguments_that_do_not_fit_the_workflow_are_its_failure(arguments):
-    """``run_pass`` promises an outcome; it lets a TypeError out, and the handler throws for ever.
-
-    The call ``function(*args)`` happens outside the branch that would turn an error into one.
-    """
+    """A TypeError let out of ``run_pass`` would make the handler throw for ever."""
 
     async def flow(only):
         await work(only)
@@ -52,18 +49,28 @@ async def awaits_the_helper_in_a_branch():
 
 @pytest.mark.parametrize("function", [calls_a_helper, awaits_the_helper_in_a_branch])
 def test_a_foreign_await_in_a_helper_names_the_helpers_line(function):
-    """``program._foreign_await`` names the outermost frame; the kernel's walks ``cr_await``."""
-    error = Journal(function).outcome().error
+    """Not that of the function which awaits the helper."""
+    with pytest.raises(UsageError) as caught:
+        Journal(function).outcome()
     line = helper.__code__.co_firstlineno + 1
-    assert str(error).startswith(f"{__file__}:{line} awaits object")
+    assert str(caught.value).startswith(f"{__file__}:{line} awaits object")
+
+
+def test_a_workflow_cannot_hide_a_foreign_await():
+    """``except Exception`` around a branch is the workflow's, the mistake is its author's."""
+
+    async def hides():
+        try:
+            await gather(calls_a_helper())
+        except Exception:
+            return "hidden"
+
+    with pytest.raises(UsageError, match="awaits object"):
+        Journal(hides).outcome()
 
 
 def test_a_steps_input_is_what_it_was_called_with():
-    """Arguments are encoded when somebody asks, so a later change rewrites an earlier request.
-
-    Prefix [created, started] asks for work([1]); the longer one asks for work([1, 2]) under the
-    same id: no function of the log prefix any more (spec §5.1, I-16).
-    """
+    """A list that is changed after the call does not rewrite the request (spec §5.1, I-16)."""
 
     async def flow():
         items = [1]

@@ -1,4 +1,4 @@
-"""Bugs seen with the whole engine, reported and not yet fixed: each fails until its bug is gone."""
+"""Bugs seen with the whole engine that must not come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bugs of world and queue, reported and not yet fixed: every test fails until its bug is gone."""
+"""Bugs of world and queue that a review found and that must not come back."""
 
 from __future__ import annotations
 
