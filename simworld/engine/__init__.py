@@ -28,6 +28,7 @@ from simworld.engine.authoring import (
     workflow,
 )
 from simworld.engine.events import (
+    RUN_FACTS,
     TERMINAL_RUN_EVENTS,
     TERMINAL_STEP_EVENTS,
     Event,
@@ -87,6 +88,7 @@ from simworld.engine.suspension import (
 __all__ = [
     "EXHAUSTED",
     "INTERRUPTED",
+    "RUN_FACTS",
     "RUN_MOVES",
     "RUN_TERMINAL",
     "STEP_MOVES",

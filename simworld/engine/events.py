@@ -108,6 +108,7 @@ class StepRetrying:
     owner: str = ""
 
 
+RUN_FACTS = (RunCreated, RunStarted, RunCompleted, RunFailed, RunCancelled)
 RunFact = RunCreated | RunStarted | RunCompleted | RunFailed | RunCancelled
 StepFact = StepCreated | StepStarted | StepCompleted | StepFailed | StepRetrying
 Fact = RunFact | StepFact

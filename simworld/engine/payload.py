@@ -25,7 +25,8 @@ def _check(value: object) -> None:
         return
     if isinstance(value, list | tuple):
         for each in value:
-            _check(each)
+            if type(each) not in _PLAIN:
+                _check(each)
     elif isinstance(value, dict):
         for key, each in value.items():
             if type(key) is not str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 from simworld.engine.ids import CorrelationIds, RunIdentity
-from simworld.engine.suspension import StepRequest
+from simworld.engine.suspension import UNCHANGEABLE, StepRequest
 from simworld.errors import Suspended, UsageError
 
 T = TypeVar("T")
@@ -66,7 +66,11 @@ class StepHandle(Future[T]):
     __slots__ = ("request",)
 
     def __init__(self, request: StepRequest) -> None:
-        super().__init__()
+        # Future.__init__ written out: a pass makes a handle for every step it has ever asked for.
+        self.done = False
+        self.value = None
+        self.error = None
+        self.callbacks = []
         self.request = request
 
 
@@ -137,7 +141,13 @@ class PassLoop:
             raise Suspended
         correlation_id = self._ids.draw("step")
         request = StepRequest(correlation_id, name, len(self.handles) + 1, args, kwargs)
-        request.keep_input()
+        if kwargs:
+            request.keep_input()
+        else:
+            for each in args:
+                if type(each) not in UNCHANGEABLE:
+                    request.keep_input()
+                    break
         handle: StepHandle[Any] = StepHandle(request)
         self.handles[correlation_id] = handle
         return handle

@@ -107,12 +107,12 @@ def run_pass(
             outcome = _unconsumed(log[consumer.index])
         else:
             outcome = Suspension(
-                tuple(handle.request for handle in loop.handles.values() if not handle.done)
+                tuple([handle.request for handle in loop.handles.values() if not handle.done])
             )
         loop.close()
     finally:
         program.leave()
-    return PassResult(outcome, tuple(handle.request for handle in loop.handles.values()))
+    return PassResult(outcome, tuple([handle.request for handle in loop.handles.values()]))
 
 
 def _unconsumed(event: Event) -> Unconsumed:

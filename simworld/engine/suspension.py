@@ -6,7 +6,8 @@ import attrs
 
 from simworld.engine.payload import encode
 
-_UNCHANGEABLE = frozenset({int, str, bytes, float, bool, type(None)})
+UNCHANGEABLE = frozenset({int, str, bytes, float, bool, type(None)})
+"""Arguments of these types cannot be changed after the call."""
 
 
 @attrs.define(eq=False)
@@ -32,12 +33,8 @@ class StepRequest:
         return f"{self.step_name}#{self.ordinal}"
 
     def keep_input(self) -> None:
-        """Fix the input as it is at the time of the call.
-
-        Arguments that nobody can change are encoded only if somebody asks: most passes do not.
-        """
-        if self.kwargs or not all(type(each) in _UNCHANGEABLE for each in self.args):
-            self._kept = self.input
+        """Fix the input as it is now; else it is encoded when somebody asks, if ever."""
+        self._kept = self.input
 
     @property
     def input(self) -> bytes:

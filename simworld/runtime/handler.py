@@ -7,7 +7,7 @@ None acknowledges; raising has the queue deliver the message again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from simworld.engine import (
     RUN_TERMINAL,
@@ -54,15 +54,12 @@ class FlowHandler:
         self._services = services
         self._executor = StepExecutor(services)
 
-    async def handle(self, message: Message, delivery: Delivery) -> Redeliver | None:
+    def handle(self, message: Message, delivery: Delivery) -> Awaitable[Redeliver | None]:
         """One delivery; see ``ports.Handler``."""
         if delivery.number > self._services.policy.deliveries_max:
-            await self._give_up(message)
-            return None
+            return self._give_up(message)
         invocation = _Invocation(self._services, self._executor, message, delivery)
-        if message.step_id:
-            return await invocation.run_step()
-        return await invocation.run_flow()
+        return invocation.run_step() if message.step_id else invocation.run_flow()
 
     async def _give_up(self, message: Message) -> None:
         limit = self._services.policy.deliveries_max
@@ -159,8 +156,9 @@ class _Invocation:
     async def _advance(self) -> Suspension | None:
         """Load, pass, and record the run's end if the pass reached it (spec §3.4)."""
         log = await self._load()
-        if any(event.type in TERMINAL_RUN_EVENTS for event in log):
-            return None
+        for event in log:
+            if event.type in TERMINAL_RUN_EVENTS:
+                return None
         result = run_pass(self._services.program, self._identity, log, self._services.policy)
         self._services.log.pass_ended(self._run_id, len(log), result)
         outcome = result.outcome
@@ -231,9 +229,11 @@ class _Invocation:
         if not suspension.requests:
             return True, None
         inline = next((each for each in suspension.requests if each.correlation_id in owned), None)
+        send = self._services.queue.send
         for request in suspension.requests:
             if request is not inline:
-                await self._dispatch(request)
+                step_id = request.correlation_id
+                await send(Message(self._run_id, step_id, request.step_name), key=step_id)
         if inline is None:
             return True, None
         outcome = await self._executor.execute(
@@ -261,7 +261,3 @@ class _Invocation:
         except EntityConflictError:
             return False
         return True
-
-    async def _dispatch(self, request: StepRequest) -> None:
-        message = Message(self._run_id, request.correlation_id, request.step_name)
-        await self._services.queue.send(message, key=request.correlation_id)

@@ -70,7 +70,7 @@ class Kernel:
         self._ask_always = explorer.wants_all
         self._searching = True
         self._limit = turns_max // 2
-        self._blocks: list[tuple[str, int, str]] = []
+        self._blocks: list[list[Any]] = []
         self._last: Task | None = None
         self._next: Task | None = None
         self._timers: list[tuple[int, int, Task]] = []
@@ -238,7 +238,10 @@ class Kernel:
             return None
         if self.turn >= self._limit and not self._next_phase():
             return None
-        lowest = min(enabled, key=_birth)
+        lowest = enabled[0]
+        for task in enabled:
+            if task.birth < lowest.birth:
+                lowest = task
         if enabled[0] is not lowest:
             enabled.remove(lowest)
             enabled.insert(0, lowest)
@@ -253,10 +256,12 @@ class Kernel:
         """Count the turn; False when the task does not get to perform its operation."""
         self.turn += 1
         text = task.op.text
-        if task is not self._last:
+        last = self._last
+        if task is not last:
             if self._searching:
-                self._close_block()
-                self._blocks.append((task.name, 0, text))
+                if last is not None:
+                    self._blocks[-1][1] = last.ops
+                self._blocks.append([task.name, 0, text])
             self._last = task
             self.path.append(task.name)
         task.ops += 1
@@ -354,23 +359,18 @@ class Kernel:
     def _end_search(self) -> None:
         if self._searching:
             self._searching = False
-            self._close_block()
+            if self._last is not None:
+                self._blocks[-1][1] = self._last.ops
 
     @property
     def searching(self) -> bool:
         """Phase 1: the explorer chooses and faults may happen."""
         return self._searching
 
-    def _close_block(self) -> None:
-        """Note where the block of the task that ran last has ended."""
-        if self._last is not None:
-            name, _, op = self._blocks[-1]
-            self._blocks[-1] = (name, self._last.ops, op)
-
     @property
     def blocks(self) -> list[tuple[str, int, str]]:
         """Phase 1 as blocks: (task, its operation count at the end, text of its first one)."""
-        return self._blocks
+        return [(name, until, op) for name, until, op in self._blocks]
 
     # Faults.
 
@@ -441,10 +441,6 @@ class Kernel:
             task.release()  # without cycles, a trial is freed as soon as it is over
         self._graveyard.clear()
         self.on_crash = None
-
-
-def _birth(task: Task) -> int:
-    return task.birth
 
 
 def values_of(children: Sequence[Task]) -> list[Any]:

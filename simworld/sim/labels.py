@@ -7,11 +7,12 @@ by all trials of the process, because they never change; they are compared by th
 
 from __future__ import annotations
 
-from simworld.engine import Fact
+import functools
+
 from simworld.records import Op
 
-_ops: dict[tuple[str, str, str], Op] = {}
-_OPS_MAX = 50_000
+shared = functools.lru_cache(maxsize=16_384)
+"""Remembers the operations made by a function of labels."""
 
 
 class Labels:
@@ -25,73 +26,57 @@ class Labels:
         self._of[identifier] = label
 
     def readable(self, identifier: str) -> str:
-        """The label of an id; anything else is its own label."""
+        """The label of an id; anything else, and nothing, is its own label."""
         return self._of.get(identifier, identifier)
 
     def all(self) -> dict[str, str]:
         """id → label."""
         return dict(self._of)
 
-    def create(self, run_id: str, fact: Fact, step_id: str) -> Op:
-        """Recording a fact."""
-        run, step = self.readable(run_id), self.readable(step_id)
-        key = (fact.type, run, step)
-        op = _ops.get(key)
-        if op is None:
-            _make_room()
-            entity = f"step {run}/{step}" if step else f"run {run}"
-            text = f"record {fact.type}{f' of {step}' if step else ''}"
-            fine = {entity: True}
-            if fact.type in ("run_completed", "run_failed", "run_cancelled", "step_created"):
-                fine[f"run {run}"] = not step
-            op = _ops[key] = Op(text, fine, {f"log {run}": True})
-        return op
 
-    def read_log(self, run_id: str) -> Op:
-        """Reading a page of the run's log."""
-        run = self.readable(run_id)
-        return _shared("read log", run, "", "read the log", {}, {f"log {run}": False})
-
-    def read_run(self, run_id: str) -> Op:
-        """Reading the run's row."""
-        run = self.readable(run_id)
-        return _shared("read run", run, "", "read the run", {f"run {run}": False}, {})
-
-    def send(self, run_id: str, part: str, key: str) -> Op:
-        """Sending a message; the deduplication key is what two senders race for."""
-        run = self.readable(run_id)
-        fine = {f"key {run}/{part}": True} if key else {}
-        return _shared("send", run, f"{part} {bool(key)}", f"send {part}", fine, {})
-
-    def delivery(self, name: str, part: str) -> Op:
-        """The beginning of a delivery."""
-        message = name.rpartition("~")[0] if "~" in name.rpartition("/")[2] else name
-        return _shared(
-            "deliver", message, part, f"deliver {part}", {f"message {message}": True}, {}
-        )
-
-    def checkpoint(self, doing: str) -> Op:
-        """A place between two operations."""
-        return _shared("checkpoint", doing, "", doing, {}, {})
-
-    def body(self, verb: str, run_id: str, step: str) -> Op:
-        """An act of a step's body."""
-        run = self.readable(run_id)
-        fine = {f"body {run}/{step}": True}
-        return _shared(verb, run, step, f"{verb} the body of {step}", fine, {})
+@shared
+def create_op(fact_type: str, run: str, step: str) -> Op:
+    """Recording a fact of this type about a step, or about the run."""
+    if not step:
+        return Op(f"record {fact_type}", {f"run {run}": True}, {f"log {run}": True})
+    fine = {f"step {run}/{step}": True}
+    if fact_type == "step_created":
+        fine[f"run {run}"] = False
+    return Op(f"record {fact_type} of {step}", fine, {f"log {run}": True})
 
 
-def _shared(
-    verb: str, subject: str, detail: str, text: str, fine: dict[str, bool], coarse: dict[str, bool]
-) -> Op:
-    key = (verb, subject, detail)
-    op = _ops.get(key)
-    if op is None:
-        _make_room()
-        op = _ops[key] = Op(text, fine, coarse)
-    return op
+@shared
+def read_log_op(run: str) -> Op:
+    """Reading a page of the run's log."""
+    return Op("read the log", {}, {f"log {run}": False})
 
 
-def _make_room() -> None:
-    if len(_ops) >= _OPS_MAX:
-        _ops.clear()
+@shared
+def read_run_op(run: str) -> Op:
+    """Reading the run's row."""
+    return Op("read the run", {f"run {run}": False})
+
+
+@shared
+def send_op(run: str, part: str, keyed: bool) -> Op:
+    """Sending a message; the deduplication key is what two senders race for."""
+    return Op(f"send {part}", {f"key {run}/{part}": True} if keyed else {})
+
+
+@shared
+def deliver_op(name: str, part: str) -> Op:
+    """The beginning of the delivery called ``name``."""
+    message = name.rpartition("~")[0] if "~" in name.rpartition("/")[2] else name
+    return Op(f"deliver {part}", {f"message {message}": True})
+
+
+@shared
+def checkpoint_op(doing: str) -> Op:
+    """A place between two operations."""
+    return Op(doing)
+
+
+@shared
+def body_op(verb: str, run: str, step: str) -> Op:
+    """An act of a step's body."""
+    return Op(f"{verb} the body of {step}", {f"body {run}/{step}": True})

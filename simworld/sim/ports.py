@@ -12,7 +12,7 @@ from simworld.marks import reached
 from simworld.ports import BodyInfo
 from simworld.records import BodyBegan, BodyEnded, Fault
 from simworld.sim.kernel import PARK, Kernel
-from simworld.sim.labels import Labels
+from simworld.sim.labels import Labels, body_op, checkpoint_op, deliver_op
 from simworld.sim.tasks import Host, Task
 
 T = TypeVar("T")
@@ -48,14 +48,14 @@ class SimTasks:
         part = name.rpartition("/")[2]
         if "~" in part or "." in part:
             part = _ORDINALS.sub("", part)
-        op = self._labels.delivery(name, part)
+        op = deliver_op(name, part)
         task = self._kernel.spawn(name, start, part=part, op=op, delay_ms=delay_ms, on_lost=on_lost)
         return SimPending(self._kernel, task)
 
     async def checkpoint(self, doing: str) -> None:
         """See ``ports.Tasks``."""
         kernel = self._kernel
-        if kernel.at_point(self._labels.checkpoint(doing)):
+        if kernel.at_point(checkpoint_op(doing)):
             await PARK
 
 
@@ -95,24 +95,22 @@ class SimIds:
     """Ids that count: the same in every trial, so that nothing depends on their text."""
 
     def __init__(self) -> None:
-        self._counts = {"wrun": 0, "msg": 0, "evnt": 0}
-
-    def _next(self, kind: str) -> str:
-        count = self._counts[kind] + 1
-        self._counts[kind] = count
-        return f"{kind}_{count}"
+        self._runs = self._messages = self._events = 0
 
     def run_id(self) -> str:
         """See ``ports.Ids``."""
-        return self._next("wrun")
+        self._runs += 1
+        return f"wrun_{self._runs}"
 
     def message_id(self) -> str:
         """See ``ports.Ids``."""
-        return self._next("msg")
+        self._messages += 1
+        return f"msg_{self._messages}"
 
     def event_id(self) -> str:
         """See ``ports.Ids``."""
-        return self._next("evnt")
+        self._events += 1
+        return f"evnt_{self._events}"
 
 
 _EVENT_LOOPS = ("asyncio", "trio", "anyio", "curio")
@@ -142,7 +140,7 @@ class SimBodies:
         """See ``ports.Bodies``."""
         kernel = self._kernel
         step = self._labels.readable(body.step_id)
-        if kernel.at_point(self._labels.body("begin", body.run_id, step)):
+        if kernel.at_point(body_op("begin", self._labels.readable(body.run_id), step)):
             await PARK
         task = kernel.current
         assert task is not None
@@ -174,8 +172,8 @@ class SimBodies:
 
     async def effect(self, body: BodyInfo, name: str) -> None:
         """See ``ports.Bodies``."""
-        step = self._labels.readable(body.step_id)
-        if self._kernel.at_point(self._labels.body(f"do {name!r} in", body.run_id, step)):
+        run, step = self._labels.readable(body.run_id), self._labels.readable(body.step_id)
+        if self._kernel.at_point(body_op(f"do {name!r} in", run, step)):
             await PARK
 
     async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
@@ -184,7 +182,7 @@ class SimBodies:
             _check_foreign(error)
         kernel = self._kernel
         step = self._labels.readable(body.step_id)
-        if kernel.at_point(self._labels.body("end", body.run_id, step)):
+        if kernel.at_point(body_op("end", self._labels.readable(body.run_id), step)):
             await PARK
         task = kernel.current
         assert task is not None

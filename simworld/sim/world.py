@@ -14,7 +14,7 @@ from simworld.errors import IndefiniteFailure, WorldError
 from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
 from simworld.records import Committed, Delivered, Fault, LostAnswer, Op, Sent
 from simworld.sim.kernel import PARK, Kernel
-from simworld.sim.labels import Labels
+from simworld.sim.labels import Labels, create_op, read_log_op, read_run_op, send_op
 
 
 def _lose(kernel: Kernel, op: Op) -> IndefiniteFailure:
@@ -32,21 +32,15 @@ class SimStorage:
 
     def __init__(self, kernel: Kernel, labels: Labels, inner: Storage) -> None:
         self._kernel = kernel
-        self._labels = labels
+        self._readable = labels.readable
         self._inner = inner
-        self._creates: dict[tuple[str, str, str], tuple[Op, str]] = {}
-        """(fact's type, run, step) → its operation and the step's label."""
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
         kernel = self._kernel
         step_id: str = getattr(fact, "correlation_id", "")
-        key = (fact.type, run_id, step_id)
-        known = self._creates.get(key)
-        if known is None:
-            step = self._labels.readable(step_id) if step_id else ""
-            known = self._creates[key] = (self._labels.create(run_id, fact, step_id), step)
-        op, step = known
+        step = self._readable(step_id)
+        op = create_op(fact.type, self._readable(run_id), step)
         if kernel.at_point(op):
             await PARK
         try:
@@ -75,7 +69,7 @@ class SimStorage:
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``."""
         kernel = self._kernel
-        op = self._labels.read_log(run_id)
+        op = read_log_op(self._readable(run_id))
         if kernel.at_point(op):
             await PARK
         page = await self._inner.events(run_id, cursor)
@@ -89,7 +83,7 @@ class SimStorage:
     async def run(self, run_id: str) -> RunRow:
         """See ``ports.Storage``."""
         kernel = self._kernel
-        op = self._labels.read_run(run_id)
+        op = read_run_op(self._readable(run_id))
         if kernel.at_point(op):
             await PARK
         row = await self._inner.run(run_id)
@@ -127,22 +121,20 @@ class SimQueue:
 
     def __init__(self, kernel: Kernel, labels: Labels, inner: InnerQueue) -> None:
         self._kernel = kernel
-        self._labels = labels
+        self._readable = labels.readable
         self._inner = inner
         self.deliveries = 0
-        self._sends: dict[tuple[str, str, bool], tuple[Op, str]] = {}
-        """(run, step, whether it has a key) → its operation and the step's label."""
 
     def connect(self, handler: Handler) -> None:
         """Hand every delivery to ``handler``, and write down that it happened."""
-        kernel, labels = self._kernel, self._labels
+        kernel, readable = self._kernel, self._readable
 
         def deliver(message: Message, delivery: Delivery) -> Awaitable[Redeliver | None]:
             task = kernel.current
             assert task is not None
             self.deliveries += 1
             number = int(delivery.receipt.rpartition(".")[2])
-            step = labels.readable(message.step_id) if message.step_id else ""
+            step = readable(message.step_id)
             kernel.records.append(
                 Delivered(kernel.turn, kernel.now_ms, task.name, message.run_id, step, number)
             )
@@ -157,13 +149,8 @@ class SimQueue:
     async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
         """See ``ports.Queue``."""
         kernel, inner = self._kernel, self._inner
-        shape = (message.run_id, message.step_id, bool(key))
-        known = self._sends.get(shape)
-        if known is None:
-            step = self._labels.readable(message.step_id) if message.step_id else ""
-            op = self._labels.send(message.run_id, step or "flow", key)
-            known = self._sends[shape] = (op, step)
-        op, step = known
+        step = self._readable(message.step_id)
+        op = send_op(self._readable(message.run_id), step or "flow", bool(key))
         if kernel.at_point(op):
             await PARK
         message_id = inner.accept(message, key=key, delay_ms=delay_s * 1_000)

@@ -6,7 +6,17 @@ commit order; a read is a prefix of the log.  Nothing in here awaits, so nothing
 
 from __future__ import annotations
 
-from simworld.engine import Event, Fact, RunFact, RunRow, StepRow, apply_run, apply_step, check_step
+from simworld.engine import (
+    RUN_FACTS,
+    Event,
+    Fact,
+    RunFact,
+    RunRow,
+    StepRow,
+    apply_run,
+    apply_step,
+    check_step,
+)
 from simworld.errors import EntityNotFoundError, UsageError
 from simworld.marks import reached
 from simworld.ports import Answer, Clock, Ids, Page
@@ -31,7 +41,7 @@ class AtomicWorld:
     def commit(self, run_id: str, fact: Fact) -> Answer:
         """``create`` without a coroutine around it."""
         now_ms = self._clock.now_ms()
-        if isinstance(fact, RunFact):
+        if isinstance(fact, RUN_FACTS):
             return self._commit_run(run_id, fact, now_ms)
         run = self.runs.get(run_id)
         key = (run_id, fact.correlation_id)

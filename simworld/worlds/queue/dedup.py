@@ -17,24 +17,25 @@ class KeyLedger:
 
     def __init__(self, profile: QueueProfile) -> None:
         self._rule = profile.dedup
+        self._by_payload = profile.dedup is Dedup.KEY_AND_PAYLOAD
         self._retention_ms = profile.retention_ms
         self._completed_max = profile.completed_max
-        self._live: dict[str, tuple[int, str]] = {}
+        self._live: dict[str, tuple[int, int]] = {}
         """Key → time from which it is free again (−1: until it is freed), and who holds it."""
         self._completed: OrderedDict[str, None] = OrderedDict()
 
     def _key(self, key: str, message: Message) -> str:
-        if self._rule is Dedup.KEY_AND_PAYLOAD:
+        if self._by_payload:
             return f"{key}\x1f{message.run_id}\x1f{message.step_id}\x1f{message.step_name}"
         return key
 
-    def claim(self, key: str, message: Message, holder: str, now_ms: int) -> bool:
+    def claim(self, key: str, message: Message, holder: int, now_ms: int) -> bool:
         """Whether a message with this key is accepted now; if so, ``holder`` has the key."""
         if not key or self._rule is Dedup.NONE:
             return True
         key = self._key(key, message)
-        until, _ = self._live.get(key, (0, ""))
-        if until < 0 or now_ms < until:
+        held = self._live.get(key)
+        if held is not None and (held[0] < 0 or now_ms < held[0]):
             return False
         if key in self._completed:
             return False
@@ -42,22 +43,23 @@ class KeyLedger:
         self._live[key] = (now_ms + self._retention_ms if kept else -1, holder)
         return True
 
-    def _free(self, key: str, holder: str) -> None:
+    def _free(self, key: str, holder: int) -> None:
         """Free the key, unless another message has it by now."""
-        if self._live.get(key, (0, ""))[1] == holder:
+        held = self._live.get(key)
+        if held is not None and held[1] == holder:
             del self._live[key]
 
-    def delivered(self, key: str, holder: str) -> None:
+    def delivered(self, key: str, holder: int) -> None:
         """The message has been handed to a handler."""
         if self._rule is Dedup.QUEUED_ONLY:
             self._free(key, holder)
 
-    def rescheduled(self, key: str, holder: str) -> None:
+    def rescheduled(self, key: str, holder: int) -> None:
         """The message waits for another delivery; it takes its key back if that is free."""
         if key and self._rule is Dedup.QUEUED_ONLY:
             self._live.setdefault(key, (-1, holder))
 
-    def deleted(self, key: str, message: Message, holder: str) -> None:
+    def deleted(self, key: str, message: Message, holder: int) -> None:
         """The message was acknowledged."""
         if not key or self._rule in (Dedup.NONE, Dedup.RETENTION):
             return

@@ -27,6 +27,7 @@ class _Entry:
         "deliveries",
         "due_ms",
         "gone",
+        "holder",
         "id",
         "in_flight",
         "key",
@@ -36,6 +37,7 @@ class _Entry:
 
     def __init__(self, message_id: str, body: Message, key: str, name: str, due_ms: int) -> None:
         self.due_ms = due_ms
+        self.holder = 0
         self.id = message_id
         self.body = body
         self.key = key
@@ -57,6 +59,8 @@ class MemoryQueue:
         self._profile = profile
         self._keys = KeyLedger(profile)
         self._entries: dict[str, _Entry] = {}
+        self._offered = 0
+        """Messages offered so far; the number of an accepted one holds its key."""
         self.handler: Handler | None = None
 
     async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
@@ -65,12 +69,15 @@ class MemoryQueue:
 
     def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
         """``send`` without a coroutine around it."""
-        message_id, now_ms = self._ids.message_id(), self._clock.now_ms()
-        if not self._keys.claim(key, message, message_id, now_ms):
+        now_ms = self._clock.now_ms()
+        self._offered += 1
+        if not self._keys.claim(key, message, self._offered, now_ms):
             reached("message.deduplicated")
             return ""
+        message_id = self._ids.message_id()
         name = self._tasks.child_name(message.step_id or "flow")
         entry = _Entry(message_id, message, key, name, now_ms + delay_ms)
+        entry.holder = self._offered
         self._entries[message_id] = entry
         self._schedule(entry, delay_ms, rises=True)
         return entry.id
@@ -99,7 +106,7 @@ class MemoryQueue:
         def start() -> Coroutine[Any, Any, None]:
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
-            self._keys.delivered(entry.key, entry.id)
+            self._keys.delivered(entry.key, entry.holder)
             return self._deliver(entry, delivery)
 
         def on_lost() -> None:
@@ -135,12 +142,12 @@ class MemoryQueue:
 
     def _failed(self, entry: _Entry) -> None:
         if not entry.gone and entry.in_flight == 0 and not entry.waiting:
-            self._keys.rescheduled(entry.key, entry.id)
+            self._keys.rescheduled(entry.key, entry.holder)
             self._schedule(entry, self._profile.redelivery_ms, rises=True)
 
     def _again(self, entry: _Entry, delay_ms: int) -> None:
         if not entry.gone:
-            self._keys.rescheduled(entry.key, entry.id)
+            self._keys.rescheduled(entry.key, entry.holder)
             counted = self._profile.timeout_counting is TimeoutCounting.COUNTED
             self._schedule(entry, delay_ms, rises=counted)
 
@@ -148,7 +155,7 @@ class MemoryQueue:
         if entry.gone:
             return
         entry.gone = True
-        self._keys.deleted(entry.key, entry.body, entry.id)
+        self._keys.deleted(entry.key, entry.body, entry.holder)
         for pending in entry.waiting:
             pending.cancel()
         entry.waiting.clear()
