@@ -59,15 +59,19 @@ def drawn(
     *,
     durations_ms: Sequence[int],
     failing_bodies: int = 0,
+    failing_from: int = 0,
     steps: int = 5,
     max_retries: int = 3,
 ) -> Workload:
-    """Draw durations and, if asked for, flakes: the first bodies of one step or of several."""
+    """Draw durations and, if asked for, flakes: the first bodies of one step or of several.
+
+    ``failing_from`` is the index of the first step that may fail.
+    """
     durations = tuple(stream.choice(durations_ms) for _ in range(steps))
     failures: list[tuple[str, int]] = []
     if failing_bodies:
-        chosen = stream.below(steps)
-        for index in range(steps):
+        chosen = stream.between(failing_from, steps - 1)
+        for index in range(failing_from, steps):
             if index == chosen or stream.chance(0.5):
                 failures += [(f"work#{index + 1}", n + 1) for n in range(failing_bodies)]
     return Workload(steps, max_retries, durations, tuple(failures))
