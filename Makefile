@@ -52,5 +52,5 @@ prove: $(STAMP)
 	$(BIN)/pytest -m prove -o addopts="-ra --strict-markers --strict-config -p no:cacheprovider --import-mode=importlib"
 
 bench: $(STAMP)
-	@mkdir -p reports
-	$(BIN)/pytest bench --benchmark-only --benchmark-json=reports/benchmarks.json
+	$(BIN)/pytest bench --benchmark-only
+	$(BIN)/python -m bench.report

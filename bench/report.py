@@ -224,6 +224,8 @@ included.
 with the same {bare} seeds for both kernels, each kernel made and closed within the time. The \
 lock-step kernels share one trio loop there, so that starting trio does not count; in a whole \
 trial it does.
+* The lock-step kernel hands over through one central kernel task, two trio steps a switch: that \
+shares all choosing with the other kernel.  A hand-over from driver to driver would cost half.
 
 ## Figures
 """

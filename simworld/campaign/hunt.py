@@ -260,7 +260,7 @@ def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
         return Verdict(UNKNOWN, reason="no trial was run")
     if missed and len(hunter.cases) == len(hunter.scenario.cases):
         return Verdict(UNKNOWN, reason=f"never reached {missed[0]} in {tally.trials} trials")
-    if tally.ended < ENDED_SHARE_MIN * tally.runs:
+    if tally.runs == 0 or tally.ended < ENDED_SHARE_MIN * tally.runs:
         return Verdict(UNKNOWN, reason=f"only {tally.ended} of {tally.runs} runs ended")
     return Verdict(PASS)
 

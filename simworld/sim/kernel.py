@@ -315,10 +315,11 @@ class Kernel:
             if parent.missing == 0 and not parent.dead:
                 parent.since = self.turn
                 self.enabled.append(parent)
-        elif task.on_lost is not None:
+            return
+        if task.on_lost is not None:
             self.live_deliveries -= 1
-            if error is not None:
-                raise InternalError(f"{task.name} let an error out: {error!r}") from error
+        if error is not None:
+            raise InternalError(f"{task.name} let an error out: {error!r}") from error
 
     def _move_time(self) -> bool:
         """Move to the next timer and enable everything that is due; False when there is none."""

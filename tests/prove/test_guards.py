@@ -1,6 +1,6 @@
 """The table of decisions §2 over 20 000 trials a cell; resumable, results in reports/guards.json.
 
-``make prove`` runs it (about half an hour on two cores).  A cell that was proved for the same
+``make prove`` runs it (some ten minutes on two cores).  A cell that was proved for the same
 engine source, seed and size is not run again, so it may be stopped at any time.
 """
 

@@ -211,13 +211,14 @@ def test_a_foreign_await_names_its_line() -> None:
         world.kernel.run()
 
 
-def test_an_error_that_leaves_a_delivery_is_our_fault() -> None:
+@pytest.mark.parametrize("on_lost", [lambda: None, None], ids=["delivery", "client"])
+def test_an_error_that_leaves_a_task_is_never_lost(on_lost: Callable[[], None] | None) -> None:
     world = World(Stay())
 
     async def run() -> None:
         raise ValueError("oh")
 
-    world.spawn("a", run, on_lost=lambda: None)
+    world.spawn("a", run, on_lost=on_lost)
     with pytest.raises(InternalError, match="a let an error out"):
         world.kernel.run()
 
