@@ -10,6 +10,8 @@ import pytest
 
 from tests.campaign.cells import Cell, Outcome, cells, check_outcome, run_cell
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 1_000
 CELLS = cells()
 
