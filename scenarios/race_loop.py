@@ -31,11 +31,12 @@ async def work(ctx: StepContext, index: int, duration_ms: int) -> int:
 @workflow
 async def race_loop(durations_ms: list[int]) -> list[int]:
     """Start every step, race them until all have won; the order of the winners."""
-    running = [(index, work(index, each)) for index, each in enumerate(durations_ms)]
+    running = [work(index, each) for index, each in enumerate(durations_ms)]
     order: list[int] = []
     while running:
-        winner = await race(*[handle for _, handle in running])
-        order.append(running.pop(winner.which)[0])
+        winner = await race(*running)
+        running.pop(winner.which)
+        order.append(winner.value)
     return order
 
 

@@ -1,10 +1,11 @@
 """Goal: a step's retries run out exactly when they should: not earlier, not later, not never.
 
 Method: five parallel steps in a race loop with (R-05) one crash, (R-06) a step whose bodies are
-killed every time, (R-07) failures beside deliveries that ran no body, and (healthy) a step that
-always fails.  Right outcome: a killed body costs crash budget and is tried again (L-01); a step
-whose bodies always die fails as "interrupted" after a bounded number of them (I-13a); a step that
-always fails runs max_retries + 1 bodies and then fails.
+killed every time, (R-07) failures beside deliveries that ran no body, (rough) everything at once
+under leases that end while bodies live, and (healthy) a step that always fails.  Right outcome: a
+killed body costs crash budget and is tried again (L-01); a step whose bodies always die fails as
+"interrupted" after a bounded number of them (I-13a); a step that always fails runs max_retries + 1
+bodies and then fails.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from simworld.records import FaultBudget, Workload
 
 def always_failing(stream: Stream) -> Workload:
     """One step fails in every body."""
-    return race_loop.drawn(stream, durations_ms=race_loop.LONG_MS, failing_bodies=4)
+    return race_loop.drawn(stream, durations_ms=race_loop.LONG_MS, failing_bodies=20)
 
 
 scenario = Scenario(
@@ -78,7 +79,18 @@ scenario = Scenario(
             ),
             budget=FaultBudget(duplicates=3),
             knobs=("timeout_counting=counted",),
-            expect={"fixed": "PASS", "G6": "FAIL I-12", "G8": "PASS"},
+            expect={"v2_merge": "FAIL I-12", "fixed": "PASS", "G6": "FAIL I-12", "G8": "PASS"},
+        ),
+        Case(
+            name="rough",
+            title="duplicates, a crash, a lost answer and leases shorter than bodies, together",
+            races=("R-05", "R-07", "R-08"),
+            draw=lambda stream: race_loop.drawn(
+                stream, durations_ms=race_loop.LONG_MS, failing_bodies=1
+            ),
+            budget=FaultBudget(duplicates=2, crashes=1, lost_answers=1),
+            knobs=("lease_ms=1000",),
+            expect={"fixed": "PASS", "G8": "PASS"},
         ),
         Case(
             name="healthy",

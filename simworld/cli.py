@@ -473,7 +473,8 @@ def _replay(args: argparse.Namespace) -> int:
         else:
             code, outcome, message = FAILED, "failed", story.anomaly.message
             out.say(story_text(story, width=out.width))
-            out.say("The failure shows again.")
+            same = (story.anomaly.law, story.anomaly.place) == (repro.law, repro.place)
+            out.say("The failure shows again." if same else "Another failure shows.")
     if args.json:
         out.write_json(replay_json(args.repro, repro, outcome, message, story))
     out.finish()

@@ -1,6 +1,6 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
-from simworld.campaign.hunt import WORLDS, Hunter, hunt
+from simworld.campaign.hunt import Hunter, hunt
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
     engine_digest,
@@ -17,7 +17,15 @@ from simworld.campaign.scenario import (
     declared_verdict,
     load_scenarios,
 )
-from simworld.campaign.trial import TURNS_MAX, Setup, Trial, prepared, profile_of, run_trial
+from simworld.campaign.trial import (
+    TURNS_MAX,
+    WORLDS,
+    Setup,
+    Trial,
+    prepared,
+    profile_of,
+    run_trial,
+)
 from simworld.campaign.twice import check_hash_seeds
 from simworld.campaign.variants import PRESETS, Variant, preset, with_knob
 

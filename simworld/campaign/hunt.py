@@ -17,7 +17,7 @@ import attrs
 from simworld import marks
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Case, Scenario, check_claims, declared_verdict
-from simworld.campaign.trial import Setup, Trial, prepared, profile_of, run_trial
+from simworld.campaign.trial import WORLDS, Setup, Trial, prepared, profile_of, run_trial
 from simworld.campaign.variants import Variant
 from simworld.entropy import Stream, derive
 from simworld.errors import UncontrolledNondeterminism, UsageError, unknown_name
@@ -34,7 +34,6 @@ from simworld.records import (
 )
 from simworld.sim import Nemesis, NoFaults
 
-WORLDS = ("atomic",)
 COLLECT_EVERY = 100
 """Trials between two collections of garbage; within a trial there is none."""
 FOCUS = 0.7
@@ -265,6 +264,23 @@ def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
     return Verdict(PASS)
 
 
+def _surprises(hunter: Hunter, tally: _Tally) -> Iterator[str]:
+    """What was found in a case that declares otherwise.
+
+    A declared failure that one case of several did not show is none: it may need more trials.
+    """
+    found: dict[str, list[str]] = {}
+    for (case, _), finding in tally.findings.items():
+        laws = found.setdefault(case, [])
+        if finding.anomaly.law not in laws:
+            laws.append(finding.anomaly.law)
+    for case, laws in sorted(found.items()):
+        declared = declared_verdict(hunter.scenario, hunter.variant, case)
+        other = [law for law in laws if declared is not None and law != declared.law]
+        if other:
+            yield f"case {case} declares {declared} and breaks {', '.join(other)}"
+
+
 def _result(
     hunter: Hunter,
     tally: _Tally,
@@ -295,5 +311,6 @@ def _result(
         tally.digest.hex(),
         tally.ended / max(tally.runs, 1),
         tally.overlapped / trials,
+        tuple(_surprises(hunter, tally)),
         tally.interrupted,
     )

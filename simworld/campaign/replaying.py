@@ -17,8 +17,9 @@ import msgspec
 
 import simworld
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import Setup, Trial, prepared, run_trial
+from simworld.campaign.trial import WORLDS, Setup, Trial, prepared, run_trial
 from simworld.campaign.variants import Variant, preset, with_knob
+from simworld.check import laws_named
 from simworld.entropy import Stream
 from simworld.errors import (
     DidNotReproduce,
@@ -41,6 +42,9 @@ from simworld.records import (
 )
 from simworld.sim import RecordedFaults
 
+COUNT_MAX = 10_000
+"""Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near."""
+TURNS_LIMIT = 10_000_000
 SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
 """The parts whose source decides what a schedule means."""
 
@@ -183,6 +187,15 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
     ]
     if min(numbers) < 0:
         raise UsageError(f"{path} is a damaged repro: a count in it is too small")
+    if (
+        max(workload.steps, workload.max_retries, *[fault.value for fault in repro.faults], 0)
+        > (COUNT_MAX)
+        or repro.turns_max > TURNS_LIMIT
+    ):
+        raise UsageError(f"{path} is a damaged repro: a count in it is too large")
+    if repro.world not in WORLDS:
+        raise unknown_name("world", repro.world, WORLDS)
+    laws_named([repro.law])
     for fault in repro.faults:
         if fault.kind not in Fault.KINDS:
             raise unknown_name("fault in the repro", fault.kind, Fault.KINDS)
@@ -218,19 +231,27 @@ def _strictly(repro: Repro, scenarios: Mapping[str, Scenario]) -> Trial:
             f"entry {number} of the schedule was never reached: {missing.task} until its "
             f"operation {missing.until}"
         )
+    fired = {(fault.kind, fault.target) for fault in trial.faults}
+    for fault in repro.faults:
+        if (fault.kind, fault.target) not in fired:
+            raise DidNotReproduce(
+                f"the fault {fault.kind} of {fault.target} never came to happen: there is no such "
+                "message, task or step any more"
+            )
     return trial
 
 
 def replay(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story | None:
-    """Follow the repro strictly; its story if the failure shows again, None if it runs clean.
+    """Follow the repro strictly; its story if a failure shows, None if it runs clean.
 
-    Raises ``DidNotReproduce`` naming the first entry that no longer fits.
+    The story is that of the recorded failure if it shows, else of the first other one.  Raises
+    ``DidNotReproduce`` naming the first entry or fault that no longer fits.
     """
     trial = _strictly(repro, scenarios)
     for anomaly in trial.anomalies:
         if (anomaly.law, anomaly.place) == (repro.law, repro.place):
             return _story(repro, trial, anomaly)
-    return None
+    return _story(repro, trial, trial.anomalies[0]) if trial.anomalies else None
 
 
 def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simworld.campaign.variants import PRESETS, Variant, with_knob
+from simworld.check import laws_named
 from simworld.engine import Event, Program, Step, Workflow
 from simworld.entropy import Stream
 from simworld.errors import UsageError, unknown_name
@@ -64,6 +65,8 @@ class Scenario:
     """Further laws beside the primary one and the set that is always on."""
     marks: tuple[str, ...] = ()
     """Places the search must have been to, over all trials."""
+    may_fail: bool = False
+    """The workflow or its bodies may fail by themselves, beyond the planned flakes."""
     oracle: Callable[[Workload, Sequence[Event]], object] | None = None
     """The output a completed run must have, given its log."""
     workloads: Callable[[], SearchStrategy[tuple[str, Workload, FaultBudget]]] | None = None
@@ -161,7 +164,27 @@ def _from_path(path: pathlib.Path) -> list[ModuleType]:
     parent = str(folder.parent)
     if parent not in sys.path:
         sys.path.insert(0, parent)
-    return [_import(f"{folder.name}.{file.stem}") for file in files if file.stem != "__init__"]
+    return [_load(folder, file) for file in files if file.stem != "__init__"]
+
+
+def _load(folder: pathlib.Path, file: pathlib.Path) -> ModuleType:
+    """The module of one file, found by its place: another package may have the folder's name."""
+    name = f"{folder.name}.{file.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(file):
+        return known
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"cannot load scenarios from {str(file)!r}: it is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    if known is None:
+        sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        sys.modules.pop(name, None)
+        raise UsageError(f"cannot load scenarios from {str(file)!r}: {error}") from error
+    return module
 
 
 def _import(name: str) -> ModuleType:
@@ -180,3 +203,5 @@ def check_claims(scenario: Scenario) -> None:
                 raise unknown_name(f"variant in case {case.name}", key, [*PRESETS, *guards])
             if claim not in (PASS, UNCLAIMED) and not claim.startswith(f"{FAIL} "):
                 raise UsageError(f"case {case.name}: {claim!r} is no verdict")
+            if claim.startswith(FAIL):
+                laws_named(claim.split()[1:])

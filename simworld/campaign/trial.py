@@ -16,7 +16,7 @@ import msgspec
 from simworld.campaign.scenario import Case, Scenario, case_variant
 from simworld.campaign.variants import Variant
 from simworld.check import ALWAYS, Context, Law, judge, laws_named, verdict
-from simworld.engine import RUN_TERMINAL, Event
+from simworld.engine import RUN_TERMINAL, AttemptGuard, Event
 from simworld.records import (
     Advance,
     Anomaly,
@@ -49,6 +49,9 @@ from simworld.worlds import AtomicWorld, MemoryQueue
 
 TURNS_MAX = 4_000
 """Operations per trial; half of them may be searched, the rest drains fairly."""
+
+WORLDS = ("atomic",)
+"""The worlds a trial can be run on."""
 
 START = Op("start a run")
 
@@ -197,6 +200,8 @@ def _context(setup: Setup, faults: tuple[Fault, ...]) -> Context:
         durations_max_ms=max(workload.durations_ms, default=0),
         lease_ms=engine.lease_ms,
         redelivery_ms=setup.variant.queue.redelivery_ms,
+        may_fail=setup.scenario.may_fail,
+        attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
         oracle=None if oracle is None else functools.partial(oracle, workload),
     )
 

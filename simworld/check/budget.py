@@ -2,8 +2,11 @@
 
 ``exhausted`` needs max_retries + 1 bodies that ended with an error, or crashes_max bodies that were
 killed (a guard that has only one budget calls both by that name); ``fatal`` needs one that said so,
-``interrupted`` crashes_max starts that ended without a result.  Only bodies that ended speak for
-errors: attempt numbers are what the engine counts, and what it counts is what is being judged.
+``interrupted`` crashes_max starts that ended without a result.  The other way round, a step whose
+retries are used up is not tried again; faults may excuse that, so it is judged without them.
+
+Only bodies that ended speak for errors: attempt numbers are what the engine counts, and what it
+counts is what is being judged.
 """
 
 from __future__ import annotations
@@ -44,10 +47,11 @@ class _Budget:
 class _Budgets:
     """All steps, and the sizes of their budgets."""
 
-    __slots__ = ("bodies", "crashes", "steps")
+    __slots__ = ("bodies", "calm", "crashes", "steps")
 
     def __init__(self, context: Context) -> None:
         self.bodies = context.max_retries + 1
+        self.calm = not context.faults
         self.crashes = context.crashes_max
         self.steps: dict[StepKey, _Budget] = {}
 
@@ -72,13 +76,20 @@ def _i12_began(state: _Budgets, record: BodyBegan) -> None:
     state.of(record.run_id, record.step).alive[record.number] = record
 
 
-def _i12_ended(state: _Budgets, record: BodyEnded) -> None:
+def _i12_ended(state: _Budgets, record: BodyEnded) -> Anomaly | None:
     budget = state.of(record.run_id, record.step)
     budget.alive.pop(record.number, None)
     if record.outcome == "error":
         budget.errors += 1
+        if state.calm and budget.errors > state.bodies:
+            message = (
+                f"body {record.number} of {record.step} failed, which makes {budget.errors} in a "
+                f"trial without faults; after {state.bodies} it must not be tried again"
+            )
+            return Anomaly("I-12", "retries-beyond-budget", message, at(record.step), record.turn)
     elif record.outcome == "fatal":
         budget.fatals += 1
+    return None
 
 
 def _i12_crash(state: _Budgets, record: Crash) -> None:

@@ -45,6 +45,10 @@ class Context:
     """The longest body."""
     lease_ms: int = 0
     redelivery_ms: int = 0
+    may_fail: bool = False
+    """The workflow or its bodies may fail by themselves, without a planned flake."""
+    attempt_is_start: bool = False
+    """Bodies are told the number of their own start as their attempt (I-11)."""
     oracle: Oracle | None = None
     """None: the scenario does not say what its runs return."""
 

@@ -5,19 +5,37 @@ from __future__ import annotations
 from simworld import errors
 from simworld.check.law import Context, Law, at, read_error, read_output
 from simworld.engine import INTERRUPTED, RunFailed, RunStatus, StepFailed, encode
-from simworld.records import Anomaly, Committed, Final
+from simworld.records import Anomaly, BodyEnded, Committed, Final
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
 
+def _i18_body(context: Context, record: BodyEnded) -> Anomaly | None:
+    """A body that fails although nobody planned it: a mistake, here or in the scenario."""
+    if record.outcome == "ok" or context.may_fail:
+        return None
+    if (record.step, record.number) in context.failures:
+        return None
+    message = f"body {record.number} of {record.step} failed, which the scenario did not plan"
+    return Anomaly("I-18", "unplanned-body-failure", message, at(record.step), record.turn)
+
+
 def _i18_end(context: Context, final: Final) -> list[Anomaly]:
     oracle = context.oracle
-    if oracle is None:
-        return []
     found: list[Anomaly] = []
     for run_id, row in final.runs.items():
         log = final.logs.get(run_id)
-        if row.status != RunStatus.COMPLETED or log is None:
+        if log is None:
+            continue
+        if (
+            row.status == RunStatus.FAILED
+            and not context.may_fail
+            and not any(event.type == "step_failed" for event in log)
+        ):
+            error = read_error(row.error)
+            message = f"the run failed though no step had: {error['name']}: {error['message']}"
+            found.append(Anomaly("I-18", "run-failed-by-itself", message, at(""), final.turn))
+        if row.status != RunStatus.COMPLETED or oracle is None:
             continue
         wanted = encode(oracle(log))
         if wanted == row.output:
@@ -34,7 +52,8 @@ def _i18_end(context: Context, final: Final) -> list[Anomaly]:
 
 I_18 = Law(
     id="I-18",
-    title="A completed run's output is what its recorded results call for.",
+    title="A run returns what its recorded results call for, and fails only if a step has.",
+    on={BodyEnded: _i18_body},
     end=_i18_end,
 )
 

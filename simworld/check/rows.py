@@ -265,11 +265,15 @@ def _i11(step: str, kind: str, what: str, turn: int) -> Anomaly:
     return Anomaly("I-11", kind, f"{step}: {what}", at(step), turn)
 
 
-def _i11_start(context: Context) -> dict[StepKey, _Starts]:
-    return {}
+class _Attempts(dict[StepKey, _Starts]):
+    """The starts of every step, and whether bodies are told their own start's number."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.told = context.attempt_is_start
 
 
-def _i11_started(steps: dict[StepKey, _Starts], record: Committed) -> Anomaly | None:
+def _i11_started(steps: _Attempts, record: Committed) -> Anomaly | None:
     event, step, row = record.event, record.step, record.step_row
     key = (event.run_id, step)
     starts = steps.get(key)
@@ -282,7 +286,7 @@ def _i11_started(steps: dict[StepKey, _Starts], record: Committed) -> Anomaly | 
     return _i11(step, "attempt-is-not-starts", what, record.turn)
 
 
-def _i11_body(steps: dict[StepKey, _Starts], record: BodyBegan) -> Anomaly | None:
+def _i11_body(steps: _Attempts, record: BodyBegan) -> Anomaly | None:
     step, number = record.step, record.start
     starts = steps.get((record.run_id, step))
     if starts is None or not 1 <= number <= starts.count:
@@ -294,10 +298,13 @@ def _i11_body(steps: dict[StepKey, _Starts], record: BodyBegan) -> Anomaly | Non
         what = f"two bodies say they are of start {number}"
         return _i11(step, "start-used-twice", what, record.turn)
     starts.used |= bit
+    if steps.told and record.attempt != number:
+        what = f"the body of start {number} is told that it is attempt {record.attempt}"
+        return _i11(step, "wrong-attempt-told", what, record.turn)
     return None
 
 
-def _i11_end(steps: dict[StepKey, _Starts], final: Final) -> list[Anomaly]:
+def _i11_end(steps: _Attempts, final: Final) -> list[Anomaly]:
     found: list[Anomaly] = []
     for (run_id, step), starts in steps.items() if final.drained else ():
         row = final.steps.get((run_id, starts.step_id))
@@ -311,6 +318,6 @@ I_11 = Law(
     id="I-11",
     title="A step's attempt is the number of its accepted starts, and each body has its own start.",
     on={"step_started": _i11_started, BodyBegan: _i11_body},
-    start=_i11_start,
+    start=_Attempts,
     end=_i11_end,
 )

@@ -27,7 +27,8 @@ class AttemptGuard(enum.StrEnum):
     G4 = "G4"
     """G1, and the world refuses a start while one is running."""
     G5 = "G5"
-    """G4 with a lease; the same message may start again."""
+    """G4 with a lease; the same message may start again.  Owned recovery of an inline step (spec
+    §3.10) comes with stamps: until then its step message waits for the lease to end."""
     G6 = "G6"
     """The larger of delivery number and attempt."""
     G7 = "G7"
@@ -92,13 +93,18 @@ def one_of(default: E) -> E:
     return attrs.field(default=default, converter=convert)
 
 
+KNOB_MAX = 10**12
+"""No knob is larger: milliseconds beyond this are no time anybody waits."""
+
+
 def at_least(least: int, default: int) -> int:
-    """A knob that is a whole number with a lower bound; ``UsageError`` below it."""
+    """A knob that is a whole number from ``least`` to ``KNOB_MAX``; ``UsageError`` outside."""
 
     def check(_: object, field: attrs.Attribute[int], value: int) -> None:
-        if not isinstance(value, int) or value < least:
+        if not isinstance(value, int) or not least <= value <= KNOB_MAX:
             raise UsageError(
-                f"knob {field.name} takes a whole number of at least {least}, not {value!r}"
+                f"knob {field.name} takes a whole number of at least {least} and at most "
+                f"{KNOB_MAX}, not {value!r}"
             )
 
     return attrs.field(default=default, validator=check)

@@ -47,6 +47,7 @@ def _result(result: Result, paths: Sequence[str | None]) -> dict[str, Any]:
         "reason": result.verdict.reason,
         "expected": _verdict(result.expected),
         "as_expected": compared(result),
+        "surprises": list(result.surprises),
         "interrupted": result.interrupted,
         "ended_share": result.ended_share,
         "overlap_share": result.overlap_share,
@@ -67,6 +68,7 @@ def _finding(finding: Finding, path: str | None) -> dict[str, Any]:
     return {
         "kind": anomaly.kind,
         "law": anomaly.law,
+        "case": finding.repro.case,
         "place": anomaly.place,
         "message": anomaly.message,
         "trial": finding.trial,

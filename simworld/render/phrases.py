@@ -35,12 +35,13 @@ def compared(result: Result) -> bool | None:
 
 
 def surprise_lines(results: Sequence[Result]) -> list[str]:
-    """A line for every verdict that is not the declared one."""
-    return [
-        f"surprise: {each.scenario} on {each.variant}: expected {each.expected}, got {each.verdict}"
-        for each in results
-        if compared(each) is False
-    ]
+    """A line for every verdict that is not the declared one, in all or in one case."""
+    lines = []
+    for each in results:
+        if compared(each) is False:
+            what = [f"expected {each.expected}, got {each.verdict}", *each.surprises]
+            lines.append(f"surprise: {each.scenario} on {each.variant}: {'; '.join(what)}")
+    return lines
 
 
 def repro_names(results: Sequence[Result]) -> dict[tuple[int, int], str]:

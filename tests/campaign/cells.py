@@ -34,6 +34,7 @@ MARKS = {
     "R-05": ("handler.crashed", "handler.crashed_in_body"),
     "R-06": ("handler.crashed_in_body",),
     "R-07": ("delivery.duplicate", "body.flaked", "retry.after_error"),
+    "rough": ("delivery.duplicate", "handler.crashed", "retry.after_error"),
     "healthy": ("body.flaked", "guard.l469_fired", "retry.after_error"),
 }
 OVERLAPPING = {"G4": "start.refused_running", "G8": "start.refused_leased"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simworld.records import BodyBegan
+from simworld.records import BodyBegan, Fault
 from tests.check.build import Tape, broken
 
 WORK = "work#3"
@@ -149,3 +149,10 @@ def test_a_used_up_crash_budget_may_be_called_exhausted() -> None:
     assert broken("I-12", killed(3).failed(WORK, "exhausted")) == [
         "retries-not-exhausted run/work#3"
     ]
+
+
+def test_a_step_is_not_tried_again_after_its_retries() -> None:
+    """Judged where no fault can excuse it."""
+    assert broken("I-12", errors(4)) == []
+    assert broken("I-12", errors(5)) == ["retries-beyond-budget run/work#3"]
+    assert broken("I-12", errors(5), faults=(Fault("duplicate", "start/flow", 1),)) == []

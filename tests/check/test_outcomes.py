@@ -42,12 +42,27 @@ def test_i18_an_output_that_cannot_be_read_is_wrong() -> None:
     assert broken("I-18", tape, oracle=lambda log: None) == ["wrong-output run"]
 
 
-@pytest.mark.parametrize("end", ["run_failed", "run_cancelled"])
-def test_i18_asks_only_for_completed_runs(end: str) -> None:
-    tape = Tape().opened()
-    getattr(tape, end)()
-    assert broken("I-18", tape, oracle=results) == []
+def test_i18_asks_only_completed_runs_for_an_output() -> None:
+    assert broken("I-18", Tape().opened().run_cancelled(), oracle=results) == []
     assert broken("I-18", Tape().opened().run_completed(), oracle=results) == ["wrong-output run"]
+
+
+def test_i18_a_run_fails_only_if_a_step_has() -> None:
+    tape = Tape().opened()
+    tape.run_failed()
+    assert broken("I-18", tape) == ["run-failed-by-itself run"]
+    assert broken("I-18", tape, may_fail=True) == []
+    after = Tape().opened(WORK).body(WORK, "error").failed(WORK)
+    after.run_failed()
+    assert broken("I-18", after, failures=((WORK, 1),)) == []
+
+
+@pytest.mark.parametrize("outcome", ["error", "fatal"])
+def test_i18_a_body_fails_only_as_planned(outcome: str) -> None:
+    tape = Tape().opened(WORK).body(WORK, outcome)
+    assert broken("I-18", tape) == [f"unplanned-body-failure run/{WORK}"]
+    assert broken("I-18", tape, failures=((WORK, 1),)) == []
+    assert broken("I-18", tape, may_fail=True) == []
 
 
 @pytest.mark.parametrize(

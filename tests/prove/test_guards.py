@@ -1,11 +1,12 @@
 """The table of decisions §2 over 20 000 trials a cell; resumable, results in reports/guards.json.
 
 ``make prove`` runs it (some ten minutes on two cores).  A cell that was proved for the same
-engine source, seed and size is not run again, so it may be stopped at any time.
+source, seed and size is not run again, so it may be stopped at any time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import pathlib
@@ -15,7 +16,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 import attrs
 import pytest
 
-from simworld.campaign import engine_digest
 from tests.campaign.cells import GUARDS, Cell, Outcome, cells, check_outcome, run_cell
 
 TRIALS = 20_000
@@ -27,12 +27,22 @@ CELLS = cells()
 pytestmark = pytest.mark.prove
 
 
+def source_digest() -> str:
+    """Digest of everything a proof depends on: the package, the scenarios, the cells."""
+    digest = hashlib.blake2b(digest_size=8)
+    files = [*pathlib.Path("simworld").rglob("*.py"), *pathlib.Path("scenarios").glob("*.py")]
+    for path in (*sorted(files), pathlib.Path("tests/campaign/cells.py")):
+        digest.update(path.as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def proved() -> dict[str, Outcome]:
     """What was proved before, for the source as it is now."""
     if not PROVED.exists():
         return {}
     stored = json.loads(PROVED.read_text())
-    if (stored["engine"], stored["trials"]) != (engine_digest(), TRIALS):
+    if (stored["source"], stored["trials"]) != (source_digest(), TRIALS):
         return {}
     return {
         name: Outcome(**{**fields, "missing_marks": tuple(fields["missing_marks"])})
@@ -45,7 +55,7 @@ def store(outcomes: dict[str, Outcome]) -> None:
     REPORTS.mkdir(exist_ok=True)
     document = {
         "command": "make prove",
-        "engine": engine_digest(),
+        "source": source_digest(),
         "trials": TRIALS,
         "cells": {name: attrs.asdict(each) for name, each in sorted(outcomes.items())},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from simworld.errors import DefiniteFailure
 from simworld.ports import Message, Redeliver
 from simworld.records import Dedup, DuplicateAttempt, QueueProfile, TimeoutCounting
 from simworld.worlds import MemoryQueue
@@ -20,7 +21,7 @@ KINDS = {
 }
 
 
-class Thrown(Exception):
+class Thrown(DefiniteFailure):
     """What a handler throws."""
 
 

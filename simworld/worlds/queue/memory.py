@@ -2,8 +2,9 @@
 
 A message lives from its send to its first acknowledgement.  Each delivery is a task on a host of
 its own.  A handler that returns acknowledges; one that returns ``Redeliver`` has the message
-delivered again; one that throws, or whose host dies, has it delivered again unless another
-delivery of it is still under way or due.  An answer for a message that is gone does nothing.
+delivered again; one that raises a fault of the world, or whose host dies, has it delivered again
+unless another delivery of it is still under way or due.  An answer for a message that is gone does
+nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from simworld.errors import ControlFlow, InternalError, UsageError
+from simworld.errors import InternalError, SimworldError, UsageError
 from simworld.marks import reached
 from simworld.ports import Clock, Delivery, Handler, Ids, Message, Pending, Redeliver, Tasks
 from simworld.records import DuplicateAttempt, QueueProfile, TimeoutCounting
@@ -125,10 +126,11 @@ class MemoryQueue:
             raise InternalError("the queue has no handler")
         try:
             answer = await self.handler(entry.body, delivery)
-        except (UsageError, InternalError, ControlFlow):
+        except (UsageError, InternalError):
             raise
-        except Exception:
-            # Whatever a handler throws, the contract is the same: the message comes back.
+        except SimworldError:
+            # The handler gave up on a fault of the world: the message comes back.  Any other error
+            # is a bug of the engine or of the harness, and is let out.
             reached("delivery.thrown")
             entry.in_flight -= 1
             self._failed(entry)
