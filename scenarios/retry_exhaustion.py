@@ -90,7 +90,7 @@ scenario = Scenario(
             ),
             budget=FaultBudget(duplicates=2, crashes=1, lost_answers=1),
             knobs=("lease_ms=1000",),
-            expect={"fixed": "PASS", "G8": "PASS"},
+            expect={"fixed": "PASS"},  # a lost answer alone fails runs of the merged engine
         ),
         Case(
             name="healthy",

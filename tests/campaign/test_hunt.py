@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 
 import attrs
 import pytest
@@ -18,8 +19,8 @@ from simworld.campaign import (
     run_trial,
     with_knob,
 )
-from simworld.engine import StepContext, step
-from simworld.errors import DidNotReproduce, UsageError
+from simworld.engine import StepContext, step, workflow
+from simworld.errors import DidNotReproduce, InternalError, UsageError
 from simworld.records import FaultBudget, Progress
 from simworld.sim import Kernel, LockstepKernel
 
@@ -174,6 +175,7 @@ def test_bad_options_are_named(options: dict[str, object], message: str) -> None
         ("attempt_guard=G11", "unknown value of attempt_guard 'G11'"),
         ("lease_ms=soon", "takes a whole number"),
         ("lease_ms=-1", "at least 0"),
+        ("lease_ms=99999999999999999999", "at most"),
         ("dedup", "takes knob=value"),
     ],
 )
@@ -195,3 +197,56 @@ def test_the_budget_of_a_scenario_is_kept_out_of_the_fixed_variant_s_way() -> No
         cases = tuple(attrs.evolve(case, budget=budget) for case in each.cases)
         result = hunt(attrs.evolve(each, cases=cases, marks=()), FIXED, seed=4, trials=150)
         assert str(result.verdict) == "PASS", result.findings
+
+
+def test_a_workflow_that_raises_by_itself_does_not_pass() -> None:
+    @workflow
+    async def race_loop(durations_ms: list[int]) -> list[int]:
+        """Fails."""
+        raise ValueError("a mistake")
+
+    result = hunt(scenario(workflow=race_loop), FIXED, trials=5)
+    assert str(result.verdict) == "FAIL I-18"
+    assert "a mistake" in result.findings[0].anomaly.message
+
+
+def test_a_body_with_a_mistake_in_it_does_not_pass() -> None:
+    @step(name="work")
+    async def mistaken(ctx: StepContext, index: int, duration_ms: int) -> int:
+        """Fails."""
+        raise NameError("a mistake")
+
+    result = hunt(scenario(steps=(mistaken,)), FIXED, trials=5)
+    assert str(result.verdict) == "FAIL I-18"
+
+
+def test_each_case_is_compared_with_its_own_claim() -> None:
+    """The verdict of the whole is as declared, but one case shows what it must not."""
+    whole = scenario()
+    cases = [attrs.evolve(case) for case in whole.cases]
+    cases[1] = attrs.evolve(cases[1], expect={"v2_merge": "PASS", "fixed": "PASS"})
+    result = hunt(attrs.evolve(whole, cases=tuple(cases)), MERGED, seed=1, trials=120)
+    assert str(result.verdict) == str(result.expected) == "FAIL I-12"
+    assert result.surprises == ("case R-03 declares PASS and breaks I-12",)
+    assert not result.as_expected
+    assert hunt(whole, MERGED, seed=1, trials=120).as_expected
+
+
+def test_a_bug_in_the_engine_is_not_taken_for_a_failed_delivery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: object) -> None:
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr("simworld.runtime.handler.run_pass", broken)
+    with pytest.raises(InternalError, match="a bug"):
+        hunt(scenario(), FIXED, trials=1)
+
+
+def test_scenarios_are_loaded_by_their_place(tmp_path: pathlib.Path) -> None:
+    """Also from a folder whose name is that of an importable package."""
+    source = pathlib.Path("scenarios/concurrent_first_attempts.py").read_text()
+    folder = tmp_path / "json"
+    folder.mkdir()
+    (folder / "mine.py").write_text(source)
+    assert list(load_scenarios(str(folder))) == ["concurrent_first_attempts"]

@@ -22,7 +22,7 @@ from simworld.campaign import (
     with_knob,
 )
 from simworld.errors import DidNotReproduce, ReproVersionError, UsageError
-from simworld.records import Advance, Finding, Schedule
+from simworld.records import Advance, Fault, Finding, Schedule
 
 SCENARIOS = load_scenarios()
 G0 = with_knob(preset("v2_merge"), "attempt_guard=G0")
@@ -135,6 +135,20 @@ def test_an_entry_that_no_longer_fits_is_named(finding: Finding) -> None:
         replay(repro, SCENARIOS)
 
 
+def test_another_failure_is_not_clean(finding: Finding) -> None:
+    story = replay(attrs.evolve(finding.repro, place="run/work#99"), SCENARIOS)
+    assert story is not None
+    assert story.anomaly.place == finding.repro.place
+
+
+def test_a_fault_that_never_happens_is_named(finding: Finding) -> None:
+    """A step that was renamed must not read as a fix."""
+    faults = (Fault("duplicate", "start/flow/gone#1", 3),)
+    repro = attrs.evolve(finding.repro, faults=faults, schedule=Schedule())
+    with pytest.raises(DidNotReproduce, match="gone#1 never came to happen"):
+        replay(repro, SCENARIOS)
+
+
 def changed(finding: Finding, path: pathlib.Path, **fields: object) -> pathlib.Path:
     """The repro's file with some fields replaced."""
     save_repro(finding.repro, path)
@@ -160,6 +174,12 @@ def test_other_versions_and_foreign_files_are_refused(
         load_repro(changed(finding, path, turns_max="many"))
     with pytest.raises(UsageError, match="a count in it is too small"):
         load_repro(changed(finding, path, turns_max=-5))
+    with pytest.raises(UsageError, match="a count in it is too large"):
+        load_repro(changed(finding, path, turns_max=10**9))
+    with pytest.raises(UsageError, match="unknown world 'postgres'"):
+        load_repro(changed(finding, path, world="postgres"))
+    with pytest.raises(UsageError, match="unknown law 'Z-99'"):
+        load_repro(changed(finding, path, law="Z-99"))
     fault = [{"kind": "meteor", "target": "start", "value": 1}]
     with pytest.raises(UsageError, match="meteor"):
         load_repro(changed(finding, path, faults=fault))

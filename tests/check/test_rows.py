@@ -151,3 +151,14 @@ def test_i11_each_body_has_its_own_start() -> None:
     assert broken("I-11", tape.began(WORK, start=1)) == []
     again = Tape().opened(WORK).started(WORK).started(WORK).began(WORK, start=2)
     assert broken("I-11", again.began(WORK, start=2)) == ["start-used-twice run/work#1"]
+
+
+def test_i11_a_body_is_told_the_number_of_its_own_start() -> None:
+    def told(attempt: int) -> Tape:
+        tape = Tape().opened(WORK).started(WORK).began(WORK)
+        tape.records[-1] = tape.records[-1]._replace(attempt=attempt)  # type: ignore[call-arg]
+        return tape
+
+    assert broken("I-11", told(1), attempt_is_start=True) == []
+    assert broken("I-11", told(77), attempt_is_start=True) == ["wrong-attempt-told run/work#1"]
+    assert broken("I-11", told(77)) == []  # some guards tell another number
