@@ -14,16 +14,13 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from bench import rooms, workloads
+from bench.timing import Timed, interleaved, no_collector
+from simworld.campaign import hunt, preset
+from simworld.records import Result
+from simworld.sim import Kernel, LockstepKernel
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:  # for `python bench/report.py`
-    sys.path.insert(0, str(ROOT))
-
-from bench import rooms, workloads  # noqa: E402
-from bench.timing import Timed, interleaved, no_collector  # noqa: E402
-from simworld.campaign import hunt, preset  # noqa: E402
-from simworld.records import Result  # noqa: E402
-from simworld.sim import Kernel, LockstepKernel  # noqa: E402
-
 REPORT = ROOT / "reports" / "first_light.md"
 COMMAND = "python -m bench.report"
 PYTEST = "pytest bench/{} --benchmark-only"
