@@ -25,7 +25,7 @@ REPORT = ROOT / "reports" / "first_light.md"
 COMMAND = "python -m bench.report"
 PYTEST = "pytest bench/{} --benchmark-only"
 ROUNDS = 15
-BARE, WHOLE, HUNTED, PASSES, JUDGED = 20, 40, 250, 100, 400
+BARE, WHOLE, HUNTED, PASSES, JUDGED = 20, 40, 1_000, 100, 400
 """How often each job repeats its work within a round."""
 PROFILED, SAMPLED = 500, 6_000
 """Trials under the profiler and under the sampler."""
