@@ -21,7 +21,7 @@ from simworld.campaign.trial import WORLDS, Setup, Trial, prepared, profile_of, 
 from simworld.campaign.variants import Variant
 from simworld.entropy import Stream, derive
 from simworld.errors import UncontrolledNondeterminism, UsageError, unknown_name
-from simworld.explore import RunTwice, make_explorer
+from simworld.explore import Candidate, RunTwice, make_explorer
 from simworld.records import (
     FAIL,
     PASS,
@@ -222,7 +222,11 @@ def _keep(hunter: Hunter, number: int, trial: Trial, explorer: str, tally: _Tall
             tally.findings[key] = attrs.evolve(known, count=known.count + 1)
             continue
         started = time.perf_counter()
-        small = shrunk(setup, trial, anomaly)
+        stopped: KeyboardInterrupt | None = None
+        try:
+            small = shrunk(setup, trial, anomaly)
+        except KeyboardInterrupt as stop:  # what was found is kept, shrunk or not
+            small, stopped = Candidate(trial.schedule, trial.faults, setup.workload), stop
         repro = repro_of(
             setup,
             small,
@@ -242,6 +246,8 @@ def _keep(hunter: Hunter, number: int, trial: Trial, explorer: str, tally: _Tall
             time.perf_counter() - started,
             repro,
         )
+        if stopped is not None:
+            raise stopped
     return time.perf_counter() - began
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import sys
 
 import attrs
 import pytest
@@ -16,6 +17,7 @@ from simworld.campaign import (
     hunt,
     load_scenarios,
     preset,
+    replay,
     run_trial,
     with_knob,
 )
@@ -63,6 +65,20 @@ def test_ctrl_c_keeps_what_was_found_and_passes_nothing() -> None:
     nothing = hunt(scenario(), FIXED, trials=500, progress=stop_at(5))
     assert (nothing.interrupted, nothing.trials) == (True, 5)
     assert str(nothing.verdict) == "UNKNOWN interrupted"
+
+
+def test_ctrl_c_while_shrinking_keeps_the_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unshrunk, but found, and it replays."""
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["simworld.campaign.hunt"], "shrunk", interrupted)
+    result = hunt(scenario(), MERGED, seed=1, trials=500)
+    assert (result.interrupted, str(result.verdict)) == (True, "FAIL I-12")
+    (found,) = result.findings
+    assert found.moves_after == found.moves_before > 10
+    assert replay(found.repro, SCENARIOS) is not None
 
 
 def test_a_hunt_stops_when_its_seconds_are_spent() -> None:
