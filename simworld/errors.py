@@ -96,7 +96,13 @@ class ThrottleError(WorldError):
 
 
 class EntityNotFoundError(WorldError):
-    """404: no such run or step."""
+    """404: no such run, step or wait."""
+
+    status = 404
+
+
+class HookNotFoundError(WorldError):
+    """404: no live hook has this token (never made, disposed, or its run has ended)."""
 
     status = 404
 

@@ -15,12 +15,20 @@ from __future__ import annotations
 
 import datetime
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Sequence,
+)
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 import attrs
 
 from simworld.engine.program import Future, StepHandle, current_loop
+from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
 
 P = ParamSpec("P")
@@ -59,19 +67,62 @@ class StepFailedError(Exception):
         self.step, self.kind, self.name, self.text = step, kind, name, text
 
 
-@attrs.frozen
-class StepContext:
-    """The first argument of every step body: where it runs and what it may await."""
+class Writer(Protocol):
+    """The writing end of a stream."""
 
-    run_id: str
-    step_id: str
-    """The correlation id: stable over attempts, hence the idempotency key for side effects."""
-    attempt: int
-    """1 for the first start of this step."""
-    sleep: Callable[[int], Awaitable[None]]
-    """``await ctx.sleep(ms)``: let time pass inside the body."""
-    effect: Callable[[str], Awaitable[None]]
-    """``await ctx.effect(name)``: a visible act; other handlers may act before it."""
+    async def write(self, chunk: bytes) -> None:
+        """Append a chunk; returns when it is on the server (knob ``stream_write``)."""
+
+    async def close(self) -> None:
+        """End the stream; what was written before is there before its end."""
+
+
+class StepContext(Protocol):
+    """The first argument of every step body: where it runs, and all that it may await."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+
+    @property
+    def step_id(self) -> str:
+        """The correlation id: stable over attempts, hence the idempotency key for side effects."""
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first start of this step."""
+
+    async def sleep(self, duration_ms: int) -> None:
+        """Let time pass inside the body."""
+
+    async def effect(self, name: str) -> None:
+        """A visible act; other handlers may act before it."""
+
+    def get_writable(self, stream: StreamRef | str = "") -> Writer:
+        """The writing end of a stream of this run, by reference or by name."""
+
+    def stream(self, chunks: AsyncIterable[bytes]) -> StreamRef:
+        """A new stream that is filled in the background; return it, or pass it on."""
+
+    def read(self, stream: StreamRef, start: int = 0) -> AsyncIterator[bytes]:
+        """The stream's chunks from index ``start``, as they come; negative: from the end."""
+
+    async def start_child(
+        self, workflow: Workflow[Any, Any], *args: object, **kwargs: object
+    ) -> str:
+        """Start another run; its id.  The same body started again finds the same child."""
+
+    async def await_run(self, run_id: str) -> Any:
+        """Poll a run until it has ended; its output.  This body keeps its worker all the while."""
+
+    async def resume_hook(self, token: str, payload: object) -> None:
+        """Send a payload to whoever has a hook with this token."""
+
+    async def set_attributes(self, **changes: object) -> None:
+        """Record attributes of the run (log only)."""
+
+    async def aborted(self, signal: AbortSignal) -> bool:
+        """Whether the workflow has called ``abort`` by now."""
 
 
 @attrs.frozen(eq=False)

@@ -27,6 +27,7 @@ class RunIdentity:
     run_id: str
     workflow_name: str
     started_at_ms: int
+    created_at_ms: int = 0
 
     @property
     def seed(self) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import attrs
 
 from simworld.engine.payload import encode
@@ -11,20 +14,34 @@ UNCHANGEABLE = frozenset({int, str, bytes, float, bool, type(None)})
 
 
 @attrs.define(eq=False)
-class StepRequest:
-    """A step the workflow asked for and that has no terminal event yet.
+class Request:
+    """Something the workflow asked for; ``kind`` is also the prefix of its correlation id."""
 
-    Hooks and waits will be requests beside this one.
-    """
-
+    kind: ClassVar[str] = ""
     correlation_id: str
-    step_name: str
     ordinal: int
     """1 for the first id drawn in this pass."""
+    created: bool = attrs.field(default=False, kw_only=True)
+    """The event that creates it is in the log this pass has seen."""
+    done: bool = attrs.field(default=False, kw_only=True)
+    """Nothing more is to come: the log has its terminal event."""
+
+    @property
+    def label(self) -> str:
+        """What is asked for and its ordinal, for example ``sleep#3``: for people."""
+        return f"{self.kind}#{self.ordinal}"
+
+
+@attrs.define(eq=False)
+class StepRequest(Request):
+    """A step."""
+
+    kind: ClassVar[str] = "step"
+    step_name: str
     args: tuple[object, ...]
     kwargs: dict[str, object]
-    created: bool = False
-    """Its step_created is in the log this pass has seen."""
+    starts: int = 0
+    """Accepted starts that are in the log."""
     _kept: bytes = b""
 
     @property
@@ -40,6 +57,45 @@ class StepRequest:
     def input(self) -> bytes:
         """The encoded arguments; ``UsageError`` where they cannot be stored."""
         return self._kept or encode([list(self.args), self.kwargs])
+
+
+@attrs.define(eq=False)
+class WaitRequest(Request):
+    """A sleep."""
+
+    kind: ClassVar[str] = "wait"
+    resume_at_ms: int
+    """As recorded; before that as this pass has worked it out (R-44)."""
+
+    @property
+    def label(self) -> str:
+        """For example ``sleep#3``."""
+        return f"sleep#{self.ordinal}"
+
+
+@attrs.define(eq=False)
+class HookRequest(Request):
+    """A hook, a webhook, or the hook of an abort controller (``is_system``)."""
+
+    kind: ClassVar[str] = "hook"
+    token: str
+    metadata: bytes = b""
+    is_webhook: bool = False
+    is_system: bool = False
+    conflict: str = ""
+    """The run that owned the token when this hook was to be created."""
+    dispose: bool = False
+    """The workflow has let go of it; ``done`` once hook_disposed is in the log."""
+    abort: bytes | None = None
+    """The payload of an abort that was asked for and is not in the log yet."""
+
+
+@attrs.define(eq=False)
+class AttrRequest(Request):
+    """A change of the run's attributes; done as soon as it is recorded."""
+
+    kind: ClassVar[str] = "attr"
+    changes: bytes
 
 
 @attrs.frozen
@@ -58,25 +114,35 @@ class Failed:
 
 @attrs.frozen
 class Suspension:
-    """The workflow waits: everything it asked for that has no terminal event, in code order."""
+    """The workflow waits: everything it asked for that is not done, in code order."""
 
-    requests: tuple[StepRequest, ...]
+    requests: tuple[Request, ...]
 
 
 @attrs.frozen
 class Unconsumed:
-    """The log holds an event that nobody in this pass asked for (spec §5.5, U0)."""
+    """The log holds an event that nobody in this pass asked for (spec §5.5)."""
 
     event_id: str
     message: str
 
 
-Outcome = Completed | Failed | Suspension | Unconsumed
+@attrs.frozen
+class Diverged:
+    """The log and this pass disagree about what an id stands for (spec §5.2, later eras)."""
+
+    event_id: str
+    message: str
+    """Names both, side by side."""
+
+
+Outcome = Completed | Failed | Suspension | Unconsumed | Diverged
 
 
 @attrs.frozen
 class PassResult:
-    """One pass: its outcome and every request it made, answered or not."""
+    """One pass: its outcome and every request it has made, answered or not."""
 
     outcome: Outcome
-    requests: tuple[StepRequest, ...]
+    requests: Sequence[Request]
+    """Read it before the pass is fed again: a retained pass goes on adding to it."""

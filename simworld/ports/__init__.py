@@ -1,15 +1,15 @@
 """Ports: what the engine's runtime and the worlds may ask of their surroundings.
 
 Protocols only.  The simulator and the production shell implement them; code above a port cannot
-tell which.  The substrate ports (files, tables) and the stream port join this room with the worlds
-that need them.
+tell which.  The substrate ports (files, tables) join this room with the worlds that need them.
 """
 
 from simworld.ports.bodies import Bodies, BodyInfo
 from simworld.ports.clock import Clock
 from simworld.ports.ids import Ids
-from simworld.ports.log import RunLog
-from simworld.ports.tasks import Pending, Tasks
+from simworld.ports.log import PassReport, RunLog
+from simworld.ports.streams import Chunks, StreamInfo, Streams
+from simworld.ports.tasks import Job, Latch, Pending, Tasks
 from simworld.ports.world import (
     Answer,
     Delivery,
@@ -18,6 +18,7 @@ from simworld.ports.world import (
     Page,
     Queue,
     Redeliver,
+    RunInput,
     Storage,
 )
 
@@ -25,16 +26,23 @@ __all__ = [
     "Answer",
     "Bodies",
     "BodyInfo",
+    "Chunks",
     "Clock",
     "Delivery",
     "Handler",
     "Ids",
+    "Job",
+    "Latch",
     "Message",
     "Page",
+    "PassReport",
     "Pending",
     "Queue",
     "Redeliver",
+    "RunInput",
     "RunLog",
     "Storage",
+    "StreamInfo",
+    "Streams",
     "Tasks",
 ]

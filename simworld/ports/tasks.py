@@ -17,6 +17,27 @@ class Pending(Protocol):
         """Withdraw it, if it has not begun."""
 
 
+class Job(Protocol):
+    """A coroutine that runs beside the handler that started it, on the same host."""
+
+    @property
+    def done(self) -> bool:
+        """It has finished, or failed."""
+
+    def cancel(self) -> None:
+        """It does nothing more from now on."""
+
+
+class Latch(Protocol):
+    """Something that tasks of one trial or process may wait for."""
+
+    def set(self) -> None:
+        """It has happened: whoever waits goes on, first come first served."""
+
+    async def wait(self, timeout_ms: int | None = None) -> bool:
+        """True once it has happened, False if ``timeout_ms`` pass first."""
+
+
 class Tasks(Protocol):
     """Runs coroutines; every one of them has a causal path as its name."""
 
@@ -44,3 +65,15 @@ class Tasks(Protocol):
 
         If some fail, the first error in the order of the arguments is raised then.
         """
+
+    def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> Job:
+        """Run a coroutine beside the running task, on its host; it may outlive its starter.
+
+        It may raise nothing but faults of the world (``SimworldError``), which end it silently.
+        """
+
+    def latch(self) -> Latch:
+        """A new latch, not set."""
+
+    async def kill_host(self, why: str) -> None:
+        """End the process that runs this, as if it had died; does not return."""

@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 
 import attrs
 
-from simworld.engine import Event, Fact, RunRow, StepRow
+from simworld.engine import Event, Fact, HookRow, RunRow, StepRow, WaitRow
 
 
 class Page(NamedTuple):
-    """A page of a run's log, ascending; ``cursor`` is None only when the page is empty."""
+    """A page of a run's log, ascending; by contract ``cursor`` is None only on an empty page."""
 
     events: Sequence[Event]
     cursor: str | None
@@ -26,6 +26,10 @@ class Answer(NamedTuple):
     step: StepRow | None = None
     preload: Sequence[Event] | None = None
     """The whole log, with the run_started that moved the run to ``running``."""
+    cursor: str = ""
+    """The cursor that stands right behind the recorded event."""
+    hook: HookRow | None = None
+    wait: WaitRow | None = None
 
 
 class Storage(Protocol):
@@ -40,6 +44,17 @@ class Storage(Protocol):
     async def run(self, run_id: str) -> RunRow:
         """The run's row; ``EntityNotFoundError`` when there is none."""
 
+    async def hook(self, token: str) -> HookRow:
+        """The live hook that owns ``token``; ``HookNotFoundError`` when there is none."""
+
+
+@attrs.frozen
+class RunInput:
+    """What the first message of a run carries, so that run_started can create it (§2.5)."""
+
+    workflow_name: str
+    input: bytes
+
 
 @attrs.frozen
 class Message:
@@ -48,6 +63,9 @@ class Message:
     run_id: str
     step_id: str = ""
     step_name: str = ""
+    run_input: RunInput | None = None
+    recoveries: int = 0
+    """Replays that have diverged so far in this chain of recovery messages (U2)."""
 
 
 @attrs.frozen

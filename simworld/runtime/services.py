@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from simworld.engine import EnginePolicy, Program
-from simworld.ports import Bodies, Clock, Ids, Queue, RunLog, Storage, Tasks
+from simworld.ports import Bodies, Clock, Ids, Queue, RunLog, Storage, Streams, Tasks
 
 
 @attrs.frozen
@@ -16,6 +16,7 @@ class Services:
     policy: EnginePolicy
     storage: Storage
     queue: Queue
+    streams: Streams
     tasks: Tasks
     clock: Clock
     bodies: Bodies

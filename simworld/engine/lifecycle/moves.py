@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import enum
 
-import attrs
-
 from simworld.engine.events import (
     RunCompleted,
     RunCreated,
@@ -23,6 +21,13 @@ from simworld.engine.events import (
     StepRetrying,
     StepStarted,
 )
+from simworld.engine.lifecycle.rows import (
+    RUN_TERMINAL,
+    RunRow,
+    RunStatus,
+    StepRow,
+    StepStatus,
+)
 from simworld.errors import (
     EntityConflictError,
     EntityNotFoundError,
@@ -30,72 +35,6 @@ from simworld.errors import (
     TooEarlyError,
 )
 from simworld.marks import reached
-
-
-class RunStatus(enum.StrEnum):
-    """States of a run; the last three are terminal."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class StepStatus(enum.StrEnum):
-    """States of a step; the last two are terminal."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
-RUN_TERMINAL = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
-STEP_TERMINAL = frozenset({StepStatus.COMPLETED, StepStatus.FAILED})
-
-
-@attrs.frozen
-class RunRow:
-    """A run as the world's table holds it."""
-
-    run_id: str
-    status: RunStatus
-    workflow_name: str
-    input: bytes
-    created_at_ms: int
-    started_at_ms: int = 0
-    completed_at_ms: int = 0
-    output: bytes = b""
-    error: bytes = b""
-    error_code: str = ""
-
-
-@attrs.frozen
-class StepRow:
-    """A step as the world's table holds it.
-
-    ``owner`` and ``lease_until_ms`` belong to the latest accepted start, ``retries`` counts
-    accepted step_retrying events.
-    """
-
-    run_id: str
-    correlation_id: str
-    step_name: str
-    status: StepStatus
-    input: bytes
-    created_at_ms: int
-    attempt: int = 0
-    error: bytes = b""
-    output: bytes = b""
-    retry_after_ms: int = 0
-    started_at_ms: int = 0
-    completed_at_ms: int = 0
-    owner: str = ""
-    lease_until_ms: int = 0
-    retries: int = 0
-    starts: tuple[str, ...] = ()
-    """Owner of each accepted start, in order; empty text for an unstamped one."""
 
 
 class Refusal(enum.Enum):
