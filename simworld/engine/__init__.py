@@ -18,6 +18,7 @@ from simworld.engine.authoring import (
     StepFailedError,
     Winner,
     Workflow,
+    Writer,
     gather,
     race,
     step,
@@ -51,7 +52,15 @@ from simworld.engine.events import (
     WaitCreated,
     WaitFact,
 )
-from simworld.engine.ids import CorrelationIds, RunIdentity, ulid
+from simworld.engine.hooks import (
+    AbortController,
+    Hook,
+    HookConflictError,
+    create_abort,
+    create_hook,
+    create_webhook,
+)
+from simworld.engine.ids import Draws, RunIdentity, ulid
 from simworld.engine.lifecycle import (
     RUN_MOVES,
     RUN_TERMINAL,
@@ -98,7 +107,8 @@ from simworld.engine.policy import (
     switch,
 )
 from simworld.engine.program import innermost_line
-from simworld.engine.replay import Program, run_pass
+from simworld.engine.refs import AbortSignal, StreamRef
+from simworld.engine.replay import Pass, Program, disagreement, run_pass
 from simworld.engine.suspension import (
     AttrRequest,
     Completed,
@@ -113,6 +123,7 @@ from simworld.engine.suspension import (
     Unconsumed,
     WaitRequest,
 )
+from simworld.engine.verbs import get_writable, now_ms, random, set_attributes, sleep, uuid
 
 __all__ = [
     "EXHAUSTED",
@@ -124,23 +135,27 @@ __all__ = [
     "STEP_TERMINAL",
     "TERMINAL_RUN_EVENTS",
     "TERMINAL_STEP_EVENTS",
+    "AbortController",
+    "AbortSignal",
     "AttemptGuard",
     "AttrRequest",
     "AttrSet",
     "BackgroundAfter",
     "CompleteErrors",
     "Completed",
-    "CorrelationIds",
     "Delivery",
     "Dispatch",
     "Diverged",
+    "Draws",
     "Engine",
     "EnginePolicy",
     "Event",
     "Fact",
     "Failed",
     "FatalError",
+    "Hook",
     "HookConflict",
+    "HookConflictError",
     "HookCreated",
     "HookDisposed",
     "HookFact",
@@ -153,6 +168,7 @@ __all__ = [
     "KeyPolicy",
     "LoopErrors",
     "Outcome",
+    "Pass",
     "PassMode",
     "PassResult",
     "Program",
@@ -185,6 +201,7 @@ __all__ = [
     "StepRow",
     "StepStarted",
     "StepStatus",
+    "StreamRef",
     "StreamWrite",
     "Suspension",
     "Unconsumed",
@@ -200,6 +217,7 @@ __all__ = [
     "Winner",
     "Workflow",
     "WorkflowClock",
+    "Writer",
     "after_error",
     "apply_run",
     "apply_step",
@@ -207,19 +225,29 @@ __all__ = [
     "authoritative_attempt",
     "before_body",
     "check_step",
+    "create_abort",
+    "create_hook",
+    "create_webhook",
     "decode",
     "decode_error",
+    "disagreement",
     "encode",
     "encode_error",
     "gather",
+    "get_writable",
     "innermost_line",
+    "now_ms",
     "one_of",
     "race",
+    "random",
     "run_pass",
+    "set_attributes",
+    "sleep",
     "start_condition",
     "start_owner",
     "step",
     "switch",
     "ulid",
+    "uuid",
     "workflow",
 ]

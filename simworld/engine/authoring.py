@@ -1,4 +1,6 @@
-"""What a workflow author imports: ``@workflow``, ``@step``, ``gather``, ``race`` and two errors.
+"""What a workflow author imports: ``@workflow``, ``@step``, ``gather``, ``race`` and errors.
+
+Sleeps, hooks and the rest are in ``verbs`` and ``hooks``.
 
     @step(max_retries=3)
     async def charge(ctx: StepContext, amount: int) -> str: ...
@@ -14,7 +16,9 @@ least once and awaits only the verbs of its context (decisions §5.5).
 from __future__ import annotations
 
 import datetime
+import functools
 import inspect
+import typing
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -27,6 +31,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 
 import attrs
 
+from simworld.engine.hooks import Hook
 from simworld.engine.program import Future, StepHandle, current_loop
 from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
@@ -138,6 +143,19 @@ class Step(Generic[P, R]):
         return current_loop(f"step {self.name} was called").request_step(self.name, args, kwargs)
 
 
+def result_type(step: Step[..., Any] | None) -> object:
+    """What a step's results are turned into: its return annotation, Any without one."""
+    return Any if step is None else _returned(step.function)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _returned(function: Callable[..., Any]) -> object:
+    try:
+        return typing.get_type_hints(function).get("return", Any)
+    except Exception:  # an annotation that cannot be resolved: results stay plain
+        return Any
+
+
 @attrs.frozen(eq=False)
 class Workflow(Generic[P, R]):
     """A workflow function; runs of it are started by a client."""
@@ -180,19 +198,25 @@ def workflow(function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
     return Workflow(function, function.__name__)
 
 
-def _futures(
-    awaitables: Sequence[Future[T] | Coroutine[Any, Any, T]], verb: str
-) -> list[Future[T]]:
+Awaited = Future[T] | Coroutine[Any, Any, T] | Hook[T]
+"""What ``gather`` and ``race`` take: handles of steps and sleeps, hooks, and coroutines."""
+
+
+def _futures(awaitables: Sequence[Awaited[T]], verb: str) -> list[Future[T]]:
     return [each if isinstance(each, Future) else _started(each, verb) for each in awaitables]
 
 
-def _started(coroutine: Coroutine[Any, Any, T], verb: str) -> Future[T]:
-    if isinstance(coroutine, Coroutine):
-        return current_loop(verb).spawn(coroutine)
-    raise UsageError(f"{verb} takes step handles and coroutines, not {type(coroutine).__name__}")
+def _started(awaitable: Coroutine[Any, Any, T] | Hook[T], verb: str) -> Future[T]:
+    if isinstance(awaitable, Hook):
+        return awaitable.next()
+    if isinstance(awaitable, Coroutine):
+        return current_loop(verb).spawn(awaitable)
+    raise UsageError(
+        f"{verb} takes steps, sleeps, hooks and coroutines, not {type(awaitable).__name__}"
+    )
 
 
-def gather(*awaitables: Future[T] | Coroutine[Any, Any, T]) -> Future[list[T]]:
+def gather(*awaitables: Awaited[T]) -> Future[list[T]]:
     """All results, in the order of the arguments; the first failure in time fails it at once.
 
     Coroutines start here, in order, before ``gather`` returns.
@@ -225,7 +249,7 @@ class Winner(NamedTuple):
     value: Any
 
 
-def race(*awaitables: Future[Any] | Coroutine[Any, Any, Any]) -> Future[Winner]:
+def race(*awaitables: Awaited[Any]) -> Future[Winner]:
     """The first of the awaitables to settle; the others keep running.
 
     If the first one fails, awaiting the race raises its error.

@@ -1,17 +1,25 @@
-"""Correlation ids: one monotonic ULID sequence per pass (spec §1.4, decisions §5.2).
+"""Ids and randomness of a run: one generator per pass (spec §1.4, decisions §5.2).
 
-The first draw takes 80 random bits from the run's seed, every later draw adds one, so the n-th
-draw of a run is the same in every pass if and only if the draws happen in the same order.
+Under ``monotonic`` the first draw takes 80 random bits from the run's seed and every later draw
+adds one, so the n-th id of a run is the same in every pass if and only if the draws happen in the
+same order.  The other schemes move that condition: see ``policy.IdScheme``.  What workflow code
+draws for itself (``random()``, hook tokens) comes from the same generator.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+
 import attrs
 
+from simworld.engine.policy import IdScheme, Seed
 from simworld.entropy import Stream, derive
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_TOKEN_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+_TOKEN_LENGTH = 21
 
 
 def ulid(value: int) -> str:
@@ -29,45 +37,100 @@ class RunIdentity:
     started_at_ms: int
     created_at_ms: int = 0
 
-    @property
-    def seed(self) -> int:
-        """Seed of everything random in the workflow (spec §1.4, merge era)."""
+    def seed(self, what: Seed) -> int:
+        """Seed of everything random in the workflow (spec §1.4)."""
+        if what is Seed.RUN_ID:
+            return derive(0, self.run_id, self.workflow_name)
         return derive(0, self.run_id, self.workflow_name, self.started_at_ms)
 
 
-class CorrelationIds:
+class Draws:
     """The draws of one pass; equal identities give equal sequences."""
 
-    __slots__ = ("_count", "_first", "_known")
+    __slots__ = ("_count", "_identity", "_known", "_scheme", "_seed", "_seen", "_start", "_stream")
 
-    def __init__(self, identity: RunIdentity) -> None:
-        self._first, self._known = _sequence(identity)
+    def __init__(self, identity: RunIdentity, scheme: IdScheme, seed: Seed) -> None:
+        self._identity = identity
+        self._scheme = scheme
+        self._seed = seed
+        self._start = identity.seed(seed) if scheme is IdScheme.CALL_SITE else 0
+        self._stream: Stream | None = None
         self._count = 0
+        self._known: _Sequence | None = None
+        """The sequence of ``monotonic``, once its first id has been drawn."""
+        self._seen: dict[object, int] = {}
+        """Draws so far, by kind (``per_kind``) or by what was asked for (``call_site``)."""
 
-    def draw(self, kind: str) -> str:
-        """The next id, for example ``step_01J…``."""
-        count, known = self._count, self._known
-        self._count = count + 1
-        if count == len(known):
-            known.append(ulid(self._first + count))
-        return f"{kind}_{known[count]}"
+    def draw(self, kind: str, site: bytes) -> str:
+        """The next id, for example ``step_01J…``; ``site`` says what is asked for."""
+        if self._scheme is IdScheme.MONOTONIC:
+            known = self._known
+            if known is None:
+                known = self._known = self._first_sequence()
+            count = self._count
+            self._count = count + 1
+            return f"{kind}_{known.at(count)}"
+        if self._scheme is IdScheme.FRESH_RANDOM:
+            time = self._identity.started_at_ms << 80
+            return f"{kind}_{ulid(time | self._generator().bits(80))}"
+        key: object = kind if self._scheme is IdScheme.PER_KIND else (kind, site)
+        count = self._seen.get(key, 0)
+        self._seen[key] = count + 1
+        if self._scheme is IdScheme.PER_KIND:
+            return f"{kind}_{_sequence(self._identity, self._seed, kind).at(count)}"
+        return _call_site_id(self._start, kind, site, count)
+
+    def bits(self, count: int) -> int:
+        """Randomness for the workflow's own use: 0 ≤ it < 2 ** count."""
+        return self._generator().bits(count)
+
+    def token(self, correlation_id: str) -> str:
+        """A hook's token, where its author gives none."""
+        if self._scheme is IdScheme.CALL_SITE:  # as independent of other draws as the id itself
+            value = derive(0, correlation_id) << 64 | derive(1, correlation_id)
+        else:
+            value = self.bits(6 * _TOKEN_LENGTH)
+        return "".join(_TOKEN_ALPHABET[value >> 6 * n & 63] for n in range(_TOKEN_LENGTH))
+
+    def _generator(self) -> Stream:
+        """The run's generator, behind what the first id has taken from it."""
+        if self._stream is None:
+            self._stream = Stream(self._identity.seed(self._seed))
+            if self._known is not None:
+                self._stream.bits(80)
+        return self._stream
+
+    def _first_sequence(self) -> _Sequence:
+        if self._stream is None:
+            return _sequence(self._identity, self._seed, "")
+        return _Sequence(self._identity.started_at_ms << 80 | self._stream.bits(80))
 
 
-_sequences: dict[RunIdentity, tuple[int, list[str]]] = {}
-_SEQUENCES_MAX = 1_024
+class _Sequence:
+    """Ids that count up, remembered: every pass of the run draws them again."""
+
+    __slots__ = ("first", "known")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.known: list[str] = []
+
+    def at(self, count: int) -> str:
+        """The ULID ``count`` steps behind the first one."""
+        known = self.known
+        while count >= len(known):
+            known.append(ulid(self.first + len(known)))
+        return known[count]
 
 
-def first_draw(identity: RunIdentity) -> int:
-    """The ULID value of a run's first draw."""
-    return _sequence(identity)[0]
+@functools.lru_cache(maxsize=1_024)
+def _sequence(identity: RunIdentity, seed: Seed, kind: str) -> _Sequence:
+    start = identity.seed(seed)
+    random = Stream(derive(start, kind) if kind else start).bits(80)
+    return _Sequence(identity.started_at_ms << 80 | random)
 
 
-def _sequence(identity: RunIdentity) -> tuple[int, list[str]]:
-    """A run's first draw, and the ids drawn so far: every pass of the run draws them again."""
-    sequence = _sequences.get(identity)
-    if sequence is None:
-        if len(_sequences) >= _SEQUENCES_MAX:
-            _sequences.clear()
-        first = identity.started_at_ms << 80 | Stream(identity.seed).bits(80)
-        sequence = _sequences[identity] = (first, [])
-    return sequence
+@functools.lru_cache(maxsize=16_384)
+def _call_site_id(seed: int, kind: str, site: bytes, count: int) -> str:
+    digest = hashlib.blake2b(site, digest_size=16, key=f"{seed}/{kind}/{count}".encode())
+    return f"{kind}_{ulid(int.from_bytes(digest.digest()))}"

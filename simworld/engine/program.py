@@ -11,8 +11,16 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-from simworld.engine.ids import CorrelationIds, RunIdentity
-from simworld.engine.suspension import UNCHANGEABLE, StepRequest
+from simworld.engine.ids import Draws, RunIdentity
+from simworld.engine.policy import EnginePolicy, IdScheme, Seed, SleepClock
+from simworld.engine.suspension import (
+    UNCHANGEABLE,
+    AttrRequest,
+    HookRequest,
+    Request,
+    StepRequest,
+    WaitRequest,
+)
 from simworld.errors import Suspended, UsageError
 
 T = TypeVar("T")
@@ -74,6 +82,69 @@ class StepHandle(Future[T]):
         self.request = request
 
 
+class WaitHandle(Future[None]):
+    """A sleep that has begun; await it for its end."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: WaitRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+class AttrHandle(Future[None]):
+    """A change of attributes; awaiting it waits until it is recorded."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: AttrRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+class HookState:
+    """A hook's mailbox: who waits for payloads, and payloads nobody has waited for yet."""
+
+    __slots__ = ("aborted", "buffer", "conflict", "request", "waiters")
+
+    def __init__(self, request: HookRequest) -> None:
+        self.request = request
+        self.waiters: deque[Future[bytes]] = deque()
+        self.buffer: deque[bytes] = deque()
+        self.conflict: BaseException | None = None
+        self.aborted = False
+        """Its abort is in the log."""
+
+    def next(self) -> Future[bytes]:
+        """The next payload, encoded."""
+        future: Future[bytes] = Future()
+        if self.buffer:
+            future.resolve(self.buffer.popleft())
+        elif self.conflict is not None:
+            future.reject(self.conflict)
+        else:
+            self.waiters.append(future)
+        return future
+
+    def receive(self, payload: bytes) -> None:
+        """Hand a payload to the oldest waiter, or keep it."""
+        if self.waiters:
+            self.waiters.popleft().resolve(payload)
+        else:
+            self.buffer.append(payload)
+
+    def reject(self, conflict: BaseException) -> None:
+        """The token belongs to somebody else: whoever waits, now or later, is told."""
+        self.conflict = conflict
+        waiters, self.waiters = self.waiters, deque()
+        for waiter in waiters:
+            waiter.reject(conflict)
+
+
+Entity = StepHandle[Any] | WaitHandle | HookState | AttrHandle
+"""What stands behind a correlation id in a pass."""
+
+
 class Branch(Future[T]):
     """A coroutine of the workflow, driven by the loop; awaiting it gives its result."""
 
@@ -117,21 +188,45 @@ def innermost_line(coroutine: Any) -> str:
 def _foreign_await(coroutine: Coroutine[Any, Any, Any], awaited: object) -> UsageError:
     return UsageError(
         f"{innermost_line(coroutine)} awaits {type(awaited).__name__}, which is not part of "
-        "simworld; a workflow awaits steps, gather and race only"
+        "simworld; a workflow awaits steps, sleeps, hooks, gather and race only"
     )
 
 
 class PassLoop:
-    """One pass: its branches, the steps it asked for, and its id sequence."""
+    """One pass: its branches, what it asked for, its generator and its clock."""
 
-    def __init__(self, identity: RunIdentity) -> None:
+    def __init__(self, identity: RunIdentity, policy: EnginePolicy) -> None:
+        self.run_id = identity.run_id
         self.ready: deque[Branch[Any]] = deque()
         self.branches: list[Branch[Any]] = []
-        self.handles: dict[str, StepHandle[Any]] = {}
+        self.entities: dict[str, Entity] = {}
+        self.requests: list[Request] = []
+        """Everything asked for, in the order of the code."""
+        self.open: dict[str, Request] = {}
+        """Those of them that are not done."""
         self.closed = False
         self.misuse: UsageError | None = None
         """Set where the workflow awaits what is not ours: no ``except`` of its may hide that."""
-        self._ids = CorrelationIds(identity)
+        seeded_by_id = policy.seed is Seed.RUN_ID
+        self.now_ms = identity.created_at_ms if seeded_by_id else identity.started_at_ms
+        """The workflow's clock (spec §5.4)."""
+        self.host_now_ms = 0
+        self.sleeps_by_host = policy.sleep_clock is SleepClock.HOST
+        self.draws = Draws(identity, policy.ids, policy.seed)
+        self._needs_site = policy.ids is IdScheme.CALL_SITE
+
+    def _draw(self, kind: str, name: str, content: bytes) -> str:
+        if self.closed:
+            raise Suspended
+        if self._needs_site:
+            return self.draws.draw(kind, b"%s/%s" % (name.encode(), content))
+        return self.draws.draw(kind, b"")
+
+    def _ask(self, entity: Entity) -> None:
+        request = entity.request
+        self.entities[request.correlation_id] = entity
+        self.requests.append(request)
+        self.open[request.correlation_id] = request
 
     def request_step(
         self, name: str, args: tuple[object, ...], kwargs: dict[str, object]
@@ -139,18 +234,60 @@ class PassLoop:
         """Ask for a step; the draw of its id makes the order of calls part of the log."""
         if self.closed:
             raise Suspended
-        correlation_id = self._ids.draw("step")
-        request = StepRequest(correlation_id, name, len(self.handles) + 1, args, kwargs)
-        if kwargs:
+        request = StepRequest("", len(self.requests) + 1, name, args, kwargs)
+        if self._needs_site or kwargs:
             request.keep_input()
         else:
             for each in args:
                 if type(each) not in UNCHANGEABLE:
                     request.keep_input()
                     break
+        request.correlation_id = self._draw(
+            "step", name, request.input if self._needs_site else b""
+        )
         handle: StepHandle[Any] = StepHandle(request)
-        self.handles[correlation_id] = handle
+        self._ask(handle)
         return handle
+
+    def request_wait(self, duration_ms: int) -> WaitHandle:
+        """Ask for a sleep that counts from now, by the clock the variant goes by (R-44)."""
+        correlation_id = self._draw("wait", "", b"%d" % duration_ms)
+        now_ms = self.host_now_ms if self.sleeps_by_host else self.now_ms
+        request = WaitRequest(correlation_id, len(self.requests) + 1, now_ms + duration_ms)
+        handle = WaitHandle(request)
+        self._ask(handle)
+        return handle
+
+    def request_hook(
+        self,
+        token: str,
+        *,
+        metadata: bytes = b"",
+        is_webhook: bool = False,
+        is_system: bool = False,
+    ) -> HookState:
+        """Ask for a hook; an empty ``token`` is drawn from the run's generator."""
+        correlation_id = self._draw("hook", token, metadata)
+        if not token:
+            token = self.draws.token(correlation_id)
+        request = HookRequest(
+            correlation_id, len(self.requests) + 1, token, metadata, is_webhook, is_system
+        )
+        state = HookState(request)
+        self._ask(state)
+        return state
+
+    def request_attributes(self, changes: bytes) -> AttrHandle:
+        """Ask for a change of the run's attributes."""
+        correlation_id = self._draw("attr", "", changes)
+        handle = AttrHandle(AttrRequest(correlation_id, len(self.requests) + 1, changes))
+        self._ask(handle)
+        return handle
+
+    def finish(self, request: Request) -> None:
+        """Nothing more is to come for ``request``."""
+        request.done = True
+        self.open.pop(request.correlation_id, None)
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Branch[T]:
         """Start a branch at once: it runs to its first unresolved await before this returns."""
@@ -179,8 +316,12 @@ class PassLoop:
                     # had ended: this pass is over, and the next one will tell the story properly.
                     break
                 break
-        for handle in self.handles.values():
-            handle.callbacks.clear()
+        for entity in self.entities.values():
+            if isinstance(entity, HookState):
+                for waiter in entity.waiters:
+                    waiter.callbacks.clear()
+            else:
+                entity.callbacks.clear()
         self.branches.clear()  # without cycles, a pass is freed as soon as it is over
 
 
@@ -203,5 +344,8 @@ def leave() -> None:
 def current_loop(doing: str) -> PassLoop:
     """The pass that is running; ``UsageError`` outside a workflow."""
     if not _current:
-        raise UsageError(f"{doing} outside a workflow: only a workflow function may do this")
+        raise UsageError(
+            f"{doing} outside a workflow: only a workflow function may do this; a step body uses "
+            "the verbs of its context (ctx.…)"
+        )
     return _current[-1]

@@ -1,55 +1,54 @@
 """One pass: run the workflow from its first line against a log prefix (spec §5).
 
 A pass is a function of (program, identity, log): same prefix, same requests in the same order.
-Under D4 a result is delivered, the workflow runs to quiescence, then the next event is looked at.
-Under D0 consumption runs ahead of delivery, as in the merged engine: every event with a live
-subscriber is consumed first, results are hydrated one after another, and a continuation runs some
-hops after its result (decisions §5.4; the hop counts are assumed).
+A *retained* pass is fed a log that has grown at its end and goes on where it had stopped; under D4
+and C1 that makes the same requests as starting anew (decisions §5.3), at a cost that does not
+depend on the log's length.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from simworld.engine import program
-from simworld.engine.authoring import Step, StepFailedError, Workflow
-from simworld.engine.events import Event, RunCreated, StepCompleted, StepFailed
+from simworld.engine.authoring import Step, Workflow
+from simworld.engine.consumer import Consumer
+from simworld.engine.events import Event, RunCreated
 from simworld.engine.ids import RunIdentity
-from simworld.engine.payload import decode, decode_error
-from simworld.engine.policy import Delivery, EnginePolicy
-from simworld.engine.program import PassLoop, StepHandle
+from simworld.engine.payload import decode, hydrate_args
+from simworld.engine.policy import EnginePolicy
+from simworld.engine.program import Branch, PassLoop
 from simworld.engine.suspension import (
+    AttrRequest,
     Completed,
     Failed,
+    HookRequest,
     Outcome,
     PassResult,
+    StepRequest,
     Suspension,
-    Unconsumed,
+    WaitRequest,
 )
-from simworld.errors import UsageError
-
-D0_HOPS = {"step": 3}
-"""Scheduler hops between a resolved result and the code that awaits it, by kind (assumed)."""
-D0_HYDRATION_MAX = 4
-"""Longest hydration of one result, in hops."""
+from simworld.errors import InternalError, UsageError, unknown_name
 
 
 @attrs.frozen
 class Program:
-    """A workflow with the steps it may call."""
+    """A workflow with the steps it may call and the workflows its steps may start."""
 
     workflow: Workflow[Any, Any]
     steps: Mapping[str, Step[Any, Any]]
+    workflows: Mapping[str, Workflow[Any, Any]]
 
     @classmethod
     def of(
         cls,
         workflow: Workflow[Any, Any],
         *steps: Step[Any, Any],
+        children: Sequence[Workflow[Any, Any]] = (),
         max_retries: int | None = None,
     ) -> Program:
         """A program; ``max_retries``, if given, overrides that of every step."""
@@ -64,7 +63,95 @@ class Program:
                 if max_retries is None or max_retries == each.max_retries
                 else Step(each.function, each.name, max_retries)
             )
-        return cls(workflow, table)
+        workflows: dict[str, Workflow[Any, Any]] = {}
+        for flow in (workflow, *children):
+            if workflows.setdefault(flow.name, flow) is not flow:
+                raise UsageError(f"two workflows are called {flow.name!r}; give one another name")
+        return cls(workflow, table, workflows)
+
+
+class Pass:
+    """One execution of a workflow's function; feed it the log, close it at the end."""
+
+    __slots__ = ("_consumer", "_identity", "_loop", "_main", "_program")
+
+    def __init__(self, program_: Program, identity: RunIdentity, policy: EnginePolicy) -> None:
+        self._program = program_
+        self._identity = identity
+        self._loop = PassLoop(identity, policy)
+        self._consumer = Consumer(self._loop, policy, program_.steps)
+        self._main: Branch[Any] | None = None
+
+    def feed(self, log: Sequence[Event], now_ms: int = 0) -> PassResult:
+        """Go on against ``log``: the whole of it, beginning with run_created.
+
+        May be called again after a suspension, with a log that has grown at its end.  ``now_ms``,
+        the host's time, is used by sleeps that have no recorded end only.  Raises ``UsageError``
+        for a log without its first event, for an unknown workflow, for arguments that cannot be
+        stored and for a workflow that awaits what is not ours.
+        """
+        loop, consumer = self._loop, self._consumer
+        if loop.closed:
+            raise InternalError("a pass that was closed is fed again")
+        loop.host_now_ms = now_ms
+        program.enter(loop)
+        try:
+            main = self._main
+            if main is None:
+                begun = self._begin(log)
+                if isinstance(begun, Failed):
+                    return PassResult(begun, ())
+                main = self._main = begun
+                loop.run_until_idle()
+            consumer.read(log)
+            while True:
+                while not (main.done or loop.misuse) and consumer.advance():
+                    loop.run_until_idle()
+                if main.done or loop.misuse or consumer.verdict or consumer.index == len(log):
+                    break
+                if not consumer.skip():
+                    break
+        finally:
+            program.leave()
+        if loop.misuse is not None:
+            raise loop.misuse
+        return PassResult(self._outcome(main, log), loop.requests)
+
+    def _begin(self, log: Sequence[Event]) -> Branch[Any] | Failed:
+        run_id = self._identity.run_id
+        if not log or not isinstance(log[0].fact, RunCreated):
+            raise UsageError(
+                f"the log of run {run_id} does not begin with run_created; load it from its "
+                "beginning, in the order of its positions"
+            )
+        name = log[0].fact.workflow_name
+        flow = self._program.workflows.get(name)
+        if flow is None:
+            raise unknown_name(f"workflow of run {run_id}", name, self._program.workflows)
+        try:
+            args, kwargs = hydrate_args(flow.function, log[0].fact.input, skip=0)
+            coroutine = flow.function(*args, **kwargs)
+        except (TypeError, UsageError) as error:  # the client's arguments do not fit
+            return Failed(error)
+        return self._loop.spawn(coroutine)
+
+    def _outcome(self, main: Branch[Any], log: Sequence[Event]) -> Outcome:
+        consumer = self._consumer
+        if main.done:
+            return Completed(main.value) if main.error is None else Failed(main.error)
+        if consumer.verdict is not None:
+            return consumer.verdict
+        if consumer.index < len(log):
+            return consumer.unconsumed()
+        return Suspension(tuple(self._loop.open.values()))
+
+    def close(self) -> None:
+        """The pass is over: nothing its coroutines still do has any effect."""
+        program.enter(self._loop)
+        try:
+            self._loop.close()
+        finally:
+            program.leave()
 
 
 def run_pass(
@@ -72,119 +159,53 @@ def run_pass(
     identity: RunIdentity,
     log: Sequence[Event],
     policy: EnginePolicy,
+    now_ms: int = 0,
 ) -> PassResult:
-    """Execute the workflow against ``log`` (which begins with run_created) and say what it wants.
+    """Execute the workflow against ``log`` from its first line and say what it wants.
 
-    Raises ``UsageError`` for a log without its first event, for arguments that cannot be stored and
-    for a workflow that awaits what is not ours.  Everything else that can happen is an outcome:
-    completed, failed, suspended, or an event nobody asked for.
+    What it raises is in ``Pass.feed``.  Everything else that can happen is an outcome: completed,
+    failed, suspended, an event nobody asked for, or one that means something else.
     """
-    if not log or not isinstance(log[0].fact, RunCreated):
-        raise UsageError(f"the log of run {identity.run_id} does not begin with run_created")
-    loop = PassLoop(identity)
-    program.enter(loop)
+    one = Pass(program_, identity, policy)
     try:
-        args, kwargs = decode(log[0].fact.input)
-        try:
-            coroutine = program_.workflow.function(*args, **kwargs)
-        except TypeError as error:  # the client's arguments do not fit
-            return PassResult(Failed(error), ())
-        main = loop.spawn(coroutine)
-        loop.run_until_idle()
-        consumer = _Consumer(loop, log)
-        ahead = policy.delivery is Delivery.D0
-        while not (main.done or loop.misuse) and consumer.advance(ahead=ahead):
-            loop.run_until_idle()
-        if loop.misuse is not None:
-            raise loop.misuse
-        outcome: Outcome
-        if main.done:
-            failed = main.error is not None
-            outcome = (
-                Failed(main.error) if main.error is not None and failed else Completed(main.value)
-            )
-        elif consumer.index < len(log):
-            outcome = _unconsumed(log[consumer.index])
-        else:
-            outcome = Suspension(
-                tuple([handle.request for handle in loop.handles.values() if not handle.done])
-            )
-        loop.close()
+        return one.feed(log, now_ms)
     finally:
-        program.leave()
-    return PassResult(outcome, tuple([handle.request for handle in loop.handles.values()]))
+        one.close()
 
 
-def _unconsumed(event: Event) -> Unconsumed:
-    return Unconsumed(
-        event.event_id,
-        f"event {event.position} ({event.type} {event.correlation_id}) is in the log, but the "
-        "workflow has not asked for it: the code or its order of calls has changed",
-    )
+def disagreement(one: PassResult, other: PassResult) -> str:
+    """What two passes over the same log disagree about, side by side; empty if they agree."""
+    for index in range(max(len(one.requests), len(other.requests))):
+        left = _fingerprint(one, index)
+        right = _fingerprint(other, index)
+        if left != right:
+            return f"request {index + 1} is {left} in one pass and {right} in the other"
+    left, right = _told(one.outcome), _told(other.outcome)
+    return "" if left == right else f"one pass ends with {left}, the other with {right}"
 
 
-class _Consumer:
-    """Walks the log once, handing results to the handles that the workflow has asked for."""
-
-    __slots__ = ("_clock", "_due", "_finished", "_hydrated", "_log", "_loop", "index")
-
-    def __init__(self, loop: PassLoop, log: Sequence[Event]) -> None:
-        self._loop = loop
-        self._log = log
-        self.index = 0
-        self._finished: set[str] = set()  # membership only, never iterated
-        self._due: list[tuple[int, int, StepHandle[Any], Event]] = []
-        self._clock = 0
-        self._hydrated = 0
-
-    def advance(self, *, ahead: bool) -> bool:
-        """Deliver the next result; False when nothing can be delivered any more.
-
-        ``ahead`` (D0): consume every event that has a subscriber before delivering.
-        """
-        log, handles, finished = self._log, self._loop.handles, self._finished
-        due = self._due
-        while self.index < len(log):
-            event = log[self.index]
-            correlation_id = event.correlation_id
-            if correlation_id:
-                handle = handles.get(correlation_id)
-                if handle is None or correlation_id in finished:
-                    break  # nobody asked for it (yet)
-                if event.type == "step_created":
-                    handle.request.created = True
-                elif event.type in {"step_completed", "step_failed"}:
-                    finished.add(correlation_id)
-                    self.index += 1
-                    if not ahead:
-                        _deliver(handle, event)
-                        return True
-                    heapq.heappush(due, (self._ready_at(), self.index, handle, event))
-                    continue
-            self.index += 1
-        if not due:
-            return False
-        self._clock, _, handle, event = heapq.heappop(due)
-        _deliver(handle, event)
-        return True
-
-    def _ready_at(self) -> int:
-        """D0: the tick at which the continuation of the event at hand runs.
-
-        Hydration is serial and takes a drawn time, a function of the prefix alone, so that the
-        pass stays a pure function while passes over longer prefixes draw anew.
-        """
-        drawn = (len(self._log) * 2_654_435_761 + self.index * 40_503) >> 7
-        self._hydrated = max(self._hydrated, self._clock) + 1 + drawn % D0_HYDRATION_MAX
-        return self._hydrated + D0_HOPS["step"]
+def _fingerprint(result: PassResult, index: int) -> str:
+    """A request with all that a second pass must repeat."""
+    if index >= len(result.requests):
+        return "nothing"
+    request = result.requests[index]
+    name = f"{request.kind} {request.label} ({request.correlation_id})"
+    if isinstance(request, StepRequest):
+        return f"{name} with input {decode(request.input)!r}"
+    if isinstance(request, HookRequest):
+        return f"{name} with token {request.token!r}{', disposed' if request.dispose else ''}"
+    if isinstance(request, AttrRequest):
+        return f"{name} with {decode(request.changes)!r}"
+    if isinstance(request, WaitRequest) and request.created:
+        return f"{name} until {request.resume_at_ms}"
+    return name
 
 
-def _deliver(handle: StepHandle[Any], event: Event) -> None:
-    fact = event.fact
-    if isinstance(fact, StepCompleted):
-        handle.resolve(decode(fact.result))
-    elif isinstance(fact, StepFailed):
-        error = decode_error(fact.error)
-        handle.reject(
-            StepFailedError(handle.request.label, error["kind"], error["name"], error["message"])
-        )
+def _told(outcome: Outcome) -> str:
+    if isinstance(outcome, Completed):
+        return f"the output {outcome.output!r}"
+    if isinstance(outcome, Failed):
+        return f"{type(outcome.error).__name__}: {outcome.error}"
+    if isinstance(outcome, Suspension):
+        return f"a suspension on {', '.join(each.label for each in outcome.requests) or 'nothing'}"
+    return outcome.message

@@ -1,0 +1,344 @@
+"""The consumer: walks the log once and hands results to what the workflow has asked for (spec §5).
+
+Under D4 a result is delivered, the workflow runs to quiescence, then the next event is looked at.
+Under D0–D3 consumption runs ahead of delivery, as in the merged engine: every event with a live
+subscriber is consumed first, results are hydrated one after another, and a continuation runs some
+hops after its result (decisions §5.4; the hop counts are assumed).  D1–D3 add who waits for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from simworld.engine.authoring import Step, StepFailedError, result_type
+from simworld.engine.events import (
+    Event,
+    HookConflict,
+    HookReceived,
+    StepCompleted,
+    StepFailed,
+    StepStarted,
+    WaitCompleted,
+    WaitCreated,
+)
+from simworld.engine.hooks import HookConflictError
+from simworld.engine.payload import decode_error, hydrate
+from simworld.engine.policy import (
+    Delivery,
+    EnginePolicy,
+    UnconsumedEvents,
+    WorkflowClock,
+)
+from simworld.engine.program import Entity, HookState, PassLoop, StepHandle, WaitHandle
+from simworld.engine.suspension import (
+    Diverged,
+    HookRequest,
+    Request,
+    StepRequest,
+    Unconsumed,
+    WaitRequest,
+)
+from simworld.errors import UsageError
+
+HOPS = {"step": 3, "wait": 1, "hook": 1}
+"""Scheduler hops between a resolved result and the code that awaits it, by kind (assumed)."""
+ITERATOR_HOPS = 4
+"""The same for a hook that has been iterated over: its later payloads (assumed)."""
+HYDRATION_MAX = 4
+"""Longest hydration of one result, in hops."""
+
+_SWALLOWED = frozenset({"step_started", "step_retrying"})
+_CREATIONS = {
+    "step_created": "step",
+    "wait_created": "wait",
+    "hook_created": "hook",
+    "hook_conflict": "hook",
+}
+_SKIPPED = frozenset({"step", "wait", "hook"})
+
+
+class _Due(NamedTuple):
+    """A result that has been consumed and not yet delivered."""
+
+    ready: int
+    at: int
+    kind: str
+    entity: Entity
+    event: Event
+
+
+class Consumer:
+    """One pass's way through its log; goes on where it stopped when the log has grown."""
+
+    __slots__ = (
+        "_ahead",
+        "_created",
+        "_due",
+        "_hydrated",
+        "_iterated",
+        "_log",
+        "_loop",
+        "_peeks",
+        "_policy",
+        "_steps",
+        "_tick",
+        "index",
+        "verdict",
+    )
+
+    def __init__(
+        self, loop: PassLoop, policy: EnginePolicy, steps: Mapping[str, Step[..., Any]]
+    ) -> None:
+        self._loop = loop
+        self._policy = policy
+        self._steps = steps
+        self._ahead = policy.delivery is not Delivery.D4
+        self._peeks = policy.clock is WorkflowClock.C0
+        self._log: Sequence[Event] = ()
+        self._due: list[_Due] = []
+        self._tick = 0
+        self._hydrated = 0
+        self._iterated: set[str] = set()  # membership only, never iterated
+        self._created: set[str] | None = None  # membership only
+        self.index = 0
+        self.verdict: Diverged | None = None
+
+    def read(self, log: Sequence[Event]) -> None:
+        """Go on with this log, of which everything so far is a prefix."""
+        self._log = log
+        self._created = None
+
+    def advance(self) -> bool:
+        """Deliver the next result; False when nothing can be delivered any more."""
+        log, entities = self._log, self._loop.entities
+        while self.index < len(log):
+            event = log[self.index]
+            correlation_id = event.correlation_id
+            if correlation_id:
+                entity = entities.get(correlation_id)
+                if entity is None or entity.request.done:
+                    break  # nobody asked for it (yet)
+                if self._policy.validate and self._differs(entity.request, event):
+                    return False
+                delivered = self._consume(entity, event)
+                if delivered is None:
+                    break
+                self._consumed(event)
+                if delivered:
+                    return True
+                continue
+            self._consumed(event)
+        return self._deliver_due()
+
+    def _consumed(self, event: Event) -> None:
+        self.index += 1
+        if self._peeks:
+            self._loop.now_ms = event.created_at_ms
+
+    def _consume(self, entity: Entity, event: Event) -> bool | None:
+        """Take an event: True if its result was delivered; None: it does not belong here."""
+        kind, request = event.type, entity.request
+        if isinstance(entity, StepHandle):
+            if kind in _SWALLOWED:
+                if isinstance(event.fact, StepStarted) and event.fact.input:
+                    request.created = True  # lazily
+                return False
+            if kind == "step_created":
+                if request.created:
+                    return None
+                request.created = True
+                return False
+            if kind in ("step_completed", "step_failed"):
+                return self._finish(entity, event, "step")
+            return None
+        if isinstance(entity, WaitHandle):
+            fact = event.fact
+            if isinstance(fact, WaitCreated) and not request.created:
+                request.created = True
+                entity.request.resume_at_ms = fact.resume_at_ms
+                return False
+            return self._finish(entity, event, "wait") if kind == "wait_completed" else None
+        if isinstance(entity, HookState):
+            return self._consume_hook(entity, event)
+        if kind != "attr_set":
+            return None
+        self._loop.finish(request)
+        entity.resolve(None)
+        return True
+
+    def _consume_hook(self, hook: HookState, event: Event) -> bool | None:
+        request, kind = hook.request, event.type
+        if kind == "hook_created" and not request.created:
+            request.created = True
+            return False
+        if kind == "hook_received":
+            if request.is_system:
+                hook.aborted, request.abort = True, None
+                return False
+            due = sum(1 for each in self._due if each.entity is hook)
+            if self._ahead and len(hook.waiters) <= due:
+                assert isinstance(event.fact, HookReceived)
+                hook.buffer.append(event.fact.payload)  # parked: nobody waits for it
+                return False
+            return self._hand_over(hook, event, "hook")
+        if kind == "hook_conflict" and not request.created:
+            return self._finish(hook, event, "hook")
+        if kind == "hook_disposed":
+            self._loop.finish(request)
+            return False
+        return None
+
+    def _finish(self, entity: Entity, event: Event, kind: str) -> bool:
+        self._loop.finish(entity.request)
+        return self._hand_over(entity, event, kind)
+
+    def _hand_over(self, entity: Entity, event: Event, kind: str) -> bool:
+        """Deliver at once under D4; else it falls due some hops after its hydration."""
+        if not self._ahead:
+            self._deliver(entity, event)
+            return True
+        self._due.append(_Due(self._ready_at(kind, event), self.index, kind, entity, event))
+        return False
+
+    def _ready_at(self, kind: str, event: Event) -> int:
+        """The tick at which the continuation of the event at hand runs.
+
+        Hydration is serial and takes a drawn time, a function of the prefix alone, so that the
+        pass stays a pure function while passes over longer prefixes draw anew.
+        """
+        drawn = (len(self._log) * 2_654_435_761 + (self.index + 1) * 40_503) >> 7
+        self._hydrated = max(self._hydrated, self._tick) + 1 + drawn % HYDRATION_MAX
+        if kind == "hook":
+            again = event.correlation_id in self._iterated
+            self._iterated.add(event.correlation_id)
+            return self._hydrated + (ITERATOR_HOPS if again else HOPS["hook"])
+        return self._hydrated + HOPS[kind]
+
+    def _deliver_due(self) -> bool:
+        due = self._due
+        if not due:
+            return False
+        best: _Due | None = None
+        for each in due:
+            if (best is None or each[:2] < best[:2]) and not self._blocked(each):
+                best = each
+        assert best is not None  # the earliest in the log waits for nobody
+        due.remove(best)
+        self._tick = max(self._tick, best.ready)
+        self._deliver(best.entity, best.event)
+        return True
+
+    def _blocked(self, one: _Due) -> bool:
+        """Whether an earlier result must be delivered first (spec §5.3)."""
+        rule = self._policy.delivery
+        if rule is Delivery.D0:
+            return False
+        for other in self._due:
+            if other.at >= one.at:
+                continue
+            if other.kind == one.kind:
+                if rule is Delivery.D3 and one.kind == "hook":
+                    return True
+            elif rule is not Delivery.D1 or "step" not in (one.kind, other.kind):
+                return True
+        return False
+
+    def _deliver(self, entity: Entity, event: Event) -> None:
+        loop, fact = self._loop, event.fact
+        if not self._peeks and event.created_at_ms > loop.now_ms:
+            loop.now_ms = event.created_at_ms
+        if isinstance(entity, StepHandle):
+            if isinstance(fact, StepCompleted):
+                self._resolve_step(entity, fact.result)
+            elif isinstance(fact, StepFailed):
+                error = decode_error(fact.error)
+                label = entity.request.label
+                entity.reject(
+                    StepFailedError(label, error["kind"], error["name"], error["message"])
+                )
+        elif isinstance(entity, WaitHandle):
+            entity.resolve(None)
+        elif isinstance(entity, HookState):
+            if isinstance(fact, HookReceived):
+                entity.receive(fact.payload)
+            elif isinstance(fact, HookConflict):
+                entity.request.conflict = fact.conflicting_run_id
+                entity.reject(HookConflictError(fact.token, fact.conflicting_run_id))
+
+    def _resolve_step(self, handle: StepHandle[object], result: bytes) -> None:
+        step = self._steps.get(handle.request.step_name)
+        try:
+            value = hydrate(result, result_type(step))
+        except UsageError as error:
+            handle.reject(UsageError(f"the result of step {handle.request.label}: {error}"))
+        else:
+            handle.resolve(value)
+
+    # Events nobody asked for.
+
+    def skip(self) -> bool:
+        """Whether the event at hand, which nobody takes, may be passed over (U1, U3)."""
+        event, rule = self._log[self.index], self._policy.unconsumed
+        if rule is UnconsumedEvents.U1:
+            kind = event.type.partition("_")[0]
+            skipped = kind in _SKIPPED and event.correlation_id in self._creations()
+        elif rule is UnconsumedEvents.U3:
+            skipped = self._repeats(event)
+        else:
+            skipped = False
+        if skipped:
+            self._consumed(event)
+        return skipped
+
+    def _creations(self) -> set[str]:
+        if self._created is None:
+            self._created = {each.correlation_id for each in self._log if each.type in _CREATIONS}
+        return self._created
+
+    def _repeats(self, event: Event) -> bool:
+        """Whether it says again what the log has said before."""
+        entity = self._loop.entities.get(event.correlation_id)
+        if entity is None:
+            return False
+        return entity.request.done or (entity.request.created and event.type in _CREATIONS)
+
+    def _differs(self, request: Request, event: Event) -> bool:
+        """Whether the log means something else by this id (later eras, spec §5.2)."""
+        fact, kind = event.fact, event.type.partition("_")[0]
+        told, asked = kind, request.kind
+        if kind == request.kind:
+            if isinstance(request, StepRequest):
+                asked = request.step_name
+                told = getattr(fact, "step_name", asked)
+            elif isinstance(request, HookRequest):
+                told, asked = getattr(fact, "token", request.token), request.token
+            elif isinstance(request, WaitRequest) and isinstance(fact, WaitCompleted):
+                asked = str(request.resume_at_ms)
+                told = str(fact.resume_at_ms) if fact.resume_at_ms else asked
+        if told == asked:
+            return False
+        self.verdict = Diverged(
+            event.event_id,
+            f"{event.correlation_id} is, in the log (event {event.position}, {event.type}): "
+            f"{kind} {told!r}; in this pass: {request.kind} {asked!r} ({request.label})",
+        )
+        return True
+
+    def unconsumed(self) -> Unconsumed:
+        """The verdict on the event at hand: both sides, and the usual causes."""
+        event = self._log[self.index]
+        name = getattr(event.fact, "step_name", "")
+        known = self._loop.entities.get(event.correlation_id)
+        asked = [f"{each.label} ({each.correlation_id})" for each in self._loop.open.values()]
+        here = (
+            f"{known.request.label} has all it needs"
+            if known is not None
+            else f"this pass asks for {', '.join(asked[:5]) or 'nothing more'}"
+        )
+        return Unconsumed(
+            event.event_id,
+            f"event {event.position} of the log is {event.type} {name or event.correlation_id} "
+            f"({event.correlation_id}), and nobody in this pass takes it: {here}; the code or its "
+            "order of calls has changed, or the log was read in another order",
+        )

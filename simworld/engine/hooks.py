@@ -1,0 +1,141 @@
+"""Hooks, webhooks and abort controllers, as workflow code sees them (spec §3.8).
+
+    async with create_hook("order-7") as hook:
+        async for payload in hook: ...
+
+Creating one draws its id; nothing is written before the next suspension.  A payload resolves the
+oldest waiter, or is kept for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Generic, TypeVar
+
+from simworld.engine.payload import encode, hydrate
+from simworld.engine.program import Future, HookState, PassLoop, current_loop
+from simworld.engine.refs import AbortSignal, StreamRef
+from simworld.errors import UsageError
+
+T = TypeVar("T")
+
+
+class HookConflictError(Exception):
+    """Raised where a workflow awaits a hook whose token another run owns."""
+
+    def __init__(self, token: str, conflicting_run_id: str) -> None:
+        super().__init__(
+            f"the hook token {token!r} belongs to run {conflicting_run_id}; use another token, or "
+            "wait until that run has disposed of its hook or has ended"
+        )
+        self.token, self.conflicting_run_id = token, conflicting_run_id
+
+
+class Hook(Generic[T]):
+    """Await it for the next payload, or iterate over all of them."""
+
+    def __init__(self, loop: PassLoop, state: HookState, payload: object) -> None:
+        self._loop = loop
+        self._state = state
+        self._payload = payload
+
+    @property
+    def token(self) -> str:
+        """What a client resumes it with."""
+        return self._state.request.token
+
+    def next(self) -> Future[T]:
+        """The next payload; race this, and race the same one again if something else was first.
+
+        Every call waits for a payload of its own, abandoned or not.
+        """
+        hydrated: Future[T] = Future()
+
+        def arrived(encoded: Future[bytes]) -> None:
+            if encoded.error is not None:
+                hydrated.reject(encoded.error)
+                return
+            assert encoded.value is not None
+            try:
+                value = hydrate(encoded.value, self._payload)
+            except UsageError as error:
+                hydrated.reject(UsageError(f"a payload of hook {self.token!r}: {error}"))
+            else:
+                hydrated.resolve(value)
+
+        self._state.next().when_done(arrived)
+        return hydrated
+
+    def __await__(self) -> Generator[Future[Any], None, T]:
+        return self.next().__await__()
+
+    def __aiter__(self) -> Hook[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return await self.next()
+
+    def dispose(self) -> None:
+        """Let go of the token; whoever still waits for a payload waits for ever."""
+        request = self._state.request
+        if not (self._loop.closed or request.done):
+            request.dispose = True
+
+    async def __aenter__(self) -> Hook[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.dispose()
+
+
+def create_hook(
+    token: str = "", *, metadata: object = None, payload: type[T] | None = None
+) -> Hook[T]:
+    """A hook under ``token``, or under one drawn for it.
+
+    ``payload``: the class its payloads are turned into; None leaves them plain.
+    """
+    loop = current_loop("create_hook was called")
+    kept = b"" if metadata is None else encode(metadata)
+    return Hook(loop, loop.request_hook(token, metadata=kept), payload)
+
+
+def create_webhook(
+    token: str = "", *, respond_with: object = None, manual: bool = False
+) -> Hook[dict[str, Any]]:
+    """A hook that answers HTTP requests; its payloads are the requests, as dicts.
+
+    The caller gets 202, or ``respond_with`` (a dict with ``status``, ``headers``, ``body``).  With
+    ``manual`` the request carries a stream under ``response``: the first chunk written to it is the
+    answer.
+    """
+    loop = current_loop("create_webhook was called")
+    mode = "manual" if manual else "default" if respond_with is None else "static"
+    metadata = encode({"respond": mode, "response": respond_with})
+    return Hook(loop, loop.request_hook(token, metadata=metadata, is_webhook=True), None)
+
+
+class AbortController:
+    """Lets a workflow tell steps that it has given up on them."""
+
+    def __init__(self, loop: PassLoop, state: HookState, signal: AbortSignal) -> None:
+        self._loop = loop
+        self._state = state
+        self.signal = signal
+        """Pass it to steps; they ask ``await ctx.aborted(signal)``."""
+
+    def abort(self, reason: object = None) -> None:
+        """Give up; recorded at the next suspension.  Later calls do nothing."""
+        if self._loop.closed or self.signal.aborted:
+            return
+        self.signal.aborted, self.signal.reason = True, reason
+        if not self._state.aborted:
+            self._state.request.abort = encode(reason)
+
+
+def create_abort() -> AbortController:
+    """A controller with a signal; the field calls it an abort controller."""
+    loop = current_loop("create_abort was called")
+    state = loop.request_hook("", is_system=True)
+    signal = AbortSignal(StreamRef(loop.run_id, f"abort/{state.request.token}"))
+    return AbortController(loop, state, signal)
