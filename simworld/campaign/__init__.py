@@ -1,12 +1,13 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
-from simworld.campaign.hunt import Hunter, hunt
+from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
     engine_digest,
     load_repro,
     racing_pair,
     replay,
+    run_log,
     save_repro,
     tell,
 )
@@ -27,14 +28,16 @@ from simworld.campaign.trial import (
     run_trial,
 )
 from simworld.campaign.twice import check_hash_seeds
-from simworld.campaign.variants import PRESETS, Variant, preset, with_knob
+from simworld.campaign.variants import PRESETS, Knob, Variant, knob_table, preset, with_knob
 
 __all__ = [
     "PRESETS",
     "TURNS_MAX",
     "WORLDS",
     "Case",
+    "HuntDiverged",
     "Hunter",
+    "Knob",
     "LawBrokenError",
     "PropertyFinding",
     "Scenario",
@@ -47,6 +50,7 @@ __all__ = [
     "declared_verdict",
     "engine_digest",
     "hunt",
+    "knob_table",
     "load_repro",
     "load_scenarios",
     "prepared",
@@ -54,6 +58,7 @@ __all__ = [
     "profile_of",
     "racing_pair",
     "replay",
+    "run_log",
     "run_trial",
     "save_repro",
     "tell",

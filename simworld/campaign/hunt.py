@@ -17,10 +17,23 @@ import attrs
 from simworld import marks
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Case, Scenario, check_claims, declared_verdict
-from simworld.campaign.trial import WORLDS, Setup, Trial, prepared, profile_of, run_trial
+from simworld.campaign.trial import (
+    WORLDS,
+    Setup,
+    Trial,
+    checks_seed,
+    prepared,
+    profile_of,
+    run_trial,
+)
 from simworld.campaign.variants import Variant
 from simworld.entropy import Stream, derive
-from simworld.errors import UncontrolledNondeterminism, UsageError, unknown_name
+from simworld.errors import (
+    ReplayDivergence,
+    UncontrolledNondeterminism,
+    UsageError,
+    unknown_name,
+)
 from simworld.explore import Candidate, RunTwice, make_explorer
 from simworld.records import (
     FAIL,
@@ -55,6 +68,7 @@ class _Tally:
     unknown: str = ""
     findings: dict[tuple[str, str], Finding] = attrs.Factory(dict)
     interrupted: bool = False
+    diverged: bool = False
     digest: bytes = b""
 
     def add(self, trial: Trial) -> None:
@@ -68,6 +82,14 @@ class _Tally:
         if trial.verdict.outcome == UNKNOWN and not self.unknown:
             self.unknown = trial.verdict.reason
         self.digest = hashlib.blake2b(self.digest + trial.digest.encode(), digest_size=16).digest()
+
+
+class HuntDiverged(ReplayDivergence):
+    """A hunt ended early by its workflow's author's mistake; ``result`` is what it had shown."""
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class Hunter:
@@ -102,7 +124,10 @@ class Hunter:
         victim = faults.victim if stream.chance(FOCUS) else ""
         explorer = self._explorer
         explorer.begin(stream.fork("explorer"), self._profile(case, victim))
-        return prepared(self.scenario, case, self.variant, workload, explorer, faults)
+        checks = checks_seed(self.scenario.name, self.seed, number)
+        return prepared(
+            self.scenario, case, self.variant, workload, explorer, faults, checks=checks
+        )
 
     def trial(self, number: int) -> Trial:
         """Run trial ``number``; twice, where that was asked for."""
@@ -169,7 +194,7 @@ def hunt(
 
     Ctrl-C ends the hunt early; the result then speaks of the trials that were done.  With
     ``run_twice`` every trial is run two times and ``UncontrolledNondeterminism`` is raised at the
-    first turn that differs.
+    first turn that differs.  ``HuntDiverged`` where passes of one workflow over one log disagree.
     """
     if world not in WORLDS:
         raise unknown_name("world", world, WORLDS)
@@ -177,7 +202,8 @@ def hunt(
         raise UsageError(f"a hunt needs at least one trial, not {trials}")
     hunter = Hunter(scenario, variant, seed=seed, explorer=explorer, case=case, run_twice=run_twice)
     tally, reached, began = _Tally(), marks.snapshot(), time.perf_counter()
-    shrinking = 0.0
+    shrinking, number = 0.0, 0
+    mistake: ReplayDivergence | None = None
     try:
         for number in _numbers(trials, seconds):
             trial = hunter.trial(number)
@@ -190,8 +216,13 @@ def hunt(
                 )
     except KeyboardInterrupt:
         tally.interrupted = True
+    except ReplayDivergence as error:
+        tally.diverged, mistake = True, error
     seconds_spent = time.perf_counter() - began - shrinking
-    return _result(hunter, tally, marks.since(reached), case, explorer, seconds_spent, world)
+    result = _result(hunter, tally, marks.since(reached), case, explorer, seconds_spent, world)
+    if mistake is not None:
+        raise HuntDiverged(f"trial {number} of {scenario.name}: {mistake}", result) from mistake
+    return result
 
 
 def _numbers(trials: int, seconds: float | None) -> Iterator[int]:
@@ -258,6 +289,8 @@ def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
         return Verdict(FAIL, primary if primary in laws else next(iter(laws)))
     if tally.interrupted:
         return Verdict(UNKNOWN, reason="interrupted")  # what was not looked at has not passed
+    if tally.diverged:
+        return Verdict(UNKNOWN, reason="the workflow does not depend on its log alone")
     if tally.unknown:
         return Verdict(UNKNOWN, reason=tally.unknown)
     missed = [mark for mark in hunter.scenario.marks if mark not in reached]

@@ -17,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import Setup, Trial, prepared, run_trial
+from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
 from simworld.campaign.variants import Variant
 from simworld.entropy import Stream, derive
 from simworld.errors import UsageError
@@ -76,7 +76,10 @@ class _Search:
         explorer.begin(stream.fork("explorer"), Profile())
         nemesis = Nemesis(stream.fork("nemesis"), budget, labels)
         case = self.scenario.case(case_name)
-        return prepared(self.scenario, case, self.variant, workload, explorer, nemesis)
+        checks = checks_seed(self.scenario.name, seed, 0)
+        return prepared(
+            self.scenario, case, self.variant, workload, explorer, nemesis, checks=checks
+        )
 
     def check(self, drawn: Drawn) -> None:
         """The property."""

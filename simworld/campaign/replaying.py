@@ -17,7 +17,7 @@ import msgspec
 
 import simworld
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import WORLDS, Setup, Trial, prepared, run_trial
+from simworld.campaign.trial import WORLDS, Setup, Trial, checks_seed, prepared, run_trial
 from simworld.campaign.variants import Variant, preset, with_knob
 from simworld.check import laws_named
 from simworld.entropy import Stream
@@ -36,6 +36,7 @@ from simworld.records import (
     Profile,
     RacingPair,
     Repro,
+    RunLogLine,
     Schedule,
     Story,
     Turn,
@@ -45,6 +46,8 @@ from simworld.sim import RecordedFaults
 COUNT_MAX = 10_000
 """Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near."""
 TURNS_LIMIT = 10_000_000
+EXTRA_MAX = 10**12
+"""Further values of a repro's workload are no larger, either way."""
 SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
 """The parts whose source decides what a schedule means."""
 
@@ -178,7 +181,7 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
     workload = repro.workload
     numbers = [
         repro.turns_max - 1,
-        workload.steps - 1,
+        workload.steps,
         workload.max_retries,
         *workload.durations_ms,
         *[count - 1 for _, count in workload.failures],
@@ -189,8 +192,9 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         raise UsageError(f"{path} is a damaged repro: a count in it is too small")
     if (
         max(workload.steps, workload.max_retries, *[fault.value for fault in repro.faults], 0)
-        > (COUNT_MAX)
+        > COUNT_MAX
         or repro.turns_max > TURNS_LIMIT
+        or any(abs(value) > EXTRA_MAX for _, value in workload.extra)
     ):
         raise UsageError(f"{path} is a damaged repro: a count in it is too large")
     if repro.world not in WORLDS:
@@ -217,6 +221,7 @@ def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, C
         Replay(repro.schedule, strict=True),
         RecordedFaults(repro.faults),
         turns_max=repro.turns_max,
+        checks=checks_seed(repro.scenario, repro.seed, repro.trial),
     )
     return setup, candidate
 
@@ -252,6 +257,11 @@ def replay(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story | None:
         if (anomaly.law, anomaly.place) == (repro.law, repro.place):
             return _story(repro, trial, anomaly)
     return _story(repro, trial, trial.anomalies[0]) if trial.anomalies else None
+
+
+def run_log(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[RunLogLine, ...]:
+    """What the runtime notes while the repro is followed strictly, whether it fails or not."""
+    return _strictly(repro, scenarios).notes
 
 
 def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:

@@ -1,7 +1,8 @@
 """Scenarios: a workflow, the values and faults to draw, and the *right* outcome per variant.
 
-A scenario never builds a handler or a message: a trial starts with a client's call, every handler
-comes from the queue and every fault from the budget (decisions §7.1).
+A scenario never builds a handler or a message: a trial starts with a client's calls, every handler
+comes from the queue and every fault from the budget (decisions §7.1).  Without a ``client`` script
+the one call is ``start`` with the scenario's ``args``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simworld.campaign.script import Script
 from simworld.campaign.variants import PRESETS, Variant, with_knob
-from simworld.check import laws_named
+from simworld.check import Cost, laws_named
 from simworld.engine import Event, Program, Step, Workflow
 from simworld.entropy import Stream
 from simworld.errors import UsageError, unknown_name
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 UNCLAIMED = "-"
+GUARDS = tuple(f"G{number}" for number in range(9))
 FAILING_WEIGHT = 2
 """How much more often a step with a planned failure is aimed at."""
 
@@ -42,7 +45,11 @@ class Case:
     draw: Callable[[Stream], Workload]
     budget: FaultBudget
     expect: Mapping[str, str]
-    """Variant, or attempt guard on ``v2_merge`` → ``PASS``, ``FAIL law`` or ``-`` (no claim)."""
+    """Variant → ``PASS``, ``FAIL law`` or ``-`` (no claim).
+
+    A variant is a preset (``fixed``), a preset with knobs in alphabetical order (``fixed
+    wait_push=local``), or a guard alone (``G2``: ``v2_merge`` with it).
+    """
     races: tuple[str, ...] = ()
     """Entries of the catalogue (spec §6) this case is about."""
     knobs: tuple[str, ...] = ()
@@ -71,6 +78,14 @@ class Scenario:
     """The output a completed run must have, given its log."""
     workloads: Callable[[], SearchStrategy[tuple[str, Workload, FaultBudget]]] | None = None
     """Property-based form: a strategy for (case name, values, fault budget)."""
+    client: Script | None = None
+    """What the client does, if that is more than starting one run; no world error may leave it."""
+    children: tuple[Workflow[Any, Any], ...] = ()
+    """Further workflows, which steps start as child runs and client scripts by name."""
+    targets: Callable[[Workload], Sequence[str]] | None = None
+    """Labels of the steps a nemesis may aim at; None: those of the first of ``steps``."""
+    cost: Callable[[Workload], Cost] | None = None
+    """What one run may cost (I-27)."""
 
     def case(self, name: str) -> Case:
         """The case called ``name``; ``UsageError`` with the nearest name otherwise."""
@@ -81,20 +96,25 @@ class Scenario:
 
     def program(self, workload: Workload) -> Program:
         """The program under test, with the drawn ``max_retries``."""
-        return _program(self.workflow, self.steps, workload.max_retries)
+        return _program(self, workload.max_retries)
 
     def victims(self, workload: Workload) -> list[str]:
         """Labels of the steps a nemesis may aim at; those with planned failures more often."""
-        labels = [f"{self.steps[0].name}#{n}" for n in range(1, workload.steps + 1)]
+        if self.targets is not None:
+            labels = list(self.targets(workload))
+        elif self.steps:
+            labels = [f"{self.steps[0].name}#{n}" for n in range(1, workload.steps + 1)]
+        else:
+            labels = []
         failing = [label for label, number in workload.failures if number == 1]
         return labels + failing * FAILING_WEIGHT
 
 
 @functools.lru_cache(maxsize=256)
-def _program(
-    workflow: Workflow[Any, Any], steps: tuple[Step[Any, Any], ...], max_retries: int
-) -> Program:
-    return Program.of(workflow, *steps, max_retries=max_retries)
+def _program(scenario: Scenario, max_retries: int) -> Program:
+    return Program.of(
+        scenario.workflow, *scenario.steps, children=scenario.children, max_retries=max_retries
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -120,12 +140,24 @@ def declared_verdict(scenario: Scenario, variant: Variant, case: str = "") -> Ve
 
 
 def _claim_key(variant: Variant) -> str:
-    if not variant.changed:
-        return variant.name
+    """``v2_merge``, ``fixed wait_push=local``, or a guard alone for ``v2_merge`` with it."""
     guard = f"attempt_guard={variant.engine.attempt_guard}"
     if variant.name == "v2_merge" and variant.changed == (guard,):
         return str(variant.engine.attempt_guard)
-    return ""
+    return " ".join((variant.name, *variant.changed))
+
+
+def claimed_variant(key: str) -> Variant:
+    """The variant that a key of ``Case.expect`` stands for; ``UsageError`` if there is none."""
+    name, *knobs = key.split()
+    if name in GUARDS and not knobs:
+        name, knobs = "v2_merge", [f"attempt_guard={name}"]
+    if name not in PRESETS:
+        raise unknown_name("variant in a declared verdict", name, [*PRESETS, *GUARDS])
+    variant = PRESETS[name]
+    for setting in knobs:
+        variant = with_knob(variant, setting)
+    return variant
 
 
 def load_scenarios(where: str | None = None) -> dict[str, Scenario]:
@@ -195,12 +227,13 @@ def _import(name: str) -> ModuleType:
 
 
 def check_claims(scenario: Scenario) -> None:
-    """``UsageError`` for a declared verdict that no variant or guard can ever ask for."""
-    guards = [f"G{n}" for n in range(9)]
+    """``UsageError`` for a declared verdict that no variant can ever ask for."""
     for case in scenario.cases:
         for key, claim in case.expect.items():
-            if key not in PRESETS and key not in guards:
-                raise unknown_name(f"variant in case {case.name}", key, [*PRESETS, *guards])
+            if _claim_key(claimed_variant(key)) != key and key not in GUARDS:
+                raise UsageError(
+                    f"case {case.name}: write {_claim_key(claimed_variant(key))!r}, not {key!r}"
+                )
             if claim not in (PASS, UNCLAIMED) and not claim.startswith(f"{FAIL} "):
                 raise UsageError(f"case {case.name}: {claim!r} is no verdict")
             if claim.startswith(FAIL):

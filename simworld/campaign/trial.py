@@ -14,24 +14,38 @@ import attrs
 import msgspec
 
 from simworld.campaign.scenario import Case, Scenario, case_variant
+from simworld.campaign.script import run_script
 from simworld.campaign.variants import Variant
 from simworld.check import ALWAYS, Context, Law, judge, laws_named, verdict
-from simworld.engine import RUN_TERMINAL, AttemptGuard, Event
+from simworld.engine import (
+    RUN_TERMINAL,
+    AttemptGuard,
+    EnginePolicy,
+    Event,
+    Outcome,
+    Program,
+    RunIdentity,
+    RunRow,
+    run_pass,
+)
+from simworld.entropy import derive
 from simworld.records import (
     Advance,
     Anomaly,
     Explorer,
     Fault,
     Final,
+    LogPosition,
     Op,
     Profile,
     Record,
+    RunLogLine,
     Schedule,
     Turn,
     Verdict,
     Workload,
 )
-from simworld.runtime import Client, FlowHandler, Services
+from simworld.runtime import Client, Services, handler_for
 from simworld.sim import (
     Faults,
     Kernel,
@@ -42,10 +56,11 @@ from simworld.sim import (
     SimLog,
     SimQueue,
     SimStorage,
+    SimStreams,
     SimTasks,
     merged,
 )
-from simworld.worlds import AtomicWorld, MemoryQueue
+from simworld.worlds import AtomicWorld, MemoryQueue, MemoryStreams
 
 TURNS_MAX = 4_000
 """Operations per trial; half of them may be searched, the rest drains fairly."""
@@ -54,6 +69,7 @@ WORLDS = ("atomic",)
 """The worlds a trial can be run on."""
 
 START = Op("start a run")
+SCRIPT = Op("begin the client's script")
 
 
 @attrs.frozen
@@ -70,6 +86,20 @@ class Setup:
     faults: Faults
     turns_max: int = TURNS_MAX
     full_trace: bool = False
+    checks: int | None = None
+    """The seed that says which passes are run again (``checks_seed``); None: none are."""
+
+
+@attrs.frozen
+class _System:
+    """What a trial runs."""
+
+    world: AtomicWorld
+    streams: MemoryStreams
+    queue: MemoryQueue
+    sim_queue: SimQueue
+    labels: Labels
+    program: Program
 
 
 @attrs.frozen
@@ -89,6 +119,8 @@ class Trial:
     records: list[Record]
     final: Final
     trace: tuple[Turn, ...]
+    notes: tuple[RunLogLine, ...]
+    """What the runtime noted; empty without a full trace, as ``trace`` is."""
 
     @property
     def schedule(self) -> Schedule:
@@ -109,77 +141,103 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         turns_max=setup.turns_max,
         full_trace=setup.full_trace,
     )
-    world, queue, labels = _compose(kernel, setup)
+    system = _compose(kernel, setup)
     try:
         kernel.run()
+        final = _final(kernel, system)
     finally:
         kernel.close()
-        queue.disconnect()
-    final = Final(
-        kernel.turn,
-        kernel.now_ms,
-        kernel.drained,
-        world.runs,
-        world.steps,
-        world.logs,
-        labels.all(),
-        tuple(kernel.waiting()),
-        kernel.last_fault_ms,
-    )
+        system.sim_queue.disconnect()
+    runs = system.world.runs
     faults = merged(kernel.fired)
-    anomalies = judge(_laws(setup.scenario), _context(setup, faults), kernel.records, final)
+    context = _context(setup, faults, system.program, final)
+    anomalies = judge(_laws(setup.scenario), context, kernel.records, final)
     return Trial(
         verdict(anomalies, setup.scenario.law, kernel.drained),
         anomalies,
         kernel.blocks,
         faults,
         kernel.turn,
-        queue.deliveries,
+        system.sim_queue.deliveries,
         kernel.overlapped,
-        len(world.runs),
-        sum(1 for run in world.runs.values() if run.status in RUN_TERMINAL),
-        _digest(kernel, world),
+        len(runs),
+        sum(1 for run in runs.values() if run.status in RUN_TERMINAL),
+        _digest(kernel.path, final),
         kernel.records,
         final,
         tuple(kernel.trace or ()),
+        tuple(kernel.notes),
+    )
+
+
+def _final(kernel: Kernel, system: _System) -> Final:
+    world, queue = system.world, system.queue
+    return Final(
+        kernel.turn,
+        kernel.now_ms,
+        kernel.drained,
+        world.runs,
+        world.steps,
+        world.logs,
+        system.labels.all(),
+        tuple(kernel.waiting()),
+        kernel.last_fault_ms,
+        world.hooks,
+        world.waits,
+        {
+            key: (tuple(found.chunks), found.closed)
+            for key, found in system.streams.contents().items()
+        },
+        tuple(kernel.busy_with(name) for name in queue.workers_busy()),
+        queue.workers_wanted(),
     )
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
-def _digest(kernel: Kernel, world: AtomicWorld) -> str:
-    """Of every turn in order, and of every event with its payload."""
-    digest = hashlib.blake2b("\n".join(kernel.path).encode(), digest_size=16)
-    for log in world.logs.values():
+def _digest(path: Sequence[str], final: Final) -> str:
+    """Of every turn in order, of every event with its payload, and of every stream."""
+    digest = hashlib.blake2b("\n".join(path).encode(), digest_size=16)
+    for log in final.logs.values():
         digest.update(_encoder.encode([(event.created_at_ms, event.fact) for event in log]))
+    if final.streams:
+        digest.update(_encoder.encode(sorted(final.streams.items())))
     return digest.hexdigest()
 
 
-def _compose(kernel: Kernel, setup: Setup) -> tuple[AtomicWorld, SimQueue, Labels]:
+def _compose(kernel: Kernel, setup: Setup) -> _System:
     labels, variant, workload = Labels(), setup.variant, setup.workload
     clock, ids, tasks = SimClock(kernel), SimIds(), SimTasks(kernel, labels)
-    world = AtomicWorld(clock=clock, ids=ids, profile=variant.world)
-    queue = SimQueue(
-        kernel, labels, MemoryQueue(tasks=tasks, clock=clock, ids=ids, profile=variant.queue)
-    )
+    world = AtomicWorld(clock=clock, ids=ids, profile=variant.world, tasks=tasks)
+    streams = MemoryStreams(tasks=tasks)
+    queue = MemoryQueue(tasks=tasks, clock=clock, ids=ids, profile=variant.queue)
+    sim_queue = SimQueue(kernel, labels, queue)
+    program = setup.scenario.program(workload)
     services = Services(
-        program=setup.scenario.program(workload),
+        program=program,
         policy=variant.engine,
         storage=SimStorage(kernel, labels, world),
-        queue=queue,
+        queue=sim_queue,
+        streams=SimStreams(kernel, labels, streams),
         tasks=tasks,
         clock=clock,
         bodies=SimBodies(kernel, labels, workload.failures),
         ids=ids,
-        log=SimLog(kernel, labels),
+        log=SimLog(kernel, labels, checks=setup.checks),
     )
-    queue.connect(FlowHandler(services).handle)
-    client = Client(services)
-    labels.learn("wrun_1", "run")
-    start = functools.partial(client.start, *setup.scenario.args(workload))
-    kernel.spawn("start", start, part="start", op=START)
-    return world, queue, labels
+    sim_queue.connect(handler_for(services).handle)
+    _spawn_client(kernel, setup.scenario, workload, Client(services))
+    return _System(world, streams, queue, sim_queue, labels, program)
+
+
+def _spawn_client(kernel: Kernel, scenario: Scenario, workload: Workload, client: Client) -> None:
+    if scenario.client is None:
+        start = functools.partial(client.start, *scenario.args(workload))
+        kernel.spawn("start", start, part="start", op=START)
+    else:
+        script = functools.partial(run_script, scenario.client, client, workload)
+        kernel.spawn("client", script, part="client", op=SCRIPT)
 
 
 @functools.lru_cache(maxsize=64)
@@ -188,9 +246,9 @@ def _laws(scenario: Scenario) -> tuple[Law, ...]:
     return tuple(laws_named(named))
 
 
-def _context(setup: Setup, faults: tuple[Fault, ...]) -> Context:
+def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: Final) -> Context:
     workload, engine = setup.workload, setup.variant.engine
-    oracle = setup.scenario.oracle
+    oracle, cost = setup.scenario.oracle, setup.scenario.cost
     return Context(
         max_retries=workload.max_retries,
         crashes_max=engine.crash_budget(workload.max_retries),
@@ -203,7 +261,20 @@ def _context(setup: Setup, faults: tuple[Fault, ...]) -> Context:
         may_fail=setup.scenario.may_fail,
         attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
         oracle=None if oracle is None else functools.partial(oracle, workload),
+        workflow=setup.scenario.workflow.name,
+        minted=setup.variant.world.log_position is LogPosition.MINT_AT_START,
+        cold_replay=functools.partial(_cold_replay, program, engine, final),
+        cost=None if cost is None else cost(workload),
     )
+
+
+def _cold_replay(
+    program: Program, policy: EnginePolicy, final: Final, run_id: str, log: Sequence[Event]
+) -> Outcome:
+    """One pass from scratch over a log of this trial."""
+    run: RunRow = final.runs[run_id]
+    identity = RunIdentity(run_id, run.workflow_name, run.started_at_ms, run.created_at_ms)
+    return run_pass(program, identity, log, policy, final.now_ms).outcome
 
 
 def profile_of(trial: Trial) -> Profile:
@@ -228,6 +299,7 @@ def prepared(
     *,
     turns_max: int = TURNS_MAX,
     full_trace: bool = False,
+    checks: int | None = None,
 ) -> Setup:
     """A ``Setup`` with the case's own knobs applied to the variant."""
     return Setup(
@@ -239,4 +311,10 @@ def prepared(
         faults,
         turns_max,
         full_trace,
+        checks,
     )
+
+
+def checks_seed(scenario: str, seed: int, number: int) -> int:
+    """The seed of a trial's pass checks; a repro of the trial has the same one."""
+    return derive(seed, scenario, number, "pass checks")

@@ -2,16 +2,21 @@
 
 ``RunTwice`` compares two runs inside one process; it cannot see a workflow that iterates a set of
 strings, whose order is fixed for the life of a process.  So the same trials are run in processes
-with other values of ``PYTHONHASHSEED`` and their traces compared (design §4).
+with other values of ``PYTHONHASHSEED`` and their traces compared (design §4).  Where they differ,
+one finished log is replayed in each of them: if the workflow asks for different things, that is
+its author's mistake (``ReplayDivergence``), else it lies elsewhere.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -20,7 +25,8 @@ from simworld.campaign.hunt import Hunter
 from simworld.campaign.scenario import Scenario, load_scenarios
 from simworld.campaign.trial import run_trial
 from simworld.campaign.variants import Variant, preset, with_knob
-from simworld.errors import InternalError, UncontrolledNondeterminism
+from simworld.engine import TERMINAL_RUN_EVENTS, Event, RunIdentity, asked_for, run_pass
+from simworld.errors import InternalError, ReplayDivergence, UncontrolledNondeterminism
 
 HASH_SEEDS = ("1", "2", "3")
 _PROGRAM = "from simworld.campaign.twice import main; main()"
@@ -36,7 +42,8 @@ def check_hash_seeds(
     case: str = "",
     explorer: str = "portfolio",
 ) -> None:
-    """Raise ``UncontrolledNondeterminism`` with the first differing turn or event, if any.
+    """Raise ``ReplayDivergence`` if passes over one log differ between processes, else
+    ``UncontrolledNondeterminism`` with the first differing turn or event, if any.
 
     ``where`` is what the scenarios were loaded from; the processes load them again.
     """
@@ -53,10 +60,46 @@ def check_hash_seeds(
     answers = [_in_process(request, hash_seed) for hash_seed in HASH_SEEDS]
     for number in range(trials):
         if len({answer[number] for answer in answers}) > 1:
+            _compare_passes(
+                Hunter(scenario, variant, seed=seed, explorer=explorer, case=case), request, number
+            )
             paths = [
                 _in_process({**request, "path_of": number}, hash_seed) for hash_seed in HASH_SEEDS
             ]
             raise UncontrolledNondeterminism(_first_difference(scenario.name, number, paths))
+
+
+def _compare_passes(hunter: Hunter, request: Mapping[str, object], number: int) -> None:
+    """``ReplayDivergence`` where the processes disagree about a log that this one has made."""
+    trial = hunter.trial(number)
+    for run_id, log in trial.logs.items():
+        row = trial.final.runs[run_id]
+        one = _Replayed(
+            RunIdentity(run_id, row.workflow_name, row.started_at_ms, row.created_at_ms),
+            tuple(event for event in log if event.type not in TERMINAL_RUN_EVENTS),
+            trial.final.now_ms,
+        )
+        again = {**request, "log_of": number, "log": base64.b64encode(pickle.dumps(one)).decode()}
+        first, *others = [_in_process(again, hash_seed) for hash_seed in HASH_SEEDS]
+        for other in others:
+            for left, right in zip_longest(first, other, fillvalue="nothing"):
+                if left != right:
+                    raise ReplayDivergence(
+                        f"workflow {row.workflow_name} depends on PYTHONHASHSEED: over the same "
+                        f"{len(one.log)} events of trial {number} of {hunter.scenario.name} it "
+                        f"asks for\n  {left}\nin one process and for\n  {right}\nin another; usual "
+                        "cause: iteration over a set, whose order is no function of the log (sort "
+                        "it, or use a list)"
+                    )
+
+
+@attrs.frozen
+class _Replayed:
+    """A run's log without its end, for one pass in another process."""
+
+    identity: RunIdentity
+    log: tuple[Event, ...]
+    now_ms: int
 
 
 def _first_difference(name: str, number: int, paths: Sequence[list[str]]) -> str:
@@ -73,7 +116,8 @@ def _first_difference(name: str, number: int, paths: Sequence[list[str]]) -> str
 
 def _in_process(request: Mapping[str, object], hash_seed: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, json.dumps(request)],
+        [sys.executable, "-c", _PROGRAM],
+        input=json.dumps(request),
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
@@ -98,6 +142,12 @@ def _answer(request: Mapping[str, Any]) -> list[str]:
         explorer=request["explorer"],
         case=request["case"],
     )
+    if "log_of" in request:
+        one: _Replayed = pickle.loads(base64.b64decode(request["log"]))  # our own parent's
+        setup = hunter.setup(int(request["log_of"]))
+        program = scenario.program(setup.workload)
+        policy = setup.variant.engine
+        return asked_for(run_pass(program, one.identity, one.log, policy, one.now_ms))
     if "path_of" not in request:
         return [hunter.trial(number).digest for number in range(int(request["trials"]))]
     setup = attrs.evolve(hunter.setup(int(request["path_of"])), full_trace=True)
@@ -109,4 +159,4 @@ def _answer(request: Mapping[str, Any]) -> list[str]:
 
 def main() -> None:
     """Entry of the other process."""
-    print(json.dumps(_answer(json.loads(sys.argv[1]))))
+    print(json.dumps(_answer(json.load(sys.stdin))))

@@ -1,12 +1,17 @@
 """Variants: named presets of every knob, and changing one knob of a preset by its name.
 
 A knob's name is unique over the engine's policy and the queue and world profiles, so
-``--set dedup=queued_only`` needs no prefix (decisions §5.7).
+``--set dedup=queued_only`` needs no prefix (decisions §5.7).  What a knob does is told by the
+docstrings beside it in those records, and nowhere else.
 """
 
 from __future__ import annotations
 
+import ast
 import enum
+import inspect
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -16,9 +21,21 @@ from simworld.engine import (
     BackgroundAfter,
     CompleteErrors,
     Delivery,
+    Engine,
     EnginePolicy,
+    IdScheme,
+    InlineGate,
+    KeyPolicy,
     LoopErrors,
+    PassMode,
+    Seed,
+    SleepClock,
     StatusCheck,
+    StreamWrite,
+    UnconsumedEvents,
+    WaitDispatch,
+    WaitPush,
+    WorkflowClock,
 )
 from simworld.errors import InternalError, UsageError, unknown_name
 from simworld.records import QueueProfile, WorldProfile
@@ -33,6 +50,8 @@ class Variant:
     engine: EnginePolicy = attrs.Factory(EnginePolicy)
     queue: QueueProfile = attrs.Factory(QueueProfile)
     world: WorldProfile = attrs.Factory(WorldProfile)
+    assumed: tuple[str, ...] = ()
+    """Knobs whose value no source tells; it is our guess at that era."""
     changed: tuple[str, ...] = ()
     """``knob=value`` for every knob that differs from the preset, sorted."""
 
@@ -45,26 +64,107 @@ class Variant:
     def knobs(self) -> dict[str, str]:
         """Every knob and its value, as text."""
         return {
-            field.name: str(getattr(part, field.name))
+            field.name: _told(getattr(part, field.name))
             for part in (self.engine, self.queue, self.world)
             for field in attrs.fields(type(part))
         }
 
 
+def _told(value: object) -> str:
+    """A knob's value as ``with_knob`` reads it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_V2_MERGE = EnginePolicy()
+_B12 = attrs.evolve(
+    _V2_MERGE,
+    unconsumed=UnconsumedEvents.U2,
+    validate=True,
+    delivery=Delivery.D1,
+    clock=WorkflowClock.C1,
+    wait_push=WaitPush.REFRESH,
+)
+_B30 = attrs.evolve(
+    _B12,
+    inline_gate=InlineGate.OWNER_STAMP,
+    max_inline=3,
+    lazy_create=True,
+    wait_dispatch=WaitDispatch.MESSAGE,
+    delivery=Delivery.D3,
+    loop_errors=LoopErrors.RETHROW,
+    complete_errors=CompleteErrors.RETHROW,
+    seed=Seed.RUN_ID,
+    bg_status_check=StatusCheck.NOT_TERMINAL,
+)
+_B30_ASSUMED = ("bg_after", "delivery", "clock", "loop_errors", "complete_errors")
+
 PRESETS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
-        Variant("v2_merge", "the pull request as merged"),
+        Variant(
+            "v1",
+            "two handlers, every step a message and every result a continuation",
+            attrs.evolve(
+                _V2_MERGE,
+                engine=Engine.V1,
+                attempt_guard=AttemptGuard.G0,
+                bg_after=BackgroundAfter.ALWAYS_CONTINUE,
+            ),
+            assumed=("unconsumed", "stream_write", "complete_errors"),
+        ),
+        Variant(
+            "v2_draft",
+            "the pull request's drafts: inline without ownership, unknown events skipped",
+            attrs.evolve(
+                _V2_MERGE,
+                inline_gate=InlineGate.NONE,
+                bg_after=BackgroundAfter.ALWAYS_CONTINUE,
+                unconsumed=UnconsumedEvents.U1,
+                inline_with_wait=True,
+                complete_errors=CompleteErrors.RETHROW,
+                stream_write=StreamWrite.BUFFERED,
+            ),
+        ),
+        Variant("v2_merge", "the pull request as merged", _V2_MERGE),
+        Variant(
+            "b12",
+            "recovery replays, validated events, waits re-read from the log",
+            _B12,
+            assumed=("delivery", "clock"),
+        ),
+        Variant(
+            "b30",
+            "starts stamped and leased, three steps inline, created lazily, waits as messages",
+            _B30,
+            assumed=_B30_ASSUMED,
+        ),
+        Variant(
+            "b37",
+            "as b30, and only the owner's own starts count as attempts",
+            attrs.evolve(_B30, attempt_guard=AttemptGuard.G7),
+            assumed=_B30_ASSUMED,
+        ),
         Variant(
             "fixed",
             "owner and lease per delivery, failure and crash budgets, log-order delivery",
             EnginePolicy(
                 attempt_guard=AttemptGuard.G8,
+                inline_gate=InlineGate.OWNED,
+                key_policy=KeyPolicy.EPOCH,
                 bg_after=BackgroundAfter.ALWAYS_CONTINUE,
+                bg_status_check=StatusCheck.NOT_TERMINAL,
+                wait_push=WaitPush.REFRESH,
+                wait_dispatch=WaitDispatch.MESSAGE,
+                unconsumed=UnconsumedEvents.U2,
+                validate=True,
                 delivery=Delivery.D4,
+                clock=WorkflowClock.C1,
+                sleep_clock=SleepClock.WORKFLOW,
+                ids=IdScheme.CALL_SITE,
+                seed=Seed.RUN_ID,
+                passes=PassMode.RETAINED,
                 loop_errors=LoopErrors.RETHROW,
                 complete_errors=CompleteErrors.RETHROW,
-                bg_status_check=StatusCheck.NOT_TERMINAL,
             ),
         ),
     )
@@ -99,6 +199,10 @@ def _parse(knob: str, text: str, current: object) -> object:
         if text not in values:
             raise unknown_name(f"value of {knob}", text, values)
         return kind(text)
+    if isinstance(current, bool):
+        if text not in ("true", "false"):
+            raise UsageError(f"knob {knob} takes true or false, not {text!r}")
+        return text == "true"
     if isinstance(current, int):
         try:
             return int(text)  # its lower bound is checked where it is set
@@ -111,3 +215,66 @@ def _rename(variant: Variant) -> Variant:
     base = PRESETS[variant.name].knobs
     changed = tuple(f"{k}={v}" for k, v in sorted(variant.knobs.items()) if base[k] != v)
     return attrs.evolve(variant, changed=changed)
+
+
+# --- what there is to set ------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Knob:
+    """One knob, for people."""
+
+    name: str
+    part: str
+    """``engine``, ``queue`` or ``world``."""
+    values: tuple[str, ...]
+    """All of them; empty for a whole number."""
+    default: str
+    """What ``v2_merge`` has."""
+    doc: str
+    value_docs: Mapping[str, str]
+    """Value → what it means, for those that do not go without saying."""
+
+
+def knob_table() -> tuple[Knob, ...]:
+    """Every knob, engine first, in the order in which the records list them."""
+    base = PRESETS["v2_merge"]
+    return tuple(
+        _knob(part, field.name, getattr(record, field.name), docs.get(field.name, ""))
+        for part, record in (("engine", base.engine), ("queue", base.queue), ("world", base.world))
+        for docs in (_docs_inside(type(record)),)
+        for field in attrs.fields(type(record))
+    )
+
+
+def _knob(part: str, name: str, default: object, doc: str) -> Knob:
+    values: tuple[str, ...] = ()
+    value_docs: dict[str, str] = {}
+    if isinstance(default, enum.Enum):
+        kind = type(default)
+        inside = _docs_inside(kind)
+        values = tuple(str(each.value) for each in kind)
+        value_docs = {str(each.value): inside[each.name] for each in kind if each.name in inside}
+        doc = doc or _one_line(kind.__doc__ or "")
+    elif isinstance(default, bool):
+        values = ("true", "false")
+    return Knob(name, part, values, _told(default), doc, value_docs)
+
+
+def _docs_inside(kind: type) -> dict[str, str]:
+    """Name in a class body → the docstring right below it."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(body, ast.ClassDef)
+    docs: dict[str, str] = {}
+    for one, below in zip(body.body, body.body[1:], strict=False):
+        match one, below:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                docs[name] = _one_line(text)
+    return docs
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("``", "").split())

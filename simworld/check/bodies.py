@@ -44,7 +44,7 @@ class _Reasons:
 
     def __init__(self, *, calm: bool) -> None:
         self.calm = calm
-        """No fault has fired and no failure was planned."""
+        """No fault has fired, no failure was planned, no host has died."""
         self.steps: dict[StepKey, _Bodies] = {}
         self.deliveries: list[Delivered] = []
         self.lost = 0
@@ -121,6 +121,7 @@ def _i13_delivered(state: _Reasons, record: Delivered) -> None:
 
 
 def _i13_crash(state: _Reasons, record: Crash) -> None:
+    state.calm = False  # a host may also have ended itself, which is no fault
     killed = frozenset(record.tasks)
     for bodies in state.steps.values():
         bodies.kills += sum(1 for each in bodies.begun if each.task in killed)
@@ -169,37 +170,52 @@ I_13 = Law(
 
 
 class _Counts:
-    """How many bodies each step has had."""
+    """How many bodies each step has had, one after the other."""
 
-    __slots__ = ("bodies", "most")
+    __slots__ = ("alive", "bodies", "exclusive", "most")
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, context: Context) -> None:
+        self.most = context.max_retries + 1 + context.crashes_max
+        self.exclusive = context.exclusive_bodies
         self.bodies: dict[StepKey, int] = {}
-
-
-def _i13a_start(context: Context) -> _Counts:
-    return _Counts(context.max_retries + 1 + context.crashes_max)
+        self.alive: dict[StepKey, list[BodyBegan]] = {}
+        """Those that have begun, have not ended, and whose host lives."""
 
 
 def _i13a_body(state: _Counts, record: BodyBegan) -> Anomaly | None:
+    """A body beside a running one is no further try: where that is wrong, I-13 and I-14 say so."""
     step = record.step
     key = (record.run_id, step)
+    alive = state.alive.setdefault(key, [])
+    alive.append(record)
+    if len(alive) > 1 and not state.exclusive:
+        return None
     count = state.bodies.get(key, 0) + 1
     state.bodies[key] = count
     if count <= state.most:
         return None
     message = (
-        f"{step}: body {count} began; max_retries + 1 and crashes_max together allow {state.most}"
+        f"{step}: body {record.number} began, which makes {count} tries; max_retries + 1 and "
+        f"crashes_max together allow {state.most}"
     )
     return Anomaly("I-13a", "unbounded-bodies", message, at(step), record.turn)
+
+
+def _i13a_ended(state: _Counts, record: BodyEnded) -> None:
+    alive = state.alive.get((record.run_id, record.step), [])
+    alive[:] = [each for each in alive if each.number != record.number]
+
+
+def _i13a_crash(state: _Counts, record: Crash) -> None:
+    for alive in state.alive.values():
+        alive[:] = [each for each in alive if each.host != record.host]
 
 
 I_13A = Law(
     id="I-13a",
     title="A step's bodies are bounded by max_retries + 1 and crashes_max, whatever happens.",
-    on={BodyBegan: _i13a_body},
-    start=_i13a_start,
+    on={BodyBegan: _i13a_body, BodyEnded: _i13a_ended, Crash: _i13a_crash},
+    start=_Counts,
 )
 
 # --- I-14: bodies do not overlap ------------------------------------------------------------------

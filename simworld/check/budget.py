@@ -3,7 +3,8 @@
 ``exhausted`` needs max_retries + 1 bodies that ended with an error, or crashes_max bodies that were
 killed (a guard that has only one budget calls both by that name); ``fatal`` needs one that said so,
 ``interrupted`` crashes_max starts that ended without a result.  The other way round, a step whose
-retries are used up is not tried again; faults may excuse that, so it is judged without them.
+retries are used up is not tried again; faults may excuse that, so it is judged without them.  A
+body that began beside others is no further try, so it is recorded retries that are counted there.
 
 Only bodies that ended speak for errors: attempt numbers are what the engine counts, and what it
 counts is what is being judged.
@@ -72,27 +73,29 @@ def _i12_retrying(state: _Budgets, record: Committed) -> None:
     state.of(record.event.run_id, record.step).retries += 1
 
 
-def _i12_began(state: _Budgets, record: BodyBegan) -> None:
-    state.of(record.run_id, record.step).alive[record.number] = record
+def _i12_began(state: _Budgets, record: BodyBegan) -> Anomaly | None:
+    budget = state.of(record.run_id, record.step)
+    budget.alive[record.number] = record
+    if not state.calm or budget.retries < state.bodies:
+        return None
+    message = (
+        f"body {record.number} of {record.step} began after {budget.retries} recorded retries, in "
+        f"a trial without faults; max_retries allows {state.bodies - 1} of them"
+    )
+    return Anomaly("I-12", "retries-beyond-budget", message, at(record.step), record.turn)
 
 
-def _i12_ended(state: _Budgets, record: BodyEnded) -> Anomaly | None:
+def _i12_ended(state: _Budgets, record: BodyEnded) -> None:
     budget = state.of(record.run_id, record.step)
     budget.alive.pop(record.number, None)
     if record.outcome == "error":
         budget.errors += 1
-        if state.calm and budget.errors > state.bodies:
-            message = (
-                f"body {record.number} of {record.step} failed, which makes {budget.errors} in a "
-                f"trial without faults; after {state.bodies} it must not be tried again"
-            )
-            return Anomaly("I-12", "retries-beyond-budget", message, at(record.step), record.turn)
     elif record.outcome == "fatal":
         budget.fatals += 1
-    return None
 
 
 def _i12_crash(state: _Budgets, record: Crash) -> None:
+    state.calm = False  # a host may also have ended itself, which is no fault
     for budget in state.steps.values():
         for number, body in list(budget.alive.items()):
             if body.host == record.host:

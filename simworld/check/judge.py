@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from simworld.check.law import Context, Law, Step
-from simworld.engine import RUN_MOVES, STEP_MOVES
+from simworld.check.law import EVENTS, Context, Law, Step
 from simworld.records import FAIL, PASS, UNKNOWN, Anomaly, Committed, Final, Record, Verdict
 
 Listeners: TypeAlias = tuple[tuple[int, Step], ...]
@@ -25,7 +24,7 @@ class _Dispatch:
         }
         self.by_kind.setdefault(Committed, ())
         self.by_event: dict[str, Listeners] = {
-            event: _listeners(laws, Committed, event) for event in (*RUN_MOVES, *STEP_MOVES)
+            event: _listeners(laws, Committed, event) for event in EVENTS
         }
 
 

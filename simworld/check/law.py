@@ -7,12 +7,22 @@ state.  Nothing else reaches it, so the same records always give the same anomal
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import attrs
 import msgspec
 
-from simworld.engine import STEP_MOVES, Event, decode, decode_error
+from simworld.engine import (
+    Event,
+    Fact,
+    HookFact,
+    Outcome,
+    RunFact,
+    StepFact,
+    WaitFact,
+    decode,
+    decode_error,
+)
 from simworld.records import Anomaly, Committed, Fault, Final, Record
 
 EPSILON_MS = 1_000
@@ -20,11 +30,36 @@ EPSILON_MS = 1_000
 SLACK_MS = 5_000
 """What a run may take beyond all that can be counted."""
 
-STEP_EVENTS = frozenset(STEP_MOVES)
-"""Types of the events that are about a step."""
+DEADLOCK_MS = 60_000
+"""A full pool without an event for so long will never have one again: who holds it only polls."""
+
+
+def _types(facts: Any) -> tuple[str, ...]:
+    return tuple(each.type for each in get_args(facts))
+
+
+RUN_EVENTS = _types(RunFact)
+STEP_EVENTS = _types(StepFact)
+HOOK_EVENTS = _types(HookFact)
+WAIT_EVENTS = _types(WaitFact)
+EVENTS = _types(Fact)
+"""Types of the events about a run, a step, a hook, a wait; and all of them."""
 
 Oracle = Callable[[Sequence[Event]], object]
 """The final log of a completed run → the output it must have; what it raises is not caught."""
+
+ColdReplay = Callable[[str, Sequence[Event]], Outcome]
+"""(run id, its log without the terminal event and what follows) → one pass from scratch."""
+
+
+@attrs.frozen(kw_only=True)
+class Cost:
+    """What one run may cost (I-27); None: not judged."""
+
+    messages_max: int | None = None
+    """Messages that a queue accepted."""
+    deliveries_max: int | None = None
+    events_max: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +86,15 @@ class Context:
     """Bodies are told the number of their own start as their attempt (I-11)."""
     oracle: Oracle | None = None
     """None: the scenario does not say what its runs return."""
+    workflow: str = ""
+    """The oracle speaks of runs of this workflow; empty: of every run."""
+    minted: bool = False
+    """Positions are minted before events are visible: commits may differ from the log's order."""
+    may_diverge: bool = False
+    """The workflow is not deterministic, or its log is tampered with (I-17)."""
+    cold_replay: ColdReplay | None = None
+    """None: nobody can replay a run (I-16)."""
+    cost: Cost | None = None
 
 
 def _done(state: Any, final: Final) -> list[Anomaly]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 from simworld.check.bodies import I_13, I_13A, I_14
 from simworld.check.budget import I_12
+from simworld.check.entities import I_04, I_06, I_07, I_08
 from simworld.check.law import Law
-from simworld.check.liveness import L_01, L_02
+from simworld.check.liveness import L_01, L_02, L_03, L_09
+from simworld.check.logs import I_02, I_09
 from simworld.check.order import I_01, I_03, I_05
-from simworld.check.outcomes import I_18, I_21
+from simworld.check.outcomes import I_18, I_21, I_26, I_27
+from simworld.check.replays import I_16, I_17
 from simworld.check.rows import I_10, I_11
 from simworld.errors import unknown_name
 
@@ -17,21 +20,33 @@ LAWS: dict[str, Law] = {
     law.id: law
     for law in (
         I_01,
+        I_02,
         I_03,
+        I_04,
         I_05,
+        I_06,
+        I_07,
+        I_08,
+        I_09,
         I_10,
         I_11,
         I_12,
         I_13,
         I_13A,
         I_14,
+        I_16,
+        I_17,
         I_18,
         I_21,
+        I_26,
+        I_27,
         L_01,
         L_02,
+        L_03,
+        L_09,
     )
 }
-"""Every law, in the order of the spec."""
+"""Every law there is so far, in the order of the spec."""
 
 ALWAYS = ("I-01", "I-03", "I-05", "I-10", "I-11", "L-01")
 """Judged in every trial, whatever the scenario asks for."""

@@ -2,21 +2,31 @@
 
 An order is a table of tables: the moves allowed now, each leading to the moves allowed next.  An
 event without an entry breaks the law and moves nothing.  I-01 and I-05 watch the order of commits
-and, at the end, walk each log once more, because a world may have sorted it differently.
+and, at the end, walk each log once more, because a world may have sorted it differently; the laws
+that need no table do the same by ``walk``.
 """
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-from simworld.check.law import STEP_EVENTS, Context, Law, at
-from simworld.engine import RUN_TERMINAL, Event, RunRow, RunStatus, StepStatus
+from simworld.check.law import RUN_EVENTS, STEP_EVENTS, Context, Law, at
+from simworld.engine import (
+    RUN_TERMINAL,
+    Event,
+    RunRow,
+    RunStatus,
+    StepStarted,
+    StepStatus,
+    WaitStatus,
+)
 from simworld.records import Anomaly, Committed, Final
 
 Moves: TypeAlias = "dict[str, Moves]"
 
 # --- I-01: the order of a run's events ------------------------------------------------------------
 
+_RUN_EVENTS = frozenset(RUN_EVENTS)
 _OTHER = ""
 """Stands for every event that is not about the run itself."""
 
@@ -58,7 +68,8 @@ def _i01_step(runs: dict[str, Moves], record: Committed) -> Anomaly | None:
     event = record.event
     run_id = event.run_id
     moves = runs.get(run_id, _FRESH)
-    after = moves.get(_OTHER if event.correlation_id else event.type)
+    kind = event.type
+    after = moves.get(kind if kind in _RUN_EVENTS else _OTHER)
     if after is None:
         return _i01_anomaly(moves, event, record.turn)
     if after is not moves:
@@ -71,7 +82,8 @@ def _i01_end(runs: dict[str, Moves], final: Final) -> list[Anomaly]:
     for log in final.logs.values():
         moves = _FRESH
         for event in log:
-            after = moves.get(_OTHER if event.correlation_id else event.type)
+            kind = event.type
+            after = moves.get(kind if kind in _RUN_EVENTS else _OTHER)
             if after is None:
                 found.append(_i01_anomaly(moves, event, final.turn))
                 break
@@ -92,10 +104,22 @@ I_01 = Law(
 _CLOSED: Moves = {}
 _OPEN: Moves = {}
 _OPEN.update(step_started=_OPEN, step_retrying=_OPEN, step_completed=_CLOSED, step_failed=_CLOSED)
-_ABSENT: Moves = {"step_created": _OPEN}
+_STEP_EVENTS = frozenset(STEP_EVENTS)
+_LAZY = "step_started with an input"
+_ABSENT: Moves = {"step_created": _OPEN, _LAZY: _OPEN}
 
 StepKey: TypeAlias = tuple[str, str]
 """(run id, correlation id)."""
+
+
+def _move(event: Event) -> str:
+    """What the tables call the event: a start that creates its step is no other start."""
+    kind = event.type
+    if kind == "step_started":
+        fact = event.fact
+        if isinstance(fact, StepStarted) and fact.input:
+            return _LAZY
+    return kind
 
 
 def _i05_anomaly(moves: Moves, event: Event, step: str, turn: int) -> Anomaly:
@@ -117,7 +141,7 @@ def _i05_step(steps: dict[StepKey, Moves], record: Committed) -> Anomaly | None:
     event = record.event
     key = (event.run_id, event.correlation_id)
     moves = steps.get(key, _ABSENT)
-    after = moves.get(event.type)
+    after = moves.get(_move(event))
     if after is None:
         return _i05_anomaly(moves, event, record.step, record.turn)
     if after is not moves:
@@ -130,12 +154,11 @@ def _i05_end(steps: dict[StepKey, Moves], final: Final) -> list[Anomaly]:
     for log in final.logs.values():
         now: dict[str, Moves] = {}
         for event in log:
-            kind = event.type
-            if kind not in STEP_EVENTS:
+            if event.type not in _STEP_EVENTS:
                 continue
             step_id = event.correlation_id
             moves = now.get(step_id, _ABSENT)
-            after = moves.get(kind)
+            after = moves.get(_move(event))
             if after is None:
                 label = final.labels.get(step_id, step_id)
                 found.append(_i05_anomaly(moves, event, label, final.turn))
@@ -162,11 +185,12 @@ _COMPLETED, _FAILED = StepStatus.COMPLETED, StepStatus.FAILED
 class _Ended:
     """The terminal statuses seen so far."""
 
-    __slots__ = ("last_run", "runs", "steps")
+    __slots__ = ("last_run", "runs", "steps", "waits")
 
     def __init__(self) -> None:
         self.runs: dict[str, RunStatus] = {}
         self.steps: dict[StepKey, StepStatus] = {}
+        self.waits: list[StepKey] = []
         self.last_run: RunRow | None = None
         """The row looked at last: rows are frozen, so the same one need not be judged twice."""
 
@@ -203,6 +227,11 @@ def _i03_step(state: _Ended, record: Committed) -> Anomaly | None:
     return None
 
 
+def _i03_wait(state: _Ended, record: Committed) -> Anomaly | None:
+    state.waits.append((record.event.run_id, record.event.correlation_id))
+    return _i03_step(state, record)
+
+
 def _i03_end(state: _Ended, final: Final) -> list[Anomaly]:
     found: list[Anomaly] = []
     for run_id, before in state.runs.items():
@@ -214,13 +243,18 @@ def _i03_end(state: _Ended, final: Final) -> list[Anomaly]:
         if step is not None and step.status != ended:
             label = final.labels.get(key[1], key[1])
             found.append(_changed(label, at(label), ended, step.status, final.turn))
+    for key in state.waits:
+        wait = final.waits.get(key)
+        if wait is not None and wait.status != WaitStatus.COMPLETED:
+            label = final.labels.get(key[1], key[1])
+            found.append(_changed(label, at(label), WaitStatus.COMPLETED, wait.status, final.turn))
     return found
 
 
 I_03 = Law(
     id="I-03",
-    title="A run or step that has ended never changes its status again.",
-    on={Committed: _i03_step},
+    title="A run, step or wait that has ended never changes its status again.",
+    on={Committed: _i03_step, "wait_completed": _i03_wait},
     start=_i03_start,
     end=_i03_end,
 )

@@ -1,11 +1,12 @@
-"""Laws of outcomes: runs return what they must (I-18), and faults stay inside (I-21)."""
+"""Laws of outcomes: runs return what they must (I-18), faults stay inside (I-21), a cancelled run
+starts nothing (I-26), and a run costs what it may (I-27)."""
 
 from __future__ import annotations
 
 from simworld import errors
 from simworld.check.law import Context, Law, at, read_error, read_output
 from simworld.engine import INTERRUPTED, RunFailed, RunStatus, StepFailed, encode
-from simworld.records import Anomaly, BodyEnded, Committed, Final
+from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Delivered, Final, Sent
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
@@ -36,6 +37,8 @@ def _i18_end(context: Context, final: Final) -> list[Anomaly]:
             message = f"the run failed though no step had: {error['name']}: {error['message']}"
             found.append(Anomaly("I-18", "run-failed-by-itself", message, at(""), final.turn))
         if row.status != RunStatus.COMPLETED or oracle is None:
+            continue
+        if context.workflow not in ("", row.workflow_name):
             continue
         wanted = encode(oracle(log))
         if wanted == row.output:
@@ -105,4 +108,98 @@ I_21 = Law(
     title="Infrastructure faults never surface as a failed step or a failed run.",
     on={"step_failed": _i21_step_failed, "run_failed": _i21_run_failed},
     start=_i21_start,
+)
+
+# --- I-26: a cancelled run starts nothing ---------------------------------------------------------
+
+
+class _Cancelled:
+    """The starts accepted so far, and those that came after their run had been cancelled."""
+
+    __slots__ = ("late", "runs", "starts")
+
+    def __init__(self) -> None:
+        self.runs: dict[str, None] = {}
+        self.starts: dict[tuple[str, str], int] = {}
+        self.late: dict[tuple[str, str, int], None] = {}
+        """(run id, label, number of the start)."""
+
+
+def _i26_cancelled(state: _Cancelled, record: Committed) -> None:
+    state.runs[record.event.run_id] = None
+
+
+def _i26_started(state: _Cancelled, record: Committed) -> None:
+    key = (record.event.run_id, record.step)
+    number = state.starts[key] = state.starts.get(key, 0) + 1
+    if key[0] in state.runs:
+        state.late[(*key, number)] = None
+
+
+def _i26_body(state: _Cancelled, record: BodyBegan) -> Anomaly | None:
+    """It is the start that counts: between it and its body nobody can stop a handler."""
+    step = record.step
+    if (record.run_id, step, record.start) not in state.late:
+        return None
+    message = f"body {record.number} of {step} was started after its run had been cancelled"
+    return Anomaly("I-26", "body-after-cancel", message, at(step), record.turn)
+
+
+I_26 = Law(
+    id="I-26",
+    title="Once a run is cancelled no new body is started; those that run may finish.",
+    on={"run_cancelled": _i26_cancelled, "step_started": _i26_started, BodyBegan: _i26_body},
+    start=lambda context: _Cancelled(),
+)
+
+# --- I-27: cost -----------------------------------------------------------------------------------
+
+
+class _Spent:
+    """Messages and deliveries of each run."""
+
+    __slots__ = ("cost", "deliveries", "messages")
+
+    def __init__(self, context: Context) -> None:
+        self.cost = None if context.faults else context.cost
+        """What faults cost is nobody's to bound."""
+        self.messages: dict[str, int] = {}
+        self.deliveries: dict[str, int] = {}
+
+
+def _i27(what: str, count: int, most: int | None, turn: int) -> Anomaly | None:
+    if most is None or count <= most:
+        return None
+    message = f"the run has {count} {what}; {most} would do"
+    return Anomaly("I-27", f"too-many-{what}", message, at(""), turn)
+
+
+def _i27_sent(state: _Spent, record: Sent) -> Anomaly | None:
+    if state.cost is None or not record.message:
+        return None
+    count = state.messages[record.run_id] = state.messages.get(record.run_id, 0) + 1
+    return _i27("messages", count, state.cost.messages_max, record.turn)
+
+
+def _i27_delivered(state: _Spent, record: Delivered) -> Anomaly | None:
+    if state.cost is None:
+        return None
+    count = state.deliveries[record.run_id] = state.deliveries.get(record.run_id, 0) + 1
+    return _i27("deliveries", count, state.cost.deliveries_max, record.turn)
+
+
+def _i27_end(state: _Spent, final: Final) -> list[Anomaly]:
+    if state.cost is None:
+        return []
+    most = state.cost.events_max
+    found = [_i27("events", len(log), most, final.turn) for log in final.logs.values()]
+    return [each for each in found if each is not None]
+
+
+I_27 = Law(
+    id="I-27",
+    title="Without faults a run takes no more messages, deliveries and events than it needs.",
+    on={Sent: _i27_sent, Delivered: _i27_delivered},
+    start=_Spent,
+    end=_i27_end,
 )

@@ -1,138 +1,76 @@
-"""Laws of rows: what the tables say is what the log says (I-10), and attempts are starts (I-11).
-
-The fold in here is the checker's own, written from spec §1.2 and not from the engine's lifecycle:
-a mistake there must show as a difference here.
-"""
+"""Laws of rows: what the tables say is what the log says (I-10), and attempts are starts (I-11)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import TypeAlias
 
-from simworld.check.law import Context, Law, at
-from simworld.engine import (
-    RUN_MOVES,
-    STEP_MOVES,
-    Event,
-    RunCompleted,
-    RunFailed,
-    RunRow,
-    RunStatus,
-    StepCompleted,
-    StepFailed,
-    StepRetrying,
-    StepRow,
-    StepStatus,
+from simworld.check.folds import HookFold, RunFold, StepFold, WaitFold
+from simworld.check.law import (
+    HOOK_EVENTS,
+    RUN_EVENTS,
+    STEP_EVENTS,
+    WAIT_EVENTS,
+    Context,
+    Law,
+    at,
 )
+from simworld.engine import Event, RunRow
 from simworld.records import Anomaly, BodyBegan, Committed, Final
 
-StepKey: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, str]
 """(run id, correlation id); in I-11, which also listens to bodies, (run id, label)."""
 
-# Bound once: looking a member up in its class costs more than a comparison.
-_PENDING, _RUNNING, _COMPLETED, _FAILED = StepStatus
-_RUN_PENDING, _RUN_RUNNING, _RUN_COMPLETED, _RUN_FAILED, _RUN_CANCELLED = RunStatus
+_RUN_EVENTS = frozenset(RUN_EVENTS)
+_STEP_EVENTS = frozenset(STEP_EVENTS)
+_HOOK_EVENTS = frozenset(HOOK_EVENTS)
+_WAIT_EVENTS = frozenset(WAIT_EVENTS)
+_position = attrgetter("position")
 
-
-class _RunFold:
-    """A run as its log tells it."""
-
-    __slots__ = ("code", "error", "output", "seen", "started_at_ms", "status")
-
-    def __init__(self) -> None:
-        self.status = _RUN_PENDING
-        self.output = b""
-        self.error = b""
-        self.code = ""
-        self.started_at_ms = 0
-        self.seen: list[Event] = []
-        """The run's events in the order of their commits."""
-
-
-class _StepFold:
-    """A step as the log of its run tells it."""
-
-    __slots__ = ("attempt", "error", "output", "started_at_ms", "status")
-
-    def __init__(self) -> None:
-        self.status = _PENDING
-        self.attempt = 0
-        self.output = b""
-        self.error = b""
-        self.started_at_ms = 0
+# --- I-10: rows are the fold of the log -----------------------------------------------------------
 
 
 class _Tables:
-    """All runs and steps as their logs tell them."""
+    """All runs and what they own, as their logs tell them."""
 
-    __slots__ = ("last_run", "runs", "steps")
+    __slots__ = ("hooks", "last_run", "minted", "runs", "steps", "waits")
 
-    def __init__(self) -> None:
-        self.runs: dict[str, _RunFold] = {}
-        self.steps: dict[StepKey, _StepFold] = {}
+    def __init__(self, *, minted: bool) -> None:
+        self.minted = minted
+        self.runs: dict[str, RunFold] = {}
+        self.steps: dict[Key, StepFold] = {}
+        self.hooks: dict[Key, HookFold] = {}
+        self.waits: dict[Key, WaitFold] = {}
         self.last_run: RunRow | None = None
         """The run row found right last; only a run event can make it wrong."""
 
+    def run(self, run_id: str) -> RunFold:
+        """The run's fold."""
+        run = self.runs.get(run_id)
+        if run is None:
+            run = self.runs[run_id] = RunFold()
+        return run
 
-def _fold_run(fold: _RunFold, event: Event) -> None:
-    fact = event.fact
-    if event.type == "run_started":
-        fold.status = _RUN_RUNNING
-        fold.started_at_ms = event.created_at_ms
-    elif isinstance(fact, RunCompleted):
-        fold.status = _RUN_COMPLETED
-        fold.output = fact.output
-    elif isinstance(fact, RunFailed):
-        fold.status = _RUN_FAILED
-        fold.error, fold.code = fact.error, fact.code
-    elif event.type == "run_cancelled":
-        fold.status = _RUN_CANCELLED
+    def fold(self, event: Event) -> None:
+        """Move on by any event of the run."""
+        kind, key = event.type, (event.run_id, event.correlation_id)
+        if kind in _RUN_EVENTS:
+            self.run(event.run_id).fold(event)
+        elif kind in _STEP_EVENTS:
+            self.steps.setdefault(key, StepFold()).fold(event)
+        elif kind in _HOOK_EVENTS:
+            self.hooks.setdefault(key, HookFold()).fold(event)
+        elif kind in _WAIT_EVENTS:
+            self.waits.setdefault(key, WaitFold()).fold(event)
 
-
-def _fold_step(fold: _StepFold, event: Event) -> None:
-    kind = event.type
-    if kind == "step_created":
-        return
-    if kind == "step_started":
-        fold.status = _RUNNING
-        fold.attempt += 1
-        fold.started_at_ms = fold.started_at_ms or event.created_at_ms
-        return
-    fact = event.fact
-    if isinstance(fact, StepCompleted):
-        fold.status = _COMPLETED
-        fold.output = fact.result
-    elif isinstance(fact, StepFailed):
-        fold.status = _FAILED
-        fold.error = fact.error
-    elif isinstance(fact, StepRetrying):
-        fold.status = _PENDING
-        fold.error = fact.error
-
-
-def _run_differs(fold: _RunFold, row: RunRow) -> str:
-    if row.status != fold.status:
-        return f"the row's status is {row.status}, the log's {fold.status}"
-    if row.output != fold.output:
-        return "the row's output is not the log's"
-    if row.error != fold.error or row.error_code != fold.code:
-        return "the row's error is not the log's"
-    if row.started_at_ms != fold.started_at_ms:
-        return f"the row started at {row.started_at_ms} ms, the log says {fold.started_at_ms} ms"
-    return ""
-
-
-def _step_differs(fold: _StepFold, row: StepRow) -> str:
-    if row.status != fold.status:
-        return f"the row's status is {row.status}, the log's {fold.status}"
-    if row.attempt != fold.attempt:
-        return f"the row's attempt is {row.attempt}, the log has {fold.attempt} starts"
-    if row.output != fold.output:
-        return "the row's output is not the log's"
-    if row.error != fold.error:
-        return "the row's error is not the log's"
-    if row.started_at_ms != fold.started_at_ms:
-        return f"the row started at {row.started_at_ms} ms, the log says {fold.started_at_ms} ms"
-    return ""
+    def saw(self, run_id: str, log: Iterable[Event]) -> bool:
+        """Whether it was these events that it was shown; in their order, or as minted."""
+        run = self.runs.get(run_id)
+        if run is None:
+            return False
+        seen = sorted(run.seen, key=_position) if self.minted else run.seen
+        return seen == list(log)
 
 
 def _i10(step: str, what: str, turn: int, *, kind: str = "row-differs-from-log") -> Anomaly:
@@ -140,64 +78,71 @@ def _i10(step: str, what: str, turn: int, *, kind: str = "row-differs-from-log")
 
 
 def _i10_start(context: Context) -> _Tables:
-    return _Tables()
+    return _Tables(minted=context.minted)
+
+
+def _run_differs(state: _Tables, record: Committed) -> str:
+    """Note an event that is not about the run itself: how does the row right after it differ?"""
+    run, row = state.run(record.event.run_id), record.run_row
+    run.seen.append(record.event)
+    if row is state.last_run:
+        return ""
+    difference = run.differs(row)
+    if not difference:
+        state.last_run = row
+    return difference
 
 
 def _i10_run_event(state: _Tables, record: Committed) -> Anomaly | None:
     event = record.event
-    run = state.runs.get(event.run_id)
-    if run is None:
-        run = state.runs[event.run_id] = _RunFold()
+    run = state.run(event.run_id)
     run.seen.append(event)
-    _fold_run(run, event)
-    difference = _run_differs(run, record.run_row)
+    run.fold(event)
+    difference = run.differs(record.run_row)
     state.last_run = None if difference else record.run_row
     return _i10("", difference, record.turn) if difference else None
 
 
 def _i10_step_event(state: _Tables, record: Committed) -> Anomaly | None:
-    event, row, run_row = record.event, record.step_row, record.run_row
-    run_id = event.run_id
-    key = (run_id, event.correlation_id)
+    event = record.event
+    key = (event.run_id, event.correlation_id)
     fold = state.steps.get(key)
     if fold is None:
-        fold = state.steps[key] = _StepFold()
-    _fold_step(fold, event)
-    run = state.runs.get(run_id)
-    if run is None:
-        run = state.runs[run_id] = _RunFold()
-    run.seen.append(event)
-    if run_row is not state.last_run:
-        difference = _run_differs(run, run_row)
-        if difference:
-            return _i10("", difference, record.turn)
-        state.last_run = run_row
-    if row is None:
-        difference = "there is no row right after its event"
-    else:
-        difference = _step_differs(fold, row)
+        fold = state.steps[key] = StepFold()
+    fold.fold(event)
+    difference = _run_differs(state, record)
+    if difference:
+        return _i10("", difference, record.turn)
+    difference = fold.differs(record.step_row)
     return _i10(record.step, difference, record.turn) if difference else None
 
 
-def _refold(state: _Tables, final: Final) -> _Tables:
+def _i10_event(state: _Tables, record: Committed) -> Anomaly | None:
+    """Hooks, waits, and attributes, which have no row."""
+    event = record.event
+    state.fold(event)
+    difference = _run_differs(state, record)
+    if difference:
+        return _i10("", difference, record.turn)
+    kind, key, run = event.type, (event.run_id, event.correlation_id), state.run(event.run_id)
+    if kind in _HOOK_EVENTS:
+        difference = state.hooks[key].differs(record.hook_row, run)
+    elif kind in _WAIT_EVENTS:
+        difference = state.waits[key].differs(record.wait_row, run)
+    return _i10(record.step, difference, record.turn) if difference else None
+
+
+def _told(state: _Tables, final: Final) -> _Tables:
     """The tables the final logs tell; the state's own where it has seen just these logs."""
     if len(state.runs) == len(final.logs) and all(
-        run_id in state.runs and state.runs[run_id].seen == list(log)
-        for run_id, log in final.logs.items()
+        state.saw(run_id, log) for run_id, log in final.logs.items()
     ):
         return state
-    fresh = _Tables()
+    fresh = _Tables(minted=state.minted)
     for run_id, log in final.logs.items():
-        run = fresh.runs[run_id] = _RunFold()
+        fresh.run(run_id)
         for event in log:
-            step_id = event.correlation_id
-            if step_id:
-                key = (run_id, step_id)
-                if key not in fresh.steps:
-                    fresh.steps[key] = _StepFold()
-                _fold_step(fresh.steps[key], event)
-            else:
-                _fold_run(run, event)
+            fresh.fold(event)
     return fresh
 
 
@@ -205,28 +150,21 @@ def _i10_end(state: _Tables, final: Final) -> list[Anomaly]:
     """All rows once more; only at quiescence, since a call under way may be half done."""
     if not final.drained:
         return []
-    told = _refold(state, final)
+    told = _told(state, final)
     found: list[Anomaly] = []
     for run_id, run in told.runs.items():
         row = final.runs.get(run_id)
         if row is None:
             found.append(_i10("", "it has a log and no row", final.turn, kind="event-without-row"))
-        elif difference := _run_differs(run, row):
+        elif difference := run.differs(row):
             found.append(_i10("", difference, final.turn))
-    for key, fold in told.steps.items():
-        step_row = final.steps.get(key)
-        if step_row is None:
-            label = final.labels.get(key[1], key[1])
-            what = "it has events and no row"
-            found.append(_i10(label, what, final.turn, kind="event-without-row"))
-        elif difference := _step_differs(fold, step_row):
-            label = final.labels.get(key[1], key[1])
-            found.append(_i10(label, difference, final.turn))
-    for key in final.steps:
-        if key not in told.steps:
-            label = final.labels.get(key[1], key[1])
+    for key, difference, row_kind in _owned(told, final):
+        if difference:
+            found.append(_i10(_label(key, final), difference, final.turn, kind=row_kind))
+    for key in (*final.steps, *final.hooks, *final.waits):
+        if key not in told.steps and key not in told.hooks and key not in told.waits:
             what = "it has a row and no event"
-            found.append(_i10(label, what, final.turn, kind="row-without-event"))
+            found.append(_i10(_label(key, final), what, final.turn, kind="row-without-event"))
     found += [
         _i10("", "it has a row and no log", final.turn, kind="row-without-event")
         for run_id in final.runs
@@ -235,12 +173,34 @@ def _i10_end(state: _Tables, final: Final) -> list[Anomaly]:
     return found
 
 
+def _owned(told: _Tables, final: Final) -> Iterator[tuple[Key, str, str]]:
+    """Steps, hooks and waits: how the row differs, and what kind of anomaly that would be."""
+    for key, step in told.steps.items():
+        step_row = final.steps.get(key)
+        yield key, step.differs(step_row), _kind(step_row)
+    for key, hook in told.hooks.items():
+        hook_row = final.hooks.get(key)
+        yield key, hook.differs(hook_row, told.run(key[0])), _kind(hook_row)
+    for key, wait in told.waits.items():
+        wait_row = final.waits.get(key)
+        yield key, wait.differs(wait_row, told.run(key[0])), _kind(wait_row)
+
+
+def _kind(row: object | None) -> str:
+    return "event-without-row" if row is None else "row-differs-from-log"
+
+
+def _label(key: Key, final: Final) -> str:
+    return final.labels.get(key[1], key[1])
+
+
 I_10 = Law(
     id="I-10",
     title="Rows are the fold of the log: nothing is materialised without an event, or lost.",
     on={
-        **dict.fromkeys(RUN_MOVES, _i10_run_event),
-        **dict.fromkeys(STEP_MOVES, _i10_step_event),
+        Committed: _i10_event,
+        **dict.fromkeys(RUN_EVENTS, _i10_run_event),
+        **dict.fromkeys(STEP_EVENTS, _i10_step_event),
     },
     start=_i10_start,
     end=_i10_end,
@@ -265,7 +225,7 @@ def _i11(step: str, kind: str, what: str, turn: int) -> Anomaly:
     return Anomaly("I-11", kind, f"{step}: {what}", at(step), turn)
 
 
-class _Attempts(dict[StepKey, _Starts]):
+class _Attempts(dict[Key, _Starts]):
     """The starts of every step, and whether bodies are told their own start's number."""
 
     def __init__(self, context: Context) -> None:

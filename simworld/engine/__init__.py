@@ -7,6 +7,7 @@ from simworld.engine.attempts import (
     after_error,
     authoritative_attempt,
     before_body,
+    failure_owner,
     start_condition,
     start_owner,
 )
@@ -62,24 +63,45 @@ from simworld.engine.hooks import (
 )
 from simworld.engine.ids import Draws, RunIdentity, ulid
 from simworld.engine.lifecycle import (
+    HOOK_MOVES,
+    RUN_ENDED,
+    RUN_ENDED_410,
     RUN_MOVES,
     RUN_TERMINAL,
     STEP_MOVES,
     STEP_TERMINAL,
+    WAIT_MOVES,
     HookRow,
     HookStatus,
+    Legality,
     Refusal,
+    RunEnded,
     RunRow,
     RunStatus,
     StepRow,
     StepStatus,
     WaitRow,
     WaitStatus,
+    apply_hook,
     apply_run,
     apply_step,
+    apply_wait,
+    check_attr,
+    check_hook,
     check_step,
+    check_wait,
+    legality_matrix,
+    release_hook,
 )
-from simworld.engine.payload import decode, decode_error, encode, encode_error
+from simworld.engine.payload import (
+    decode,
+    decode_error,
+    encode,
+    encode_error,
+    hydrate,
+    hydrate_args,
+    result_hint,
+)
 from simworld.engine.policy import (
     AttemptGuard,
     BackgroundAfter,
@@ -106,9 +128,9 @@ from simworld.engine.policy import (
     one_of,
     switch,
 )
-from simworld.engine.program import innermost_line
+from simworld.engine.program import event_loop_line, innermost_line
 from simworld.engine.refs import AbortSignal, StreamRef
-from simworld.engine.replay import Pass, Program, disagreement, run_pass
+from simworld.engine.replay import Pass, Program, asked_for, disagreement, run_pass
 from simworld.engine.suspension import (
     AttrRequest,
     Completed,
@@ -123,11 +145,23 @@ from simworld.engine.suspension import (
     Unconsumed,
     WaitRequest,
 )
-from simworld.engine.verbs import get_writable, now_ms, random, set_attributes, sleep, uuid
+from simworld.engine.verbs import (
+    DEFAULT_STREAM,
+    get_writable,
+    now_ms,
+    random,
+    set_attributes,
+    sleep,
+    uuid,
+)
 
 __all__ = [
+    "DEFAULT_STREAM",
     "EXHAUSTED",
+    "HOOK_MOVES",
     "INTERRUPTED",
+    "RUN_ENDED",
+    "RUN_ENDED_410",
     "RUN_FACTS",
     "RUN_MOVES",
     "RUN_TERMINAL",
@@ -135,6 +169,7 @@ __all__ = [
     "STEP_TERMINAL",
     "TERMINAL_RUN_EVENTS",
     "TERMINAL_STEP_EVENTS",
+    "WAIT_MOVES",
     "AbortController",
     "AbortSignal",
     "AttemptGuard",
@@ -166,6 +201,7 @@ __all__ = [
     "IdScheme",
     "InlineGate",
     "KeyPolicy",
+    "Legality",
     "LoopErrors",
     "Outcome",
     "Pass",
@@ -179,6 +215,7 @@ __all__ = [
     "RunCancelled",
     "RunCompleted",
     "RunCreated",
+    "RunEnded",
     "RunFact",
     "RunFailed",
     "RunIdentity",
@@ -219,12 +256,18 @@ __all__ = [
     "WorkflowClock",
     "Writer",
     "after_error",
+    "apply_hook",
     "apply_run",
     "apply_step",
+    "apply_wait",
+    "asked_for",
     "at_least",
     "authoritative_attempt",
     "before_body",
+    "check_attr",
+    "check_hook",
     "check_step",
+    "check_wait",
     "create_abort",
     "create_hook",
     "create_webhook",
@@ -233,13 +276,20 @@ __all__ = [
     "disagreement",
     "encode",
     "encode_error",
+    "event_loop_line",
+    "failure_owner",
     "gather",
     "get_writable",
+    "hydrate",
+    "hydrate_args",
     "innermost_line",
+    "legality_matrix",
     "now_ms",
     "one_of",
     "race",
     "random",
+    "release_hook",
+    "result_hint",
     "run_pass",
     "set_attributes",
     "sleep",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from simworld.engine.lifecycle import StepRow
-from simworld.engine.policy import AttemptGuard, EnginePolicy
+from simworld.engine.policy import AttemptGuard, EnginePolicy, InlineGate
 from simworld.marks import reached
 
 EXHAUSTED = "exhausted"
@@ -38,13 +38,23 @@ def start_condition(policy: EnginePolicy) -> str:
     return _ADMIT.get(policy.attempt_guard, "always")
 
 
-def start_owner(policy: EnginePolicy, by: StartedBy) -> str:
-    """The owner stamped on a start; empty where the variant stamps none."""
+def start_owner(policy: EnginePolicy, by: StartedBy, *, inline: bool) -> str:
+    """The owner stamped on a start; empty where the variant stamps none.
+
+    ``inline``: the step runs between two passes of its delivery, not on a step message.
+    """
     if policy.attempt_guard is AttemptGuard.G8:
         return by.receipt
     if policy.attempt_guard is AttemptGuard.G5:
         return by.message_id
-    return ""
+    return by.message_id if inline and policy.inline_gate is InlineGate.OWNER_STAMP else ""
+
+
+def failure_owner(policy: EnginePolicy, by: StartedBy) -> str:
+    """The owner a failure speaks for: only where leases decide who answers for the step."""
+    if start_condition(policy) != "lease_free":
+        return ""
+    return start_owner(policy, by, inline=False)
 
 
 def authoritative_attempt(policy: EnginePolicy, row: StepRow, by: StartedBy) -> int:
@@ -53,7 +63,8 @@ def authoritative_attempt(policy: EnginePolicy, row: StepRow, by: StartedBy) -> 
     if guard is AttemptGuard.G6:
         return max(by.delivery, row.attempt)
     if guard is AttemptGuard.G7:
-        return sum(1 for owner in row.starts if owner in ("", by.message_id))
+        own = sum(1 for owner in row.starts if owner in ("", by.message_id))
+        return max(own, row.retries + 1)  # a failure of another owner's start is spent, too
     return row.attempt
 
 

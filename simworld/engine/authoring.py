@@ -16,9 +16,7 @@ least once and awaits only the verbs of its context (decisions §5.5).
 from __future__ import annotations
 
 import datetime
-import functools
 import inspect
-import typing
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -32,7 +30,8 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 import attrs
 
 from simworld.engine.hooks import Hook
-from simworld.engine.program import Future, StepHandle, current_loop
+from simworld.engine.payload import result_hint
+from simworld.engine.program import Future, StepHandle, current_loop, join
 from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
 
@@ -68,7 +67,10 @@ class StepFailedError(Exception):
     """
 
     def __init__(self, step: str, kind: str, name: str, text: str) -> None:
-        super().__init__(f"step {step} failed ({kind}): {name}: {text}")
+        super().__init__(
+            f"step {step} has failed for good ({kind}): {name}: {text}; catch StepFailedError to "
+            "go on without it"
+        )
         self.step, self.kind, self.name, self.text = step, kind, name, text
 
 
@@ -144,16 +146,8 @@ class Step(Generic[P, R]):
 
 
 def result_type(step: Step[..., Any] | None) -> object:
-    """What a step's results are turned into: its return annotation, Any without one."""
-    return Any if step is None else _returned(step.function)
-
-
-@functools.lru_cache(maxsize=4_096)
-def _returned(function: Callable[..., Any]) -> object:
-    try:
-        return typing.get_type_hints(function).get("return", Any)
-    except Exception:  # an annotation that cannot be resolved: results stay plain
-        return Any
+    """What a step's results are turned into; None leaves them plain."""
+    return None if step is None else result_hint(step.function)
 
 
 @attrs.frozen(eq=False)
@@ -176,7 +170,10 @@ def step(function: Any = None, /, *, max_retries: int = 3, name: str = "") -> An
     ``max_retries`` ≥ 0: how often a failed body is tried again (so it runs max_retries + 1 times).
     """
     if max_retries < 0:
-        raise UsageError(f"max_retries cannot be negative: {max_retries}")
+        raise UsageError(
+            f"max_retries of step {name or '…'} cannot be negative: {max_retries} "
+            "(0: never try again)"
+        )
     if set(name) & set("/~#"):
         raise UsageError(f"a step's name may not contain '/', '~' or '#': {name!r}")
 
@@ -222,7 +219,7 @@ def gather(*awaitables: Awaited[T]) -> Future[list[T]]:
     Coroutines start here, in order, before ``gather`` returns.
     """
     parts = _futures(awaitables, "gather")
-    whole: Future[list[T]] = Future()
+    whole: Future[list[T]] = join()
     missing = len(parts)
 
     def part_done(part: Future[Any]) -> None:
@@ -257,7 +254,7 @@ def race(*awaitables: Awaited[Any]) -> Future[Winner]:
     if not awaitables:
         raise UsageError("race needs at least one awaitable: an empty race never ends")
     parts = _futures(awaitables, "race")
-    first: Future[Winner] = Future()
+    first: Future[Winner] = join()
 
     def part_done(part: Future[Any]) -> None:
         if first.done:

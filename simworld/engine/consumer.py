@@ -41,7 +41,7 @@ from simworld.engine.suspension import (
 )
 from simworld.errors import UsageError
 
-HOPS = {"step": 3, "wait": 1, "hook": 1}
+HOPS = {"step": 3, "wait": 1, "hook": 1, "attr": 1}
 """Scheduler hops between a resolved result and the code that awaits it, by kind (assumed)."""
 ITERATOR_HOPS = 4
 """The same for a hook that has been iterated over: its later payloads (assumed)."""
@@ -79,6 +79,7 @@ class Consumer:
         "_iterated",
         "_log",
         "_loop",
+        "_parks",
         "_peeks",
         "_policy",
         "_steps",
@@ -94,6 +95,9 @@ class Consumer:
         self._policy = policy
         self._steps = steps
         self._ahead = policy.delivery is not Delivery.D4
+        self._parks = self._ahead and policy.delivery is not Delivery.D3
+        """A payload nobody waits for is kept at once; whoever asks next gets it before results
+        that are earlier in the log (R-49)."""
         self._peeks = policy.clock is WorkflowClock.C0
         self._log: Sequence[Event] = ()
         self._due: list[_Due] = []
@@ -117,7 +121,8 @@ class Consumer:
             correlation_id = event.correlation_id
             if correlation_id:
                 entity = entities.get(correlation_id)
-                if entity is None or entity.request.done:
+                # Attributes are log only: no world can refuse the second of two handlers.
+                if entity is None or (entity.request.done and event.type != "attr_set"):
                     break  # nobody asked for it (yet)
                 if self._policy.validate and self._differs(entity.request, event):
                     return False
@@ -163,9 +168,7 @@ class Consumer:
             return self._consume_hook(entity, event)
         if kind != "attr_set":
             return None
-        self._loop.finish(request)
-        entity.resolve(None)
-        return True
+        return False if request.done else self._finish(entity, event, "attr")
 
     def _consume_hook(self, hook: HookState, event: Event) -> bool | None:
         request, kind = hook.request, event.type
@@ -176,11 +179,12 @@ class Consumer:
             if request.is_system:
                 hook.aborted, request.abort = True, None
                 return False
-            due = sum(1 for each in self._due if each.entity is hook)
-            if self._ahead and len(hook.waiters) <= due:
-                assert isinstance(event.fact, HookReceived)
-                hook.buffer.append(event.fact.payload)  # parked: nobody waits for it
-                return False
+            if self._parks:
+                due = sum(1 for each in self._due if each.entity is hook)
+                if len(hook.waiters) <= due:
+                    assert isinstance(event.fact, HookReceived)
+                    hook.buffer.append(event.fact.payload)
+                    return False
             return self._hand_over(hook, event, "hook")
         if kind == "hook_conflict" and not request.created:
             return self._finish(hook, event, "hook")
@@ -246,7 +250,11 @@ class Consumer:
 
     def _deliver(self, entity: Entity, event: Event) -> None:
         loop, fact = self._loop, event.fact
-        if not self._peeks and event.created_at_ms > loop.now_ms:
+        if (
+            not self._peeks
+            and event.created_at_ms > loop.now_ms
+            and event.type != "attr_set"  # it tells the workflow nothing new
+        ):
             loop.now_ms = event.created_at_ms
         if isinstance(entity, StepHandle):
             if isinstance(fact, StepCompleted):
@@ -265,6 +273,8 @@ class Consumer:
             elif isinstance(fact, HookConflict):
                 entity.request.conflict = fact.conflicting_run_id
                 entity.reject(HookConflictError(fact.token, fact.conflicting_run_id))
+        else:
+            entity.resolve(None)
 
     def _resolve_step(self, handle: StepHandle[object], result: bytes) -> None:
         step = self._steps.get(handle.request.step_name)
@@ -297,11 +307,13 @@ class Consumer:
         return self._created
 
     def _repeats(self, event: Event) -> bool:
-        """Whether it says again what the log has said before."""
-        entity = self._loop.entities.get(event.correlation_id)
-        if entity is None:
+        """Whether it says again what the log has said before; two payloads are never one."""
+        if event.type == "hook_received":
             return False
-        return entity.request.done or (entity.request.created and event.type in _CREATIONS)
+        return any(
+            each.correlation_id == event.correlation_id and each.type == event.type
+            for each in self._log[: self.index]
+        )
 
     def _differs(self, request: Request, event: Event) -> bool:
         """Whether the log means something else by this id (later eras, spec §5.2)."""
@@ -318,10 +330,12 @@ class Consumer:
                 told = str(fact.resume_at_ms) if fact.resume_at_ms else asked
         if told == asked:
             return False
+        if kind == request.kind:
+            told, asked = f"{kind} {told!r}", f"{kind} {asked!r}"
         self.verdict = Diverged(
             event.event_id,
             f"{event.correlation_id} is, in the log (event {event.position}, {event.type}): "
-            f"{kind} {told!r}; in this pass: {request.kind} {asked!r} ({request.label})",
+            f"{told}; in this pass: {asked} ({request.label})",
         )
         return True
 

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from typing import Any, Generic, TypeVar
 
 from simworld.engine.payload import encode, hydrate
-from simworld.engine.program import Future, HookState, PassLoop, current_loop
+from simworld.engine.program import Future, HookState, PassLoop, current_loop, join
 from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
 
@@ -49,7 +49,7 @@ class Hook(Generic[T]):
 
         Every call waits for a payload of its own, abandoned or not.
         """
-        hydrated: Future[T] = Future()
+        hydrated: Future[T] = join()
 
         def arrived(encoded: Future[bytes]) -> None:
             if encoded.error is not None:

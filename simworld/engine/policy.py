@@ -82,7 +82,7 @@ class KeyPolicy(enum.StrEnum):
     ATTEMPT = "attempt"
     """The correlation id and the number of starts in the log."""
     EPOCH = "epoch"
-    """The correlation id and the number of deliveries, starts and retries that came before."""
+    """The correlation id and how many starts and deliveries are over; of a wait, when it is due."""
 
 
 class WaitPush(enum.StrEnum):

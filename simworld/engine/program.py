@@ -127,7 +127,9 @@ class HookState:
         return future
 
     def receive(self, payload: bytes) -> None:
-        """Hand a payload to the oldest waiter, or keep it."""
+        """Hand a payload to the oldest waiter, or keep it; a hook that is let go of gets none."""
+        if self.request.dispose:
+            return
         if self.waiters:
             self.waiters.popleft().resolve(payload)
         else:
@@ -169,10 +171,14 @@ class Branch(Future[T]):
         except Suspended:
             return
         except Exception as error:
-            self.reject(error)
+            line, loop_name = event_loop_line(error)
+            if loop_name:
+                self.loop.misuse = _foreign(line or "the workflow", loop_name)
+            else:
+                self.reject(error)
             return
         if not isinstance(awaited, Future):
-            self.loop.misuse = _foreign_await(self.coroutine, awaited)
+            self.loop.misuse = _foreign(innermost_line(self.coroutine), type(awaited).__name__)
             return
         awaited.when_done(self.wake)
 
@@ -185,10 +191,25 @@ def innermost_line(coroutine: Any) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a coroutine"
 
 
-def _foreign_await(coroutine: Coroutine[Any, Any, Any], awaited: object) -> UsageError:
+_EVENT_LOOPS = ("asyncio", "trio", "anyio", "curio")
+
+
+def event_loop_line(error: Exception) -> tuple[str, str]:
+    """Where an event loop was asked for that is not running, and which; else two empty texts."""
+    line, frame = "", error.__traceback__ if isinstance(error, RuntimeError) else None
+    while frame is not None:
+        module = frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if module in _EVENT_LOOPS:
+            return line, module
+        line = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return "", ""
+
+
+def _foreign(line: str, what: str) -> UsageError:
     return UsageError(
-        f"{innermost_line(coroutine)} awaits {type(awaited).__name__}, which is not part of "
-        "simworld; a workflow awaits steps, sleeps, hooks, gather and race only"
+        f"{line} awaits {what}, which is not part of simworld; a workflow awaits steps, sleeps, "
+        "hooks, gather and race only"
     )
 
 
@@ -204,6 +225,8 @@ class PassLoop:
         """Everything asked for, in the order of the code."""
         self.open: dict[str, Request] = {}
         """Those of them that are not done."""
+        self.joins: list[Future[Any]] = []
+        """Futures made of others: they and those others may know each other."""
         self.closed = False
         self.misuse: UsageError | None = None
         """Set where the workflow awaits what is not ours: no ``except`` of its may hide that."""
@@ -316,13 +339,21 @@ class PassLoop:
                     # had ended: this pass is over, and the next one will tell the story properly.
                     break
                 break
+        # Whoever waits knows whom it waits for, and an error's traceback knows the code that knows
+        # the error: without these cycles a pass is freed as soon as it is over.
         for entity in self.entities.values():
             if isinstance(entity, HookState):
+                entity.conflict = None
                 for waiter in entity.waiters:
                     waiter.callbacks.clear()
             else:
+                entity.error = None
                 entity.callbacks.clear()
-        self.branches.clear()  # without cycles, a pass is freed as soon as it is over
+        for future in (*self.branches, *self.joins):
+            future.error = None
+            future.callbacks.clear()
+        self.joins.clear()
+        self.branches.clear()
 
 
 _CLOSES_MAX = 100
@@ -339,6 +370,14 @@ def enter(loop: PassLoop) -> None:
 def leave() -> None:
     """Undo the last ``enter``."""
     _current.pop()
+
+
+def join() -> Future[Any]:
+    """A future made of others; the pass lets go of it when it is closed."""
+    future: Future[Any] = Future()
+    if _current:
+        _current[-1].joins.append(future)
+    return future
 
 
 def current_loop(doing: str) -> PassLoop:

@@ -132,7 +132,7 @@ class Pass:
             args, kwargs = hydrate_args(flow.function, log[0].fact.input, skip=0)
             coroutine = flow.function(*args, **kwargs)
         except (TypeError, UsageError) as error:  # the client's arguments do not fit
-            return Failed(error)
+            return Failed(TypeError(f"workflow {name} was started with wrong arguments: {error}"))
         return self._loop.spawn(coroutine)
 
     def _outcome(self, main: Branch[Any], log: Sequence[Event]) -> Outcome:
@@ -184,6 +184,14 @@ def disagreement(one: PassResult, other: PassResult) -> str:
     return "" if left == right else f"one pass ends with {left}, the other with {right}"
 
 
+def asked_for(result: PassResult) -> list[str]:
+    """Every request of a pass and how it ended, in words that are equal where passes agree."""
+    return [
+        *[_fingerprint(result, index) for index in range(len(result.requests))],
+        _told(result.outcome),
+    ]
+
+
 def _fingerprint(result: PassResult, index: int) -> str:
     """A request with all that a second pass must repeat."""
     if index >= len(result.requests):
@@ -193,7 +201,9 @@ def _fingerprint(result: PassResult, index: int) -> str:
     if isinstance(request, StepRequest):
         return f"{name} with input {decode(request.input)!r}"
     if isinstance(request, HookRequest):
-        return f"{name} with token {request.token!r}{', disposed' if request.dispose else ''}"
+        kept = f" and metadata {decode(request.metadata)!r}" if request.metadata else ""
+        disposed = ", disposed" if request.dispose else ""
+        return f"{name} with token {request.token!r}{kept}{disposed}"
     if isinstance(request, AttrRequest):
         return f"{name} with {decode(request.changes)!r}"
     if isinstance(request, WaitRequest) and request.created:

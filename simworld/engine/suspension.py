@@ -8,6 +8,7 @@ from typing import ClassVar
 import attrs
 
 from simworld.engine.payload import encode
+from simworld.errors import UsageError
 
 UNCHANGEABLE = frozenset({int, str, bytes, float, bool, type(None)})
 """Arguments of these types cannot be changed after the call."""
@@ -40,8 +41,6 @@ class StepRequest(Request):
     step_name: str
     args: tuple[object, ...]
     kwargs: dict[str, object]
-    starts: int = 0
-    """Accepted starts that are in the log."""
     _kept: bytes = b""
 
     @property
@@ -56,7 +55,14 @@ class StepRequest(Request):
     @property
     def input(self) -> bytes:
         """The encoded arguments; ``UsageError`` where they cannot be stored."""
-        return self._kept or encode([list(self.args), self.kwargs])
+        if self._kept:
+            return self._kept
+        try:
+            return encode([list(self.args), self.kwargs])
+        except UsageError as error:
+            raise UsageError(
+                f"an argument of step {self.label} cannot be stored: {error}"
+            ) from error
 
 
 @attrs.define(eq=False)

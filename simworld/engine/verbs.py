@@ -6,7 +6,6 @@ All of it is a function of the run and its log, so that every pass gets the same
 from __future__ import annotations
 
 import datetime
-import uuid as uuids
 
 from simworld.engine.payload import encode
 from simworld.engine.program import AttrHandle, WaitHandle, current_loop
@@ -39,8 +38,10 @@ def random() -> float:
 
 def uuid() -> str:
     """A random UUID from the run's own generator."""
-    value = current_loop("uuid was called").draws.bits(128)
-    return str(uuids.UUID(int=value, version=4))
+    digits = f"{current_loop('uuid was called').draws.bits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    digits = f"{digits[:12]}4{digits[13:16]}{variant}{digits[17:]}"  # version 4, variant 1
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def set_attributes(**changes: object) -> AttrHandle:

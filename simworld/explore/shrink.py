@@ -104,6 +104,8 @@ def _size(candidate: Candidate) -> tuple[int, ...]:
         workload.steps,
         sum(workload.durations_ms),
         len(workload.durations_ms),
+        len(workload.extra),
+        sum(abs(value) for _, value in workload.extra),
     )
 
 
@@ -147,7 +149,10 @@ def _simplify_workload(search: _Search) -> None:
 
 
 def _simpler(workload: Workload) -> Iterator[Workload]:
-    """No failures, one failure less; no durations, one less; one step, half of them, one less."""
+    """No failures, one failure less; no durations, one less; one step, half of them, one less.
+
+    Extra values: none, so that all have their defaults; one less; one that is zero.
+    """
     failures, durations, steps = workload.failures, workload.durations_ms, workload.steps
     if failures:
         yield attrs.evolve(workload, failures=())
@@ -162,6 +167,14 @@ def _simpler(workload: Workload) -> Iterator[Workload]:
     for fewer in dict.fromkeys((1, steps // 2, steps - 1)):
         if 1 <= fewer < steps:
             yield attrs.evolve(workload, steps=fewer)
+    extra = workload.extra
+    if extra:
+        yield attrs.evolve(workload, extra=())
+    for index, (name, value) in enumerate(extra):
+        yield attrs.evolve(workload, extra=extra[:index] + extra[index + 1 :])
+        if value:
+            zero = (*extra[:index], (name, 0), *extra[index + 1 :])
+            yield attrs.evolve(workload, extra=zero)
 
 
 def _drop_blocks(search: _Search) -> None:

@@ -39,6 +39,21 @@ class TimeoutCounting(enum.StrEnum):
     COUNTED = "counted"
 
 
+class WorkerSlots(enum.StrEnum):
+    """What a message that is to be delivered again does with its worker (R-74)."""
+
+    RELEASED = "released"
+    HELD = "held"
+    """Keeps it through the time that ``{timeoutSeconds}`` asked for."""
+
+
+class Delays(enum.StrEnum):
+    """Whether a message waits for as long as its sender said (R-77)."""
+
+    HONOURED = "honoured"
+    IGNORED = "ignored"
+
+
 @attrs.frozen
 class QueueProfile:
     """How a queue behaves inside its at-least-once contract."""
@@ -49,8 +64,35 @@ class QueueProfile:
     redelivery_ms: int = at_least(0, 5_000)
     """Delay before the next delivery after a throw or the death of a handler."""
     retention_ms: int = at_least(0, 86_400_000)
+    """For how long a key suppresses others under ``retention``."""
     completed_max: int = at_least(1, 10_000)
     """Deleted keys remembered under ``completed_lru``."""
+    workers: int = at_least(0, 0)
+    """Deliveries that may be under way at a time (R-72); 0: as many as are due."""
+    worker_slots: WorkerSlots = one_of(WorkerSlots.RELEASED)
+    delays: Delays = one_of(Delays.HONOURED)
+
+
+class LogPosition(enum.StrEnum):
+    """When an event gets the key by which readers order the log (R-45)."""
+
+    AT_COMMIT = "at_commit"
+    MINT_AT_START = "mint_at_start"
+    """Before the event is visible: a smaller key may appear behind a reader's cursor."""
+
+
+class LastCursor(enum.StrEnum):
+    """Whether the last page of a list has a cursor (R-41)."""
+
+    KEPT = "kept"
+    NULL = "null"
+
+
+class TerminalCreate(enum.StrEnum):
+    """What a creation on a terminal run is answered with (decisions §5.13)."""
+
+    CONFLICT = "409"
+    GONE = "410"
 
 
 @attrs.frozen
@@ -59,3 +101,6 @@ class WorldProfile:
 
     page_max: int = at_least(1, 1_000)
     """Events per page of ``list``."""
+    log_position: LogPosition = one_of(LogPosition.AT_COMMIT)
+    last_cursor: LastCursor = one_of(LastCursor.KEPT)
+    terminal_create: TerminalCreate = one_of(TerminalCreate.CONFLICT)

@@ -1,7 +1,8 @@
 """What happened in a trial: the small records that the laws are folded over.
 
-Named tuples, not attrs classes: they are made on the hot path.  ``step`` is always a step's label
-(``work#3``: its name and its ordinal in the pass), ``task`` a task's causal path.
+Named tuples, not attrs classes: they are made on the hot path.  ``step`` is a step's label
+(``work#3``: its name and its ordinal in the pass) or that of a hook or wait (``hook#4``,
+``sleep#5``), ``task`` a task's causal path.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from simworld.engine import Event, RunRow, StepRow
+from simworld.engine import Event, HookRow, RunRow, StepRow, WaitRow
 
 
 class Committed(NamedTuple):
@@ -20,9 +21,12 @@ class Committed(NamedTuple):
     task: str
     event: Event
     step: str
-    """Label of the step the event is about; empty for run events."""
+    """Label of the step, hook, wait or attribute change the event is about; empty for run events
+    and for attributes that a step's body has set."""
     run_row: RunRow
     step_row: StepRow | None
+    hook_row: HookRow | None = None
+    wait_row: WaitRow | None = None
 
 
 class BodyBegan(NamedTuple):
@@ -89,6 +93,8 @@ class Crash(NamedTuple):
     now_ms: int
     host: str
     tasks: tuple[str, ...]
+    why: str = ""
+    """Why it has ended itself; empty for a fault."""
 
 
 class LostAnswer(NamedTuple):
@@ -100,7 +106,20 @@ class LostAnswer(NamedTuple):
     op: str
 
 
-Record = Committed | BodyBegan | BodyEnded | Sent | Delivered | Crash | LostAnswer
+class PassChecked(NamedTuple):
+    """A retained pass was compared with one from scratch over the same log."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    length: int
+    """Events in the log."""
+    difference: str
+    """Both requests side by side; empty: they agree."""
+
+
+Record = Committed | BodyBegan | BodyEnded | Sent | Delivered | Crash | LostAnswer | PassChecked
 
 
 class Final(NamedTuple):
@@ -120,6 +139,15 @@ class Final(NamedTuple):
     """What each task that never finished waits for, one sentence each."""
     last_fault_ms: int
     """Virtual time of the last injected fault; -1 when there was none."""
+    hooks: Mapping[tuple[str, str], HookRow] = {}
+    waits: Mapping[tuple[str, str], WaitRow] = {}
+    """(run id, correlation id) → row."""
+    streams: Mapping[tuple[str, str], tuple[tuple[bytes, ...], bool]] = {}
+    """(run id, name) → its chunks, and whether it has ended."""
+    workers_busy: tuple[str, ...] = ()
+    """Deliveries that hold a worker, each with what it waits for."""
+    workers_wanted: tuple[str, ...] = ()
+    """Deliveries that are due and have no worker."""
 
 
 class Turn(NamedTuple):

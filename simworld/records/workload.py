@@ -18,6 +18,15 @@ class Workload:
     durations_ms: tuple[int, ...] = ()
     """Virtual duration of each step's body; missing ones take no time."""
     failures: tuple[tuple[str, int], ...] = ()
+    extra: tuple[tuple[str, int], ...] = ()
+    """Further values by name, for ``value``; a value that is not drawn has its default."""
+
+    def value(self, name: str, default: int) -> int:
+        """The drawn value called ``name``."""
+        for known, value in self.extra:
+            if known == name:
+                return value
+        return default
 
 
 @attrs.frozen

@@ -9,9 +9,11 @@ from simworld.render.output import Output, check_targets
 from simworld.render.phrases import hunt_heading, repro_names, surprise_lines
 from simworld.render.progress import progress_bar
 from simworld.render.roles import Roles, delivery_of
+from simworld.render.runlog import log_json, log_text
 from simworld.render.story import story_text
 from simworld.render.tables import catalogue_table, notes_text, results_table, summary_line
 from simworld.render.text import for_encoding
+from simworld.render.variants import knobs_table, variants_json, variants_table
 
 __all__ = [
     "Output",
@@ -22,6 +24,9 @@ __all__ = [
     "delivery_of",
     "for_encoding",
     "hunt_heading",
+    "knobs_table",
+    "log_json",
+    "log_text",
     "notes_text",
     "progress_bar",
     "replay_json",
@@ -31,4 +36,6 @@ __all__ = [
     "story_text",
     "summary_line",
     "surprise_lines",
+    "variants_json",
+    "variants_table",
 ]

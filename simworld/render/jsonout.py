@@ -27,7 +27,7 @@ def results_json(results: Sequence[Result], saved: Mapping[tuple[int, int], str]
         _result(result, [saved.get((at, nth)) for nth in range(len(result.findings))])
         for at, result in enumerate(results)
     ]
-    return _encoded({"schema": SCHEMA, "results": rows})
+    return document({"results": rows})
 
 
 def _result(result: Result, paths: Sequence[str | None]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def replay_json(path: str, repro: Repro, outcome: str, message: str, story: Stor
         "turns": len(story.turns) if story else None,
         "anomaly": anomaly,
     }
-    return _encoded({"schema": SCHEMA, "replay": replay})
+    return document({"replay": replay})
 
 
 def catalogue_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str]) -> bytes:
@@ -127,8 +127,9 @@ def catalogue_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str
         }
         for name, scenario in scenarios.items()
     ]
-    return _encoded({"schema": SCHEMA, "scenarios": rows, "variants": list(variants)})
+    return document({"scenarios": rows, "variants": list(variants)})
 
 
-def _encoded(value: dict[str, Any]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+def document(value: dict[str, Any]) -> bytes:
+    """The value with the schema's number in front, indented."""
+    return msgspec.json.format(msgspec.json.encode({"schema": SCHEMA, **value}), indent=2) + b"\n"

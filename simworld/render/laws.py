@@ -4,8 +4,26 @@ from __future__ import annotations
 
 _WANTED = {
     "I-01": "a run is created once and first, started at most once, and ends at most once.",
+    "I-02": (
+        "nothing follows the end of a run in its log, except the ends of bodies that had begun"
+        " before it."
+    ),
     "I-03": "a run or step that has ended never changes again.",
+    "I-04": "every step, wait and hook is created once.",
     "I-05": "a step is created, then started, then ended, and it ends only once.",
+    "I-06": (
+        "a sleep is completed once, and not before the time that was recorded for it, unless"
+        " somebody wakes the run."
+    ),
+    "I-07": "a hook receives payloads only while it lives, and it is disposed of once.",
+    "I-08": (
+        "a token belongs to one live hook at a time, and a hook is refused one only while another"
+        " owns it."
+    ),
+    "I-09": (
+        "the log has one order for everybody: ids and positions are unique, and what was recorded"
+        " stays where it is."
+    ),
     "I-10": "what a row says is what the events of its log add up to, nothing more or less.",
     "I-11": "a step's attempt is the number of starts that were accepted.",
     "I-12": (
@@ -18,13 +36,25 @@ _WANTED = {
         " them; it does not run for ever."
     ),
     "I-14": "two bodies of a step overlap only if the first one's owner is dead or its lease up.",
+    "I-16": (
+        "a pass over the same log asks for the same things, and a replay of a finished run ends as"
+        " the run did."
+    ),
+    "I-17": "a deterministic workflow and its own log never disagree.",
     "I-18": "the run ends with the result that the workflow has when nothing is raced.",
     "I-21": (
         "a fault of the infrastructure (a duplicate, a crash, a lost answer) never surfaces as a"
         " failed step or run."
     ),
-    "L-01": "a run that has not ended has a message or a handler that will bring it further.",
+    "I-26": "once a run is cancelled, no new body of it is started.",
+    "I-27": "without faults a run takes no more messages, deliveries and events than it needs.",
+    "L-01": (
+        "a run that has not ended has a message or a handler that will bring it further, or waits"
+        " for nothing but a payload from outside."
+    ),
     "L-02": "once the last fault is over, every run reaches its end.",
+    "L-03": "a sleep ends soon after the time that was recorded for it.",
+    "L-09": "workers that wait for others leave enough workers for those they wait for.",
 }
 
 

@@ -18,14 +18,15 @@ STDOUT = "-"
 
 
 class Output:
-    """Prints to stdout, or to stderr where ``--json -`` keeps stdout for the machine.
+    """Prints to stdout, or to stderr where stdout is kept for the machine (``--json -``, lines).
 
     A reader that goes away (``| head``) ends the printing, not the command.
     """
 
-    def __init__(self, json_target: str | None) -> None:
+    def __init__(self, json_target: str | None, *, lines_on_stdout: bool = False) -> None:
         self._json_target = json_target
-        self._stream: TextIO = sys.stderr if json_target == STDOUT else sys.stdout
+        taken = lines_on_stdout or json_target == STDOUT
+        self._stream: TextIO = sys.stderr if taken else sys.stdout
         columns = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
         self.width = min(max(columns, WIDTH_MIN), WIDTH_MAX)
         colorful = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -45,6 +46,10 @@ class Output:
                 Path(self._json_target).write_bytes(data)
             except OSError as error:
                 raise UsageError(f"cannot write {self._json_target}: {error.strerror}") from error
+
+    def lines(self, text: str) -> None:
+        """Put lines that a machine reads on stdout."""
+        self._put(sys.stdout, for_encoding(text, sys.stdout.encoding))
 
     def _put(self, stream: TextIO, text: str) -> None:
         with contextlib.suppress(BrokenPipeError):

@@ -64,11 +64,11 @@ def results_table(results: Sequence[Result], *, width: int = 100, color: bool = 
     """One row per result."""
     flat = _results(results, stacked=False)
     table = flat if _natural_width(flat) <= width else _results(results, stacked=True)
-    return _rendered(table, width, color=color)
+    return rendered(table, width, color=color)
 
 
 def _results(results: Sequence[Result], *, stacked: bool) -> Table:
-    table = _table(gap=1 if stacked else 2)
+    table = plain_table(gap=1 if stacked else 2)
     with_case = any(each.case for each in results)
     if stacked:
         table.add_column("scenario\n  variant", overflow="fold")
@@ -172,7 +172,7 @@ def catalogue_table(
     color: bool = False,
 ) -> str:
     """All scenarios with their cases, then the variants."""
-    table = _table(gap=2)
+    table = plain_table(gap=2)
     table.add_column("scenario\n  case", no_wrap=True, overflow="fold")
     table.add_column("laws", overflow="fold", ratio=3)
     table.add_column("what it is about", overflow="fold", ratio=5)
@@ -182,14 +182,15 @@ def catalogue_table(
         for case in scenario.cases:
             table.add_row(f"  {case.name}", ", ".join(case.races), case.title)
     table.expand = _natural_width(table) > width  # only then the ratios count
-    text = _rendered(table, width, color=color)
+    text = rendered(table, width, color=color)
     return f"{text}\nvariants: {', '.join(variants)}\n"
 
 
 # --- rich ----------------------------------------------------------------------------------------
 
 
-def _table(*, gap: int) -> Table:
+def plain_table(*, gap: int) -> Table:
+    """An empty table with nothing but a dashed line, and ``gap`` blanks between its columns."""
     return Table(
         box=_LINES,
         show_edge=False,
@@ -218,7 +219,8 @@ def _console(file: io.StringIO, width: int, *, color: bool) -> Console:
     )
 
 
-def _rendered(table: Table, width: int, *, color: bool) -> str:
+def rendered(table: Table, width: int, *, color: bool) -> str:
+    """The table as text."""
     file = io.StringIO()
     _console(file, width, color=color).print(table)
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())

@@ -6,8 +6,7 @@ L198 and L469 are the two attempt guards; who is right is the guards' affair (en
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -20,7 +19,6 @@ from simworld.engine import (
     StartedBy,
     Step,
     StepCompleted,
-    StepContext,
     StepFailed,
     StepRetrying,
     StepRow,
@@ -28,10 +26,11 @@ from simworld.engine import (
     after_error,
     authoritative_attempt,
     before_body,
-    decode,
     decode_error,
     encode,
     encode_error,
+    failure_owner,
+    hydrate_args,
     start_condition,
     start_owner,
 )
@@ -46,7 +45,9 @@ from simworld.errors import (
 )
 from simworld.marks import reached
 from simworld.ports import BodyInfo
+from simworld.runtime.context import BodyContext
 from simworld.runtime.services import Services
+from simworld.runtime.timer import ReplayTimer
 
 COMPLETED, FAILED, SKIPPED, GONE = "completed", "failed", "skipped", "gone"
 RETRY, THROTTLED = "retry", "throttled"
@@ -54,22 +55,21 @@ RETRY_S = 1
 """Seconds until a body that failed with an ordinary error is tried again."""
 
 
-@attrs.frozen
-class StepOutcome:
+class StepOutcome(NamedTuple):
     """How an execution ended; ``after_s`` is set for retry and throttled."""
 
     kind: str
     after_s: int = 0
+    pending_ops: bool = False
+    """Completed, while some of its stream operations have not ended."""
 
 
 @attrs.frozen
 class _Started:
-    """An accepted start: its row, who made it, and the owner it was stamped with."""
+    """An accepted start: its row, and the step's own code."""
 
     row: StepRow
     step: Step[Any, Any]
-    by: StartedBy
-    owner: str
 
 
 class RetriesExhausted(Exception):
@@ -77,99 +77,117 @@ class RetriesExhausted(Exception):
 
 
 class StepExecutor:
-    """Runs one step for one delivery."""
+    """Runs steps of one run for one delivery."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, run_id: str, by: StartedBy, timer: ReplayTimer) -> None:
         self._services = services
+        self._policy = services.policy
         self._create = services.storage.create
+        self._run_id = run_id
+        self._by = by
+        self._owner = failure_owner(services.policy, by)
+        self._timer = timer
 
     async def execute(
-        self, run_id: str, step_id: str, step_name: str, by: StartedBy
+        self, step_id: str, step_name: str, *, inline: bool, lazy_input: bytes = b""
     ) -> StepOutcome:
         """Start the step, run its body, record the result.
 
+        ``inline``: between two passes of this delivery; ``lazy_input``: the start creates the step.
         Answers that belong to the step's own lifecycle become an outcome; other world faults are
         raised, so that the queue delivers the message again.
         """
-        policy = self._services.policy
+        policy = self._policy
         step = self._services.program.steps.get(step_name)
         if step is None:
             known = ", ".join(sorted(self._services.program.steps))
             missing = FatalError(f"no step is called {step_name!r} here; known: {known}")
-            return await self._fail(run_id, step_id, encode_error(missing, kind="fatal"), "")
-        owner = start_owner(policy, by)
+            return await self._fail(step_id, missing, kind="fatal", owner="")
+        owner = start_owner(policy, self._by, inline=inline)
         lease_until_ms = self._services.clock.now_ms() + policy.lease_ms if owner else 0
-        fact = StepStarted(step_id, step_name, owner, lease_until_ms, start_condition(policy))
+        admit = start_condition(policy)
+        fact = StepStarted(step_id, step_name, owner, lease_until_ms, admit, lazy_input)
         try:
-            row = (await self._create(run_id, fact)).step
+            row = (await self._create(self._run_id, fact)).step
         except (ThrottleError, TooEarlyError, RunExpiredError, EntityConflictError) as refusal:
             return _refused(refusal)
         assert row is not None
-        why = before_body(policy, row, by, step.max_retries)
+        why = before_body(policy, row, self._by, step.max_retries)
         if why:
-            return await self._fail(run_id, step_id, _give_up(why, row, step), owner)
-        return await self._run_body(_Started(row, step, by, owner))
+            error = _give_up(why, row, step)
+            return await self._fail(step_id, error, kind=why, owner=self._owner)
+        return await self._run_body(_Started(row, step))
 
     async def _run_body(self, started: _Started) -> StepOutcome:
-        policy, bodies = self._services.policy, self._services.bodies
+        services, step_id = self._services, started.row.correlation_id
         row, step = started.row, started.step
-        run_id, step_id = row.run_id, row.correlation_id
-        attempt = authoritative_attempt(policy, row, started.by)
-        body = BodyInfo(run_id, step_id, step.name, attempt, row.attempt, row.lease_until_ms)
+        attempt = authoritative_attempt(self._policy, row, self._by)
+        body = BodyInfo(self._run_id, step_id, step.name, attempt, row.attempt, row.lease_until_ms)
+        context = BodyContext(services, body)
+        self._timer.body_begins()
+        error: Exception | None = None
         try:
-            await bodies.began(body)
-            args, kwargs = decode(row.input)
-            effect = partial(bodies.effect, body)
-            context = StepContext(run_id, step_id, attempt, self._services.clock.sleep_ms, effect)
+            await services.bodies.began(body)
+            args, kwargs = hydrate_args(step.function, row.input, skip=1)
             result = encode(await step.function(context, *args, **kwargs))
+            settled = await context.settle()
         except (UsageError, InternalError):
             raise
-        except FatalError as error:
-            await bodies.ended(body, "fatal", error)
-            return await self._fail(
-                run_id, step_id, encode_error(error, kind="fatal"), started.owner
-            )
-        except Exception as error:
-            await bodies.ended(body, "error", error)
+        except Exception as raised:
+            error = raised
+        self._timer.body_ended()
+        if error is not None:
+            fatal = isinstance(error, FatalError)
+            await services.bodies.ended(body, "fatal" if fatal else "error", error)
             return await self._body_failed(started, error)
-        await bodies.ended(body, "ok")
+        await services.bodies.ended(body, "ok")
         try:
-            await self._create(run_id, StepCompleted(step_id, result))
+            await self._create(self._run_id, StepCompleted(step_id, result))
         except EntityConflictError:
             return StepOutcome(SKIPPED)
-        except RunExpiredError:
-            return StepOutcome(GONE)
-        except SimworldError as error:
-            if policy.complete_errors is CompleteErrors.RETHROW:
+        except SimworldError as refusal:
+            if self._policy.complete_errors is CompleteErrors.RETHROW and not isinstance(
+                refusal, RunExpiredError
+            ):
                 raise
-            return await self._body_failed(started, error)
-        return StepOutcome(COMPLETED)
+            return await self._body_failed(started, refusal)
+        return StepOutcome(COMPLETED, pending_ops=not settled)
 
     async def _body_failed(self, started: _Started, error: Exception) -> StepOutcome:
-        row, owner = started.row, started.owner
-        run_id, step_id = row.run_id, row.correlation_id
-        if after_error(self._services.policy, row, started.by, started.step.max_retries):
-            return await self._fail(run_id, step_id, encode_error(error, kind=EXHAUSTED), owner)
+        row, step_id = started.row, started.row.correlation_id
+        if isinstance(error, RunExpiredError):
+            return StepOutcome(GONE)
+        if isinstance(error, FatalError):
+            return await self._fail(step_id, error, kind="fatal", owner=self._owner)
+        if after_error(self._policy, row, self._by, started.step.max_retries):
+            return await self._fail(step_id, error, kind=EXHAUSTED, owner=self._owner)
         after_ms, until_ms = RETRY_S * 1_000, 0
         if isinstance(error, RetryableError):
             after_ms = error.retry_after_ms
             until_ms = self._services.clock.now_ms() + after_ms
-        fact = StepRetrying(step_id, encode_error(error, kind="error"), until_ms, owner)
+        fact = StepRetrying(step_id, encode_error(error, kind="error"), until_ms, self._owner)
         try:
-            await self._create(run_id, fact)
+            await self._create(self._run_id, fact)
         except EntityConflictError:
             return StepOutcome(SKIPPED)
         reached("retry.after_error")
+        self._note("step failed, it is tried again", step_id, error)
         return StepOutcome(RETRY, max(1, math.ceil(after_ms / 1_000)))
 
-    async def _fail(self, run_id: str, step_id: str, error: bytes, owner: str) -> StepOutcome:
+    async def _fail(self, step_id: str, error: Exception, *, kind: str, owner: str) -> StepOutcome:
         try:
-            await self._create(run_id, StepFailed(step_id, error, owner))
+            await self._create(
+                self._run_id, StepFailed(step_id, encode_error(error, kind=kind), owner)
+            )
         except EntityConflictError:
             return StepOutcome(SKIPPED)
         except RunExpiredError:
             return StepOutcome(GONE)
+        self._note("step failed", step_id, error)
         return StepOutcome(FAILED)
+
+    def _note(self, message: str, step_id: str, error: Exception) -> None:
+        self._services.log.note(self._run_id, message, step=step_id, error=repr(error))
 
 
 def _refused(refusal: Exception) -> StepOutcome:
@@ -184,15 +202,11 @@ def _refused(refusal: Exception) -> StepOutcome:
     return StepOutcome(SKIPPED)
 
 
-def _give_up(why: str, row: StepRow, step: Step[Any, Any]) -> bytes:
+def _give_up(why: str, row: StepRow, step: Step[Any, Any]) -> RetriesExhausted:
     if why == INTERRUPTED:
         killed = row.attempt - 1 - row.retries
-        return encode_error(
-            RetriesExhausted(f"interrupted: {killed} starts of {step.name} ended without a result"),
-            kind=INTERRUPTED,
+        return RetriesExhausted(
+            f"interrupted: {killed} starts of {step.name} ended without a result"
         )
     cause = f"; last error: {decode_error(row.error)['message']}" if row.error else ""
-    return encode_error(
-        RetriesExhausted(f"{step.name} exceeded max retries ({step.max_retries}){cause}"),
-        kind=EXHAUSTED,
-    )
+    return RetriesExhausted(f"{step.name} exceeded max retries ({step.max_retries}){cause}")

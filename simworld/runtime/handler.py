@@ -1,50 +1,44 @@
 """The combined flow handler: one delivery of one message (spec §3.2–3.6).
 
-A flow message replays the workflow in a loop and runs one owned step inline between passes; a
-step message runs its step in the background and then continues as the variant says.  Returning
-None acknowledges; raising has the queue deliver the message again.
+A flow message replays the workflow in a loop and runs owned steps inline between passes; a step
+message runs its step in the background and then continues as the variant says.  Returning None
+acknowledges; raising has the queue deliver the message again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
+from contextlib import suppress
 
 from simworld.engine import (
     RUN_TERMINAL,
-    TERMINAL_RUN_EVENTS,
-    TERMINAL_STEP_EVENTS,
     BackgroundAfter,
-    Completed,
-    Event,
-    Failed,
-    LoopErrors,
-    RunCompleted,
+    EnginePolicy,
+    HookRequest,
     RunFailed,
-    RunIdentity,
     RunRow,
     RunStarted,
     RunStatus,
     StartedBy,
     StatusCheck,
-    StepCreated,
     StepRequest,
     Suspension,
-    encode,
+    WaitDispatch,
     encode_error,
-    run_pass,
 )
 from simworld.errors import (
     EntityConflictError,
     EntityNotFoundError,
-    InternalError,
-    ReplayDivergence,
     RunExpiredError,
     SimworldError,
-    UsageError,
 )
 from simworld.ports import Delivery, Message, Redeliver
-from simworld.runtime.executor import COMPLETED, FAILED, RETRY, SKIPPED, THROTTLED, StepExecutor
+from simworld.runtime.dispatch import Dispatcher
+from simworld.runtime.executor import GONE, RETRY, THROTTLED, StepExecutor, StepOutcome
+from simworld.runtime.replay_loop import Replay
+from simworld.runtime.requests import Recorded, Recorder
 from simworld.runtime.services import Services
+from simworld.runtime.timer import ReplayTimer
 
 
 class FlowHandler:
@@ -52,212 +46,187 @@ class FlowHandler:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._executor = StepExecutor(services)
 
     def handle(self, message: Message, delivery: Delivery) -> Awaitable[Redeliver | None]:
         """One delivery; see ``ports.Handler``."""
         if delivery.number > self._services.policy.deliveries_max:
-            return self._give_up(message)
-        invocation = _Invocation(self._services, self._executor, message, delivery)
-        return invocation.run_step() if message.step_id else invocation.run_flow()
+            return give_up(self._services, message)
+        return _Invocation(self._services, message, delivery).run()
 
-    async def _give_up(self, message: Message) -> None:
-        limit = self._services.policy.deliveries_max
-        error = RuntimeError(f"a message of this run was delivered more than {limit} times")
-        fact = RunFailed(encode_error(error, kind="runtime"), "MAX_DELIVERIES_EXCEEDED")
-        try:
-            await self._services.storage.create(message.run_id, fact)
-        except SimworldError as refusal:
-            self._services.log.note(message.run_id, f"run_failed was not recorded: {refusal}")
+
+async def give_up(services: Services, message: Message) -> None:
+    """The message was delivered too often: the whole run fails, also for a step message."""
+    run_id, limit = message.run_id, services.policy.deliveries_max
+    error = RuntimeError(f"a message of this run was delivered more than {limit} times")
+    fact = RunFailed(encode_error(error, kind="runtime"), "MAX_DELIVERIES_EXCEEDED")
+    services.log.note(run_id, "delivered too often", step=message.step_id, deliveries_max=limit)
+    try:
+        await services.storage.create(run_id, fact)
+    except SimworldError as refusal:
+        services.log.note(run_id, "run_failed not recorded", why=str(refusal))
+
+
+async def begin_run(services: Services, message: Message, replay: Replay) -> RunRow | None:
+    """run_started (spec §3.3); None where there is nothing to do for the run any more."""
+    run_id, data = message.run_id, message.run_input
+    fact = RunStarted() if data is None else RunStarted(data.workflow_name, data.input)
+    try:
+        answer = await services.storage.create(run_id, fact)
+    except (EntityConflictError, RunExpiredError):
+        return None
+    except EntityNotFoundError as missing:
+        services.log.note(run_id, "run failed", code="RUNTIME_ERROR", error=repr(missing))
+        failed = RunFailed(encode_error(missing, kind="run"), "RUNTIME_ERROR")
+        # It may have ended by now, and if nobody has created it there is nothing to fail.
+        with suppress(EntityConflictError, RunExpiredError, EntityNotFoundError):
+            await services.storage.create(run_id, failed)
+        return None
+    if answer.run.status is not RunStatus.RUNNING:
+        return None
+    replay.of_run(answer.run, answer.preload)
+    return answer.run
+
+
+def wake(policy: EnginePolicy, recorded: Recorded, now_ms: int) -> Redeliver | None:
+    """What a delivery answers so that the soonest wait is looked at in time."""
+    after_s = recorded.wake_after_s(now_ms)
+    if after_s is None or policy.wait_dispatch is WaitDispatch.MESSAGE:
+        return None
+    return Redeliver(after_s)
 
 
 class _Invocation:
-    """The state of one delivery: its run, its cached log and cursor."""
+    """The state of one delivery."""
 
-    def __init__(
-        self, services: Services, executor: StepExecutor, message: Message, delivery: Delivery
-    ) -> None:
+    def __init__(self, services: Services, message: Message, delivery: Delivery) -> None:
+        run_id = message.run_id
+        by = StartedBy(delivery.message_id, delivery.receipt, delivery.number)
         self._services = services
-        self._storage = services.storage
-        self._executor = executor
+        self._policy = services.policy
         self._message = message
-        self._run_id = message.run_id
-        self._by = StartedBy(delivery.message_id, delivery.receipt, delivery.number)
+        self._run_id = run_id
         self._began_ms = services.clock.now_ms()
-        self._identity: RunIdentity
-        self._cached: list[Event] | None = None
-        self._cursor: str | None = None
-        self._preloaded: Sequence[Event] | None = None
+        self._timer = ReplayTimer(services, run_id, delivery)
+        self._executor = StepExecutor(services, run_id, by, self._timer)
+        self._recorder = Recorder(services, run_id)
+        self._dispatcher = Dispatcher(services, run_id, by)
+        self._replay = Replay(services, run_id, message.recoveries)
+        self._carried: set[str] = set()
+        """Steps created in an iteration that went on at once: still ours in the next one."""
 
-    async def run_flow(self) -> Redeliver | None:
-        """A flow message (spec §3.3)."""
+    async def run(self) -> Redeliver | None:
+        """The whole delivery."""
+        message, policy, replay = self._message, self._policy, self._replay
+        self._timer.start()
         try:
-            answer = await self._storage.create(self._run_id, RunStarted())
-        except (EntityConflictError, RunExpiredError):
-            return None
-        except EntityNotFoundError:
-            self._services.log.note(self._run_id, "a message came for a run nobody created")
-            return None
-        if answer.run.status is not RunStatus.RUNNING:
-            return None
-        self._preloaded = answer.preload
-        return await self._replay_loop(answer.run)
+            if message.step_id:
+                proceeds, answer = await self._run_step()
+                if not proceeds:
+                    return answer
+            elif await begin_run(self._services, message, replay) is None:
+                return None
+            only_if_new = bool(message.step_id) and (
+                policy.bg_after is BackgroundAfter.REPLAY_IF_NEW
+            )
+            while True:
+                if self._services.clock.now_ms() - self._began_ms >= policy.inline_limit_ms:
+                    await self._services.queue.send(Message(self._run_id))
+                    return None
+                suspension = await replay.advance()
+                if suspension is None or (only_if_new and not _asks_for_more(suspension)):
+                    return None
+                only_if_new = False
+                proceeds, answer = await self._handle_suspension(suspension)
+                if not proceeds:
+                    return answer
+        finally:
+            self._timer.stop()
+            replay.close()
 
-    async def run_step(self) -> Redeliver | None:
-        """A step message (spec §3.5)."""
-        message, policy = self._message, self._services.policy
+    async def _run_step(self) -> tuple[bool, Redeliver | None]:
+        """A step message (spec §3.5); True: go on into the loop with a loaded log."""
+        message, policy, services = self._message, self._policy, self._services
         try:
-            run = await self._storage.run(self._run_id)
+            run = await services.storage.run(self._run_id)
         except EntityNotFoundError:
-            self._services.log.note(self._run_id, "a step message came for a run nobody created")
-            return None
+            services.log.note(self._run_id, "a step message came for a run nobody created")
+            return False, None
         if policy.bg_status_check is StatusCheck.EQ_RUNNING:
             if run.status is not RunStatus.RUNNING:
-                return None
+                return False, None
         elif run.status in RUN_TERMINAL:
-            return None
-        outcome = await self._executor.execute(
-            self._run_id, message.step_id, message.step_name, self._by
-        )
+            return False, None
+        outcome = await self._executor.execute(message.step_id, message.step_name, inline=False)
         if outcome.kind in (RETRY, THROTTLED):
-            return Redeliver(outcome.after_s)
-        if outcome.kind not in (COMPLETED, FAILED, SKIPPED):
-            return None
-        if policy.bg_after is BackgroundAfter.ALWAYS_CONTINUE:
-            await self._services.queue.send(Message(self._run_id))
-            return None
-        await self._load_all()
-        if self._steps_pending():
-            return None  # the last completer replays
-        return await self._replay_loop(run)
-
-    async def _replay_loop(self, run: RunRow) -> Redeliver | None:
-        services = self._services
-        self._identity = RunIdentity(run.run_id, run.workflow_name, run.started_at_ms)
-        while True:
-            if services.clock.now_ms() - self._began_ms >= services.policy.inline_limit_ms:
-                await services.queue.send(Message(self._run_id))
-                return None
-            try:
-                suspension = await self._advance()
-            except (UsageError, InternalError):
-                raise
-            except SimworldError as error:
-                if services.policy.loop_errors is LoopErrors.RETHROW:
-                    raise
-                await self._fail_run(error, "USER_ERROR")
-                return None
-            if suspension is None:
-                return None
-            done, answer = await self._handle_suspension(suspension)
-            if done:
-                return answer
-
-    async def _advance(self) -> Suspension | None:
-        """Load, pass, and record the run's end if the pass reached it (spec §3.4)."""
-        log = await self._load()
-        for event in log:
-            if event.type in TERMINAL_RUN_EVENTS:
-                return None
-        result = run_pass(self._services.program, self._identity, log, self._services.policy)
-        self._services.log.pass_ended(self._run_id, len(log), result)
-        outcome = result.outcome
-        if isinstance(outcome, Suspension):
-            return outcome
-        if isinstance(outcome, Completed):
-            await self._end_run(RunCompleted(encode(outcome.output)))
-        elif isinstance(outcome, Failed):
-            if isinstance(outcome.error, UsageError):
-                raise outcome.error
-            await self._fail_run(outcome.error, "USER_ERROR")
-        else:
-            await self._fail_run(ReplayDivergence(outcome.message), "RUNTIME_ERROR")
-        return None
-
-    async def _load(self) -> Sequence[Event]:
-        """The log, as far as this invocation must know it; incremental where a cursor is held."""
-        if self._cached is None:
-            if self._preloaded is not None:
-                self._cached = list(self._preloaded)
-            else:
-                await self._load_all()
-        elif self._cursor is None:
-            await self._load_all()  # after a preload there is no cursor yet
-        else:
-            known = {event.event_id for event in self._cached}
-            await self._load_after(self._cursor, self._cached, known)
-        assert self._cached is not None
-        return self._cached
-
-    async def _load_all(self) -> None:
-        self._cached = []
-        await self._load_after(None, self._cached, set())
-
-    async def _load_after(self, cursor: str | None, into: list[Event], known: set[str]) -> None:
-        while True:
-            page = await self._storage.events(self._run_id, cursor)
-            if known:
-                into.extend(event for event in page.events if event.event_id not in known)
-            else:
-                into.extend(page.events)
-            cursor = page.cursor or cursor
-            if not page.has_more:
-                break
-        self._cursor = cursor
-
-    def _steps_pending(self) -> bool:
-        assert self._cached is not None
-        created = sum(1 for event in self._cached if event.type == "step_created")
-        ended = sum(1 for event in self._cached if event.type in TERMINAL_STEP_EVENTS)
-        return ended < created
-
-    async def _end_run(self, fact: RunCompleted | RunFailed) -> None:
-        try:
-            await self._storage.create(self._run_id, fact)
-        except (EntityConflictError, RunExpiredError):
-            return  # somebody else has ended the run
-
-    async def _fail_run(self, error: BaseException, code: str) -> None:
-        await self._end_run(RunFailed(encode_error(error, kind="run"), code))
+            return False, Redeliver(outcome.after_s)
+        if outcome.kind == GONE:
+            return False, None
+        if outcome.pending_ops or policy.bg_after is BackgroundAfter.ALWAYS_CONTINUE:
+            await services.queue.send(Message(self._run_id))
+            return False, None
+        view = await self._replay.load_all()
+        if policy.bg_after is BackgroundAfter.LAST_COMPLETER and view.pending_steps:
+            return False, None  # the last completer replays
+        self._replay.of_run(run)
+        return True, None
 
     async def _handle_suspension(self, suspension: Suspension) -> tuple[bool, Redeliver | None]:
-        """Record what the pass asked for, dispatch it, run one owned step (spec §3.6).
+        """Record what the pass asked for, queue it, run what is ours (spec §3.6).
 
-        (True, answer) ends the delivery; (False, None) asks for the next pass.
+        (True, None) asks for the next pass; (False, answer) ends the delivery.
         """
-        owned = await self._create_steps(suspension)
-        if not suspension.requests:
+        recorded = await self._recorder.record(suspension)
+        if recorded.conflict:
+            return False, Redeliver(0)
+        recorded.owned |= self._carried
+        self._carried = recorded.owned if recorded.again else set()
+        if recorded.again:
             return True, None
-        inline = next((each for each in suspension.requests if each.correlation_id in owned), None)
-        send = self._services.queue.send
-        for request in suspension.requests:
-            if request is not inline:
-                step_id = request.correlation_id
-                await send(Message(self._run_id, step_id, request.step_name), key=step_id)
-        if inline is None:
-            return True, None
-        outcome = await self._executor.execute(
-            self._run_id, inline.correlation_id, inline.step_name, self._by
+        if not (recorded.steps or recorded.waits):
+            return False, None
+        view, dispatcher = self._replay.view, self._dispatcher
+        assert view is not None
+        inline = dispatcher.choose_inline(recorded, view)
+        await dispatcher.send_steps(recorded, inline, view)
+        now_ms = self._services.clock.now_ms()
+        await dispatcher.send_wait(recorded, now_ms)
+        answer = wake(self._policy, recorded, now_ms)
+        if not inline:
+            return False, answer
+        return await self._run_inline(inline, recorded, answer)
+
+    async def _run_inline(
+        self, inline: list[StepRequest], recorded: Recorded, answer: Redeliver | None
+    ) -> tuple[bool, Redeliver | None]:
+        """Run the bodies side by side, then go on as their results say."""
+        if len(inline) == 1:
+            outcomes = [await self._execute(inline[0], recorded)]
+        else:
+            parts = [(f"inline.{each.label}", self._execute(each, recorded)) for each in inline]
+            outcomes = await self._services.tasks.gather(parts)
+        for step, outcome in zip(inline, outcomes, strict=True):
+            if outcome.kind == RETRY:
+                await self._dispatcher.send_retry(step, outcome.after_s)
+        throttled = [each.after_s for each in outcomes if each.kind == THROTTLED]
+        if throttled:
+            return False, Redeliver(max(throttled))
+        if any(each.pending_ops for each in outcomes):
+            await self._services.queue.send(Message(self._run_id))
+            return False, None
+        return (False, answer) if all(each.kind == RETRY for each in outcomes) else (True, None)
+
+    async def _execute(self, step: StepRequest, recorded: Recorded) -> StepOutcome:
+        lazy_input = step.input if step.correlation_id in recorded.lazy else b""
+        return await self._executor.execute(
+            step.correlation_id, step.step_name, inline=True, lazy_input=lazy_input
         )
-        if outcome.kind == RETRY:
-            message = Message(self._run_id, inline.correlation_id, inline.step_name)
-            await self._services.queue.send(message, delay_s=outcome.after_s)
-            return True, None
-        if outcome.kind == THROTTLED:
-            return True, Redeliver(outcome.after_s)
-        return False, None
 
-    async def _create_steps(self, suspension: Suspension) -> list[str]:
-        """Create the new steps side by side; the ids whose creation was accepted are ours."""
-        new = [each for each in suspension.requests if not each.created]
-        parts = [(f"create.{each.label}", self._create_step(each)) for each in new]
-        accepted = await self._services.tasks.gather(parts)
-        return [each.correlation_id for each, mine in zip(new, accepted, strict=True) if mine]
 
-    async def _create_step(self, request: StepRequest) -> bool:
-        fact = StepCreated(request.correlation_id, request.step_name, request.input)
-        try:
-            await self._storage.create(self._run_id, fact)
-        except EntityConflictError:
-            return False
-        return True
+def _asks_for_more(suspension: Suspension) -> bool:
+    """Whether a pass wants anything that is not in the log yet."""
+    for request in suspension.requests:
+        if not request.created:
+            return True
+        if isinstance(request, HookRequest) and (request.dispose or request.abort is not None):
+            return True
+    return False

@@ -1,10 +1,13 @@
 """The simulator: kernel, virtual time, interposition of every port, and the nemesis."""
 
-from simworld.sim.kernel import PARK, Kernel
+from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels
 from simworld.sim.lockstep import LockstepKernel
+from simworld.sim.log import SimLog
 from simworld.sim.nemesis import Faults, Nemesis, NoFaults, RecordedFaults, merged
-from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimLog, SimTasks
+from simworld.sim.parking import PARK
+from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimTasks
+from simworld.sim.streams import SimStreams
 from simworld.sim.tasks import EPOCH_MS, Host, Task
 from simworld.sim.world import SimQueue, SimStorage
 
@@ -26,6 +29,7 @@ __all__ = [
     "SimLog",
     "SimQueue",
     "SimStorage",
+    "SimStreams",
     "SimTasks",
     "Task",
     "merged",

@@ -12,54 +12,38 @@ closed after the trial, when nothing they do can be seen.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
-from simworld.engine import innermost_line
-from simworld.errors import ControlFlow, Crashed, InternalError, UsageError
+from simworld.errors import ControlFlow, Crashed, InternalError, SimworldError, UsageError
 from simworld.marks import reached
-from simworld.records import Crash, Explorer, Fault, Op, Record, Turn
+from simworld.records import Crash, Explorer, Fault, Op
+from simworld.sim.chronicle import Chronicle
 from simworld.sim.nemesis import Faults
-from simworld.sim.tasks import EPOCH_MS, Host, Task
+from simworld.sim.parking import PARK, foreign_await
+from simworld.sim.tasks import Host, Task, Timers, Waiters
 
 T = TypeVar("T")
 
 WAKE = Op("wake up")
 JOIN = Op("go on: all parts have finished")
+HAPPENED = Op("go on: what it waited for has happened")
+GAVE_UP = Op("go on: it has waited long enough")
 
 
-class _Park:
-    """What a suspended coroutine yields; anything else is a foreign await."""
-
-    def __await__(self) -> Generator[_Park, None, None]:
-        yield self
-
-
-PARK = _Park()
-
-
-class Kernel:
+class Kernel(Chronicle):
     """One trial's scheduler; it is its own ``ChoicePoint``."""
 
     def __init__(
         self, *, explorer: Explorer, faults: Faults, turns_max: int, full_trace: bool = False
     ) -> None:
-        self.turn = 0
-        self.now_ms = EPOCH_MS
+        super().__init__(full_trace=full_trace)
         self.staying = True
         self.turns_max = turns_max
         self.drained = False
         self.current: Task | None = None
         self.enabled: list[Task] = []
-        self.tasks: list[Task] = []
-        self.records: list[Record] = []
-        self.path: list[str] = []
-        """Task name and operation of every turn: what the trial's digest is made of."""
-        self.trace: list[Turn] | None = [] if full_trace else None
         self.faults = faults
-        self.fired: list[Fault] = []
-        self.last_fault_ms = -1
         self.losing = False
         """The operation being performed, if it has an answer, is to look failed to its caller."""
         self.live_deliveries = 0
@@ -73,12 +57,11 @@ class Kernel:
         self._blocks: list[list[Any]] = []
         self._last: Task | None = None
         self._next: Task | None = None
-        self._timers: list[tuple[int, int, Task]] = []
-        self._timer_count = 0
+        self._timers = Timers()
         self._registering = False
         self._halted = False
         self._failure: Exception | None = None
-        """What the explorer raised."""
+        """What ended the trial: the explorer's own error, or somebody's who looked on."""
         self._closed = False
         self._graveyard: list[Coroutine[Any, Any, Any]] = []
 
@@ -101,9 +84,7 @@ class Kernel:
             try:
                 index = self._choose(self, enabled)
             except Exception as error:
-                # We are inside simulated code, whose own handlers must not see this.
-                self._failure = error
-                self._halted = True
+                self.abort(error)
                 return True
             if index:
                 self._next = enabled[index]
@@ -116,6 +97,29 @@ class Kernel:
         self._registering = False
         self.enabled.remove(task)
         self._set_timer(task, duration_ms, WAKE)
+
+    def suspend(self, waiters: Waiters, timeout_ms: int | None) -> Task:
+        """The running task waits for ``wake`` or a timeout; it must ``await PARK`` at once.
+
+        Then its ``op`` says what came first.
+        """
+        task = self._running()
+        self._registering = False
+        self.enabled.remove(task)
+        task.waits_in = waiters
+        task.op = HAPPENED
+        if timeout_ms is not None:
+            self._set_timer(task, timeout_ms, GAVE_UP)
+        return task
+
+    def wake(self, task: Task) -> None:
+        """What a suspended task waited for has happened; its timer is void."""
+        if task.waits_in is not None:
+            task.waits_in = None
+            task.alarm = 0
+            task.op = HAPPENED
+            task.since = self.turn
+            self.enabled.append(task)
 
     async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
         """See ``ports.Tasks``; a single part runs in the task itself."""
@@ -153,10 +157,11 @@ class Kernel:
         on_lost: Callable[[], None] | None = None,
     ) -> Task:
         """A new task on a host of its own; ``op`` is its first operation."""
-        task = self._new_task(name, Host(name), op)
+        host = Host(name, spared=on_lost is None)  # clients (and only they) have nobody to tell
+        task = self._new_task(name, host, op)
         task.start = start
         task.on_lost = on_lost
-        if on_lost is not None:  # clients (and only they) have nobody to tell, and are spared
+        if not host.spared:
             task.arm(*self.faults.arm(name, part, child=False))
         if delay_ms > 0:
             self._set_timer(task, delay_ms, op)
@@ -180,13 +185,41 @@ class Kernel:
 
     def _new_child(self, parent: Task, name: str, coroutine: Coroutine[Any, Any, Any]) -> Task:
         """A task on the parent's host; the next to be resumed, to register its first operation."""
-        child = self._new_task(f"{parent.name}/{name}", parent.host, JOIN)
-        child.coroutine = coroutine
+        child = self._beside(parent, name, coroutine, JOIN)
         child.parent = parent
-        child.arm(*self.faults.arm(child.name, name, child=True))
-        self.enabled.append(child)
         self._registering = True
         return child
+
+    def start_job(self, part: str, coroutine: Coroutine[Any, Any, Any], op: Op) -> Task:
+        """A task beside the running one, on its host; ``op`` is its first operation."""
+        try:
+            parent = self._running()
+        except Crashed:
+            coroutine.close()
+            raise
+        job = self._beside(parent, part, coroutine, op)
+        job.is_job = True
+        return job
+
+    def _beside(self, task: Task, part: str, coroutine: Coroutine[Any, Any, Any], op: Op) -> Task:
+        """A new task on another's host, named below it."""
+        new = self._new_task(task.child_name(part), task.host, op)
+        new.coroutine = coroutine
+        new.body = task.body
+        if not task.host.spared:
+            new.arm(*self.faults.arm(new.name, part, child=True))
+        self.enabled.append(new)
+        return new
+
+    def cancel_job(self, job: Task) -> None:
+        """The job does nothing more, nor do the parts it waits for."""
+        if self._closed:
+            return
+        if self.current is not None and self.current.works_for(job):
+            raise InternalError(f"{job.name} cancels itself; it can simply return")
+        for task in job.host.tasks:
+            if not task.ended and task.works_for(job):
+                self._bury(task)
 
     def cancel(self, task: Task) -> None:
         """Withdraw a task that has not begun."""
@@ -197,8 +230,7 @@ class Kernel:
 
     def _set_timer(self, task: Task, delay_ms: int, op: Op) -> None:
         task.op = op
-        self._timer_count += 1
-        heapq.heappush(self._timers, (self.now_ms + delay_ms, self._timer_count, task))
+        self._timers.set(task, self.now_ms + delay_ms)
 
     # The loop.
 
@@ -294,7 +326,7 @@ class Kernel:
             self._finish(task, None, error)
         else:
             if awaited is not PARK:
-                raise _foreign_await(coroutine, awaited)
+                raise foreign_await(coroutine, awaited)
 
     def _begin(self, task: Task) -> Coroutine[Any, Any, Any]:
         assert task.start is not None
@@ -319,26 +351,30 @@ class Kernel:
         if task.on_lost is not None:
             self.live_deliveries -= 1
         if error is not None:
+            if task.is_job and isinstance(error, SimworldError):
+                reached("job.failed")  # of a fault of the world: whoever cares has been told by it
+                return
             raise InternalError(f"{task.name} let an error out: {error!r}") from error
 
     def _move_time(self) -> bool:
         """Move to the next timer and enable everything that is due; False when there is none."""
         timers = self._timers
-        while timers:
-            deadline, _, task = heapq.heappop(timers)
-            if task.dead:
-                continue
-            self.now_ms = max(self.now_ms, deadline)
-            self._due(task)
-            while timers and timers[0][0] <= deadline:
-                _, _, other = heapq.heappop(timers)
-                if not other.dead:
-                    self._due(other)
-            return True
-        return False
+        due = timers.next()
+        if due is None:
+            return False
+        deadline_ms = due[0]
+        self.now_ms = max(self.now_ms, deadline_ms)
+        while due is not None:
+            self._due(due[1])
+            due = timers.next(deadline_ms)
+        return True
 
     def _due(self, task: Task) -> None:
         task.since = self.turn
+        task.alarm = 0
+        if task.waits_in is not None:
+            task.waits_in.forget(task)
+            task.waits_in = None
         self.enabled.append(task)
 
     # Phases.
@@ -363,6 +399,13 @@ class Kernel:
             if self._last is not None:
                 self._blocks[-1][1] = self._last.ops
 
+    def abort(self, error: Exception) -> None:
+        """End the trial with ``error``, which no simulated code gets to see."""
+        self._end_search()
+        self._failure = error
+        self._halted = True
+        self._limit = 0  # whoever is running stops before its next operation
+
     @property
     def searching(self) -> bool:
         """Phase 1: the explorer chooses and faults may happen."""
@@ -375,54 +418,38 @@ class Kernel:
 
     # Faults.
 
-    def crash(self, host: Host) -> None:
-        """Kill the host with everything on it."""
-        reached("handler.crashed")
+    def crash(self, host: Host, *, why: str = "") -> None:
+        """Kill the host with everything on it; ``why`` if that is no fault, but its own doing."""
+        reached("handler.killed" if why else "handler.crashed")
         host.alive = False
         killed = []
         lost: list[Callable[[], None]] = []
         for task in host.tasks:
             if task.done or task.dead:
                 continue
-            task.dead = True
             killed.append(task.name)
-            if task in self.enabled:
-                self.enabled.remove(task)
-            if task.coroutine is not None:
-                self._graveyard.append(task.coroutine)
+            self._bury(task)
             if task.on_lost is not None:
                 self.live_deliveries -= 1
                 lost.append(task.on_lost)
         if self.on_crash is not None:
             self.on_crash(host)
-        self.records.append(Crash(self.turn, self.now_ms, host.name, tuple(killed)))
+        self.records.append(Crash(self.turn, self.now_ms, host.name, tuple(killed), why))
         for tell in lost:
             tell()
 
-    def note_fault(self, fault: Fault) -> None:
-        """A fault has happened, here, in the queue or in a body."""
-        self.fired.append(fault)
-        self.last_fault_ms = self.now_ms
+    def _bury(self, task: Task) -> None:
+        """The task is never resumed; its coroutine is kept, for dropping it would run it."""
+        task.dead = True
+        if task in self.enabled:
+            self.enabled.remove(task)
+        if task.waits_in is not None:
+            task.waits_in.forget(task)
+            task.waits_in = None
+        if task.coroutine is not None:
+            self._graveyard.append(task.coroutine)
 
-    # Reports.
-
-    def tell(self, outcome: str) -> None:
-        """Say what came of the operation just performed (full traces only)."""
-        if self.trace:
-            self.trace[-1] = self.trace[-1]._replace(outcome=outcome)
-
-    def _write_turn(self, task: Task) -> None:
-        assert self.trace is not None
-        labels = (*task.op.fine.items(), *task.op.coarse.items())
-        self.trace.append(Turn(self.turn, self.now_ms, task.name, task.op.text, "", labels))
-
-    def waiting(self) -> list[str]:
-        """What each task that has not ended waits for."""
-        return [
-            f"{task.name} waits to {task.op.text}"
-            for task in self.tasks
-            if not (task.done or task.dead)
-        ]
+    # Afterwards.
 
     def close(self) -> None:
         """After the trial: let go of every coroutine that never finished."""
@@ -460,11 +487,3 @@ def _oldest_first(point: Kernel, enabled: Sequence[Task]) -> int:
         if (task.since, task.birth) < (rival.since, rival.birth):
             best = index
     return best
-
-
-def _foreign_await(coroutine: Any, awaited: object) -> UsageError:
-    """Name the line that awaits something the simulation does not know."""
-    return UsageError(
-        f"{innermost_line(coroutine)} awaits {type(awaited).__name__}, which the simulation does "
-        "not know; a step body awaits only the verbs of its context (ctx.sleep, ctx.effect)"
-    )

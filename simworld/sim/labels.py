@@ -1,18 +1,28 @@
-"""Labels: readable, stable names for runs, steps and operations.
+"""Labels: readable, stable names for runs, steps, hooks, waits, streams and operations.
 
-Ids differ from schedule to schedule; labels do not: a run is ``run`` (the second one ``run.2``), a
-step is its name and the ordinal of its draw.  Operations are made once per (verb, label) and shared
-by all trials of the process, because they never change; they are compared by their labels.
+Ids differ from schedule to schedule; labels do not: a run is ``run`` (the second one a client has
+started ``run.2``, one that a step's body has started ``run:work#3``), everything a pass asks for is
+its name and the ordinal of its draw.  Operations are made once per (verb, label) and shared by all
+trials of the process, because they never change; they are compared by their labels.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 
 from simworld.records import Op
 
 shared = functools.lru_cache(maxsize=16_384)
 """Remembers the operations made by a function of labels."""
+
+MAIN_RUN = "run"
+"""Label of the first run; operations name a run only if it is another."""
+
+_COUNTED_RUN = re.compile(r"wrun_(\d{1,9})")
+_MINTED = re.compile(r"(?:step|hook|wait|attr)_[0-9A-Z]{10,}|wrun_\w+")
+_FROM_RUN_ROW = frozenset({"step_created", "hook_created", "hook_received", "wait_created"})
+"""Facts about an entity that are refused once its run has ended."""
 
 
 class Labels:
@@ -20,6 +30,8 @@ class Labels:
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
+        self._children: dict[str, int] = {}
+        self._reworded: dict[str, str] = {}
 
     def learn(self, identifier: str, label: str) -> None:
         """From now on ``identifier`` is called ``label``."""
@@ -29,38 +41,96 @@ class Labels:
         """The label of an id; anything else, and nothing, is its own label."""
         return self._of.get(identifier, identifier)
 
+    def run(self, run_id: str, body: str = "") -> str:
+        """The label of a run; a new one is a child of ``body`` (``run/work#3``), if that runs."""
+        label = self._of.get(run_id)
+        return label if label is not None else self._new_run(run_id, body)
+
+    def _new_run(self, run_id: str, body: str) -> str:
+        counted = _COUNTED_RUN.fullmatch(run_id)
+        if counted is not None:
+            label = MAIN_RUN if counted[1] == "1" else f"{MAIN_RUN}.{counted[1]}"
+        elif body:
+            parent = body.replace("/", ":")
+            number = self._children[parent] = self._children.get(parent, 0) + 1
+            label = parent if number == 1 else f"{parent}.{number}"
+        else:
+            return run_id
+        self._of[run_id] = label
+        return label
+
+    def reworded(self, text: str) -> str:
+        """``text`` with every id in it replaced by its label; remembered."""
+        known = self._of.get(text) or self._reworded.get(text)
+        if known is None:
+            known = self._reworded[text] = _MINTED.sub(lambda match: self.readable(match[0]), text)
+        return known
+
     def all(self) -> dict[str, str]:
         """id → label."""
         return dict(self._of)
 
 
+def _of_run(run: str) -> str:
+    return "" if run == MAIN_RUN else f" of {run}"
+
+
 @shared
-def create_op(fact_type: str, run: str, step: str) -> Op:
-    """Recording a fact of this type about a step, or about the run."""
-    if not step:
-        return Op(f"record {fact_type}", {f"run {run}": True}, {f"log {run}": True})
-    fine = {f"step {run}/{step}": True}
-    if fact_type == "step_created":
+def create_op(fact_type: str, run: str, entity: str, tokens: tuple[str, ...] = ()) -> Op:
+    """Recording a fact of this type about a step, hook, wait, or about the run.
+
+    ``tokens``: the hook tokens it takes or sets free.
+    """
+    coarse = {f"log {run}": True}
+    fine = {f"token {token}": True for token in tokens}
+    if fact_type.startswith("run_"):
+        return Op(f"record {fact_type}{_of_run(run)}", {f"run {run}": True, **fine}, coarse)
+    if not entity:
+        return Op(f"record {fact_type}{_of_run(run)}", fine, coarse)
+    kind = fact_type.partition("_")[0]
+    if kind != "attr":  # attributes are in the log only
+        fine = {f"{kind} {run}/{entity}": True, **fine}
+    if fact_type in _FROM_RUN_ROW:
         fine[f"run {run}"] = False
-    return Op(f"record {fact_type} of {step}", fine, {f"log {run}": True})
+    where = entity if run == MAIN_RUN else f"{run}/{entity}"
+    return Op(f"record {fact_type} of {where}", fine, coarse)
 
 
 @shared
 def read_log_op(run: str) -> Op:
     """Reading a page of the run's log."""
-    return Op("read the log", {}, {f"log {run}": False})
+    return Op(f"read the log{_of_run(run)}", {}, {f"log {run}": False})
 
 
 @shared
 def read_run_op(run: str) -> Op:
     """Reading the run's row."""
-    return Op("read the run", {f"run {run}": False})
+    text = "read the run" if run == MAIN_RUN else f"read {run}"
+    return Op(text, {f"run {run}": False})
+
+
+@shared
+def find_hook_op(token: str) -> Op:
+    """Looking for the live hook that owns a token."""
+    return Op(f"find the hook of token {token}", {f"token {token}": False})
+
+
+@shared
+def stream_op(verb: str, run: str, name: str, *, writes: bool) -> Op:
+    """An operation on a stream; with an empty name on the list of the run's streams."""
+    if not name:
+        return Op(f"{verb}{_of_run(run)}", {f"streams {run}": writes})
+    where = name if run == MAIN_RUN else f"{run}/{name}"
+    fine = {f"stream {run}/{name}": writes}
+    if writes:
+        fine[f"streams {run}"] = True
+    return Op(f"{verb} {where}", fine)
 
 
 @shared
 def send_op(run: str, part: str, keyed: bool) -> Op:
     """Sending a message; the deduplication key is what two senders race for."""
-    return Op(f"send {part}", {f"key {run}/{part}": True} if keyed else {})
+    return Op(f"send {part}{_of_run(run)}", {f"key {run}/{part}": True} if keyed else {})
 
 
 @shared
@@ -77,6 +147,19 @@ def checkpoint_op(doing: str) -> Op:
 
 
 @shared
+def begin_op(job: str) -> Op:
+    """The beginning of a job."""
+    return Op(f"begin {job}")
+
+
+@shared
+def publish_op(create: Op) -> Op:
+    """The moment at which a create that has begun takes effect."""
+    return Op(create.text.replace("record", "publish", 1), create.fine, create.coarse)
+
+
+@shared
 def body_op(verb: str, run: str, step: str) -> Op:
     """An act of a step's body."""
-    return Op(f"{verb} the body of {step}", {f"body {run}/{step}": True})
+    where = step if run == MAIN_RUN else f"{run}/{step}"
+    return Op(f"{verb} the body of {where}", {f"body {run}/{step}": True})

@@ -16,6 +16,7 @@ are closed by ``close``, as in ``Kernel``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -24,8 +25,9 @@ from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 from simworld.errors import ControlFlow
 from simworld.records import Explorer
-from simworld.sim.kernel import PARK, Kernel, values_of
+from simworld.sim.kernel import Kernel, values_of
 from simworld.sim.nemesis import Faults
+from simworld.sim.parking import PARK
 from simworld.sim.tasks import Task
 
 T = TypeVar("T")
@@ -157,8 +159,17 @@ class LockstepKernel(Kernel):
 
 @trio.lowlevel.disable_ki_protection
 def _resume(kernel: LockstepKernel, task: Task) -> None:
-    """``Kernel._resume``; only here may Ctrl-C strike anywhere, as it may in ``Kernel``."""
-    Kernel._resume(kernel, task)
+    """``Kernel._resume``; only here may Ctrl-C strike anywhere, as it may in ``Kernel``.
+
+    Nor does trio get to know the async generators of simulated code: it would close them in its own
+    time, and they outlive its loop.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        Kernel._resume(kernel, task)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _not_now(_: Callable[[], object]) -> Abort:

@@ -69,7 +69,7 @@ class Nemesis:
         self._duplicates = self._size(budget.duplicates)
         self._crashes = self._size(budget.crashes)
         self._lost_answers = self._size(budget.lost_answers)
-        self._kills = self._size(budget.kill_bodies)
+        self._kills = self._size(budget.kill_bodies) if steps else 0
         self._kill_step = stream.choice(steps) if self._kills else ""
         self.victim = ""
         """Whose messages receive all of it: a step's label, ``flow``, or empty: anybody's."""

@@ -1,4 +1,4 @@
-"""The ports of the engine's surroundings, in virtual form: tasks, clock, ids, bodies, log."""
+"""The ports of the engine's surroundings, in virtual form: tasks, clock, ids, bodies."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from simworld.engine import PassResult
+from simworld.engine import event_loop_line
 from simworld.errors import Crashed, UsageError
 from simworld.marks import reached
 from simworld.ports import BodyInfo
 from simworld.records import BodyBegan, BodyEnded, Fault
-from simworld.sim.kernel import PARK, Kernel
-from simworld.sim.labels import Labels, body_op, checkpoint_op, deliver_op
+from simworld.sim.kernel import Kernel
+from simworld.sim.labels import Labels, begin_op, body_op, checkpoint_op, deliver_op, publish_op
+from simworld.sim.latches import SimJob, SimLatch
+from simworld.sim.parking import PARK
 from simworld.sim.tasks import Host, Task
 
 T = TypeVar("T")
@@ -55,8 +57,31 @@ class SimTasks:
     async def checkpoint(self, doing: str) -> None:
         """See ``ports.Tasks``."""
         kernel = self._kernel
-        if kernel.at_point(checkpoint_op(doing)):
+        op = checkpoint_op(doing)
+        if kernel.current is not None and doing.startswith("publish "):
+            op = publish_op(kernel.current.op)  # the second half of a create
+        if kernel.at_point(op):
             await PARK
+
+    def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> SimJob:
+        """See ``ports.Tasks``; its beginning is an operation of its own."""
+        part = self._labels.readable(name)
+        return SimJob(self._kernel, self._kernel.start_job(part, coroutine, begin_op(part)))
+
+    def latch(self) -> SimLatch:
+        """See ``ports.Tasks``."""
+        return SimLatch(self._kernel)
+
+    async def kill_host(self, why: str) -> None:
+        """See ``ports.Tasks``; dying is an operation too."""
+        kernel = self._kernel
+        if kernel.at_point(checkpoint_op(f"end its own process: {why}")):
+            await PARK
+        task = kernel.current
+        assert task is not None
+        kernel.tell("the host dies")
+        kernel.crash(task.host, why=why)
+        await PARK
 
 
 class SimPending:
@@ -113,9 +138,6 @@ class SimIds:
         return f"evnt_{self._events}"
 
 
-_EVENT_LOOPS = ("asyncio", "trio", "anyio", "curio")
-
-
 class FlakeError(Exception):
     """The planned failure of one body (decisions §1.7)."""
 
@@ -139,11 +161,12 @@ class SimBodies:
     async def began(self, body: BodyInfo) -> None:
         """See ``ports.Bodies``."""
         kernel = self._kernel
-        step = self._labels.readable(body.step_id)
-        if kernel.at_point(body_op("begin", self._labels.readable(body.run_id), step)):
+        run, step = self._labels.run(body.run_id), self._labels.readable(body.step_id)
+        if kernel.at_point(body_op("begin", run, step)):
             await PARK
         task = kernel.current
         assert task is not None
+        task.body = f"{run}/{step}"
         key = (body.run_id, body.step_id)
         number = self._begun.get(key, 0) + 1
         self._begun[key] = number
@@ -172,20 +195,21 @@ class SimBodies:
 
     async def effect(self, body: BodyInfo, name: str) -> None:
         """See ``ports.Bodies``."""
-        run, step = self._labels.readable(body.run_id), self._labels.readable(body.step_id)
+        run, step = self._labels.run(body.run_id), self._labels.readable(body.step_id)
         if self._kernel.at_point(body_op(f"do {name!r} in", run, step)):
             await PARK
 
     async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
         """See ``ports.Bodies``; a body that is to be killed dies here, before it has ended."""
-        if isinstance(error, RuntimeError):
+        if error is not None:
             _check_foreign(error)
         kernel = self._kernel
-        step = self._labels.readable(body.step_id)
-        if kernel.at_point(body_op("end", self._labels.readable(body.run_id), step)):
+        run, step = self._labels.run(body.run_id), self._labels.readable(body.step_id)
+        if kernel.at_point(body_op("end", run, step)):
             await PARK
         task = kernel.current
         assert task is not None
+        task.body = ""
         if kernel.searching and kernel.faults.kills_body(step):
             kernel.note_fault(Fault("kill_bodies", step, 1))
             kernel.tell("the host dies before the body has ended")
@@ -207,34 +231,11 @@ class SimBodies:
             kernel.tell(f"body {self._numbers[body]} of {step}: {outcome}")
 
 
-def _check_foreign(error: RuntimeError) -> None:
+def _check_foreign(error: Exception) -> None:
     """``UsageError`` if an event loop complained that it is not running: it never will in here."""
-    line, frame = "a step body", error.__traceback__
-    while frame is not None:
-        module = frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-        if module in _EVENT_LOOPS:
-            raise UsageError(
-                f"{line} awaits {module}, which does not run in the simulation; a step body awaits "
-                "only the verbs of its context (ctx.sleep, ctx.effect)"
-            )
-        line = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
-        frame = frame.tb_next
-
-
-class SimLog:
-    """``ports.RunLog``: learns the labels of steps from passes; silent otherwise."""
-
-    def __init__(self, kernel: Kernel, labels: Labels) -> None:
-        self._kernel = kernel
-        self._labels = labels
-
-    def pass_ended(self, run_id: str, prefix_length: int, result: PassResult) -> None:
-        """See ``ports.RunLog``."""
-        for request in result.requests:
-            if not request.created:  # else the pass before its creation has told its label
-                self._labels.learn(request.correlation_id, request.label)
-
-    def note(self, run_id: str, message: str) -> None:
-        """See ``ports.RunLog``."""
-        if self._kernel.trace is not None:
-            self._kernel.tell(message)
+    line, loop_name = event_loop_line(error)
+    if loop_name:
+        raise UsageError(
+            f"{line or 'a step body'} awaits {loop_name}, which does not run in the simulation; a "
+            "step body awaits only the verbs of its context (ctx.sleep, ctx.effect, …)"
+        )

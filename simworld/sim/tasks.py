@@ -1,9 +1,10 @@
-"""Tasks and hosts: what the kernel schedules, and what a crash kills together."""
+"""Tasks, hosts, latches and timers: what the kernel schedules, and what a crash kills together."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from simworld.records import Op
 
@@ -14,26 +15,38 @@ EPOCH_MS = 1_750_000_000_000
 class Host:
     """A crash domain; by default one per delivery."""
 
-    __slots__ = ("alive", "name", "tasks")
+    __slots__ = ("alive", "name", "spared", "tasks")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, spared: bool = False) -> None:
         self.name = name
         self.alive = True
+        self.spared = spared
+        """The nemesis leaves it alone: there is nobody to tell of its death (a client's)."""
         self.tasks: list[Task] = []
+
+
+class Waiters(Protocol):
+    """What a task waits in."""
+
+    def forget(self, task: Task) -> None:
+        """It does not wait any more."""
 
 
 class Task:
     """See ``records.TaskView`` for what explorers read of it."""
 
     __slots__ = (
+        "alarm",
         "armed",
         "birth",
+        "body",
         "coroutine",
         "crash_at",
         "dead",
         "done",
         "error",
         "host",
+        "is_job",
         "lose_at",
         "missing",
         "name",
@@ -45,6 +58,7 @@ class Task:
         "since",
         "start",
         "value",
+        "waits_in",
     )
 
     def __init__(self, name: str, birth: int, host: Host, op: Op, since: int) -> None:
@@ -63,9 +77,16 @@ class Task:
         self.value: Any = None
         self.error: Exception | None = None
         self.on_lost: Callable[[], None] | None = None
+        self.is_job = False
+        """It runs beside its starter, and nobody joins it."""
+        self.alarm = 0
+        """The number of the timer it waits for; 0: none, and any that is still set is void."""
+        self.waits_in: Waiters | None = None
+        self.body = ""
+        """Run and step of the body it runs, as labels."""
         self.armed = False
         self.parts: dict[str, int] | None = None
-        """How many messages with each part's name this task has sent."""
+        """How many messages, parts and jobs of each name this task has brought about."""
 
     @property
     def ended(self) -> bool:
@@ -79,9 +100,16 @@ class Task:
             self.crash_at = crash_at
             self.lose_at = lose_at
 
+    def works_for(self, other: Task) -> bool:
+        """Whether it is ``other`` or a part of a gather of it, however deep."""
+        task: Task | None = self
+        while task is not None and task is not other:
+            task = task.parent
+        return task is other
+
     def release(self) -> None:
         """Let go of everything that could lead back here."""
-        self.start = self.coroutine = self.on_lost = self.parent = None
+        self.start = self.coroutine = self.on_lost = self.parent = self.waits_in = None
         self.error = None
         self.host.tasks.clear()
 
@@ -92,3 +120,28 @@ class Task:
         count = self.parts.get(part, 0) + 1
         self.parts[part] = count
         return f"{self.name}/{part}" if count == 1 else f"{self.name}/{part}.{count}"
+
+
+class Timers:
+    """Who is to be woken when; of equal times, who has asked first."""
+
+    __slots__ = ("_count", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Task]] = []
+        self._count = 0
+
+    def set(self, task: Task, deadline_ms: int) -> None:
+        """Wake ``task`` then, unless it is woken or dies before."""
+        self._count += 1
+        task.alarm = self._count
+        heapq.heappush(self._heap, (deadline_ms, self._count, task))
+
+    def next(self, not_after_ms: int | None = None) -> tuple[int, Task] | None:
+        """Take out the next timer that is not void and, if a time is given, due by then."""
+        heap = self._heap
+        while heap and (not_after_ms is None or heap[0][0] <= not_after_ms):
+            deadline_ms, number, task = heapq.heappop(heap)
+            if task.alarm == number and not task.dead:
+                return deadline_ms, task
+        return None

@@ -1,7 +1,9 @@
 """Interposition: every call of the World port becomes an operation of the kernel.
 
 One scheduling point before each operation; "after it committed" is "before the next one".  Only a
-lost answer differs, and it is a fault: the operation is performed, the caller sees a failure.
+lost answer differs, and it is a fault: the operation is performed, the caller sees a failure.  A
+world that mints positions at the start of a create has a second point within it: then what is
+recorded is recorded behind that point.
 """
 
 from __future__ import annotations
@@ -9,15 +11,36 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
-from simworld.engine import Event, Fact, RunRow
+import attrs
+
+from simworld.engine import (
+    Event,
+    Fact,
+    HookConflict,
+    HookCreated,
+    HookDisposed,
+    HookRow,
+    RunRow,
+    RunStarted,
+    RunStatus,
+)
 from simworld.errors import IndefiniteFailure, WorldError
 from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
 from simworld.records import Committed, Delivered, Fault, LostAnswer, Op, Sent
-from simworld.sim.kernel import PARK, Kernel
-from simworld.sim.labels import Labels, create_op, read_log_op, read_run_op, send_op
+from simworld.sim.kernel import Kernel
+from simworld.sim.labels import (
+    Labels,
+    create_op,
+    find_hook_op,
+    read_log_op,
+    read_run_op,
+    send_op,
+)
+from simworld.sim.parking import PARK
 
 
-def _lose(kernel: Kernel, op: Op) -> IndefiniteFailure:
+def lose(kernel: Kernel, op: Op) -> IndefiniteFailure:
+    """The answer to ``op``, which has just been performed, is lost: what its caller sees."""
     task = kernel.current
     assert task is not None
     kernel.losing = False
@@ -27,49 +50,89 @@ def _lose(kernel: Kernel, op: Op) -> IndefiniteFailure:
     return IndefiniteFailure(f"the answer to '{op.text}' was lost")
 
 
+def run_label(kernel: Kernel, labels: Labels, run_id: str) -> str:
+    """The label of a run; of a new one the running body is the parent."""
+    task = kernel.current
+    return labels.run(run_id, task.body if task is not None else "")
+
+
 class SimStorage:
     """A storage whose calls are choice points."""
 
     def __init__(self, kernel: Kernel, labels: Labels, inner: Storage) -> None:
         self._kernel = kernel
+        self._labels = labels
         self._readable = labels.readable
         self._inner = inner
+        self._created: dict[str, None] = {}
+        """The runs whose run_created has been written down."""
+        self._tokens: dict[str, dict[str, None]] = {}
+        """Run id → the labels of the tokens it has: its end sets them free."""
+
+    def _op(self, run_id: str, fact: Fact, entity: str) -> Op:
+        run = run_label(self._kernel, self._labels, run_id)
+        if isinstance(fact, HookCreated | HookDisposed):
+            return create_op(fact.type, run, entity, (self._readable(fact.token),))
+        if entity or run_id not in self._tokens:
+            return create_op(fact.type, run, entity)
+        return create_op(fact.type, run, entity, tuple(self._tokens[run_id]))
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
         kernel = self._kernel
-        step_id: str = getattr(fact, "correlation_id", "")
-        step = self._readable(step_id)
-        op = create_op(fact.type, self._readable(run_id), step)
+        entity = self._readable(getattr(fact, "correlation_id", ""))
+        op = self._op(run_id, fact, entity)
         if kernel.at_point(op):
             await PARK
+        losing = kernel.losing
         try:
             answer = await self._inner.create(run_id, fact)
         except WorldError as refusal:
             if kernel.trace is not None:
                 kernel.tell(f"refused: {refusal.status} {refusal}")
-            if kernel.losing and kernel.faults.spends("lost_answer"):
-                raise _lose(kernel, op) from refusal
+            if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
+                raise lose(kernel, op) from refusal
             raise
         event = answer.event
         if event is not None:
-            task = kernel.current
-            assert task is not None
-            kernel.records.append(
-                Committed(
-                    kernel.turn, kernel.now_ms, task.name, event, step, answer.run, answer.step
-                )
-            )
+            self._write_down(event, entity, answer)
         if kernel.trace is not None:
-            kernel.tell(_outcome(event, answer))
-        if kernel.losing and kernel.faults.spends("lost_answer"):
-            raise _lose(kernel, op)
+            kernel.tell(_outcome(event, answer, self._labels))
+        if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
+            raise lose(kernel, op)
         return answer
+
+    def _write_down(self, event: Event, entity: str, answer: Answer) -> None:
+        kernel, fact, run_id = self._kernel, event.fact, event.run_id
+        task = kernel.current
+        assert task is not None
+        if event.type == "run_created":
+            self._created[run_id] = None
+        elif isinstance(fact, RunStarted) and run_id not in self._created and answer.preload:
+            # It has brought the run's data and created the run, in the same commit.
+            pending = attrs.evolve(answer.run, status=RunStatus.PENDING, started_at_ms=0)
+            created = Answer(answer.preload[0], pending)
+            self._write_down(answer.preload[0], "", created)
+        elif isinstance(fact, HookCreated):
+            self._tokens.setdefault(run_id, {})[self._readable(fact.token)] = None
+        kernel.records.append(
+            Committed(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                event,
+                entity,
+                answer.run,
+                answer.step,
+                answer.hook,
+                answer.wait,
+            )
+        )
 
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``."""
         kernel = self._kernel
-        op = read_log_op(self._readable(run_id))
+        op = read_log_op(run_label(kernel, self._labels, run_id))
         if kernel.at_point(op):
             await PARK
         page = await self._inner.events(run_id, cursor)
@@ -77,28 +140,50 @@ class SimStorage:
             last = page.events[-1].position if page.events else 0
             kernel.tell(f"{len(page.events)} events, up to position {last}")
         if kernel.losing and kernel.faults.spends("lost_answer"):
-            raise _lose(kernel, op)
+            raise lose(kernel, op)
         return page
 
     async def run(self, run_id: str) -> RunRow:
         """See ``ports.Storage``."""
         kernel = self._kernel
-        op = read_run_op(self._readable(run_id))
+        op = read_run_op(run_label(kernel, self._labels, run_id))
         if kernel.at_point(op):
             await PARK
         row = await self._inner.run(run_id)
         if kernel.trace is not None:
             kernel.tell(f"the run is {row.status}")
         if kernel.losing and kernel.faults.spends("lost_answer"):
-            raise _lose(kernel, op)
+            raise lose(kernel, op)
+        return row
+
+    async def hook(self, token: str) -> HookRow:
+        """See ``ports.Storage``."""
+        kernel = self._kernel
+        op = find_hook_op(self._readable(token))
+        if kernel.at_point(op):
+            await PARK
+        try:
+            row = await self._inner.hook(token)
+        except WorldError as refusal:
+            kernel.tell(f"refused: {refusal.status}, no live hook has this token")
+            raise
+        if kernel.trace is not None:
+            owner = run_label(kernel, self._labels, row.run_id)
+            kernel.tell(f"{self._readable(row.correlation_id)} of {owner}")
+        if kernel.losing and kernel.faults.spends("lost_answer"):
+            raise lose(kernel, op)
         return row
 
 
-def _outcome(event: Event | None, answer: Answer) -> str:
+def _outcome(event: Event | None, answer: Answer, labels: Labels) -> str:
     if event is None:
         return "nothing to record"
-    attempt = f", attempt {answer.step.attempt}" if answer.step is not None else ""
-    return f"event {event.position}{attempt if event.type == 'step_started' else ''}"
+    told = f"event {event.position}"
+    if event.type == "step_started" and answer.step is not None:
+        return f"{told}, attempt {answer.step.attempt}"
+    if isinstance(event.fact, HookConflict):
+        return f"{told}: hook_conflict, {labels.run(event.fact.conflicting_run_id)} has the token"
+    return told
 
 
 class InnerQueue(Protocol):
@@ -121,6 +206,7 @@ class SimQueue:
 
     def __init__(self, kernel: Kernel, labels: Labels, inner: InnerQueue) -> None:
         self._kernel = kernel
+        self._labels = labels
         self._readable = labels.readable
         self._inner = inner
         self.deliveries = 0
@@ -150,7 +236,8 @@ class SimQueue:
         """See ``ports.Queue``."""
         kernel, inner = self._kernel, self._inner
         step = self._readable(message.step_id)
-        op = send_op(self._readable(message.run_id), step or "flow", bool(key))
+        run = run_label(kernel, self._labels, message.run_id)
+        op = send_op(run, step or "flow", bool(key))
         if kernel.at_point(op):
             await PARK
         message_id = inner.accept(message, key=key, delay_ms=delay_s * 1_000)
@@ -170,7 +257,7 @@ class SimQueue:
         if kernel.trace is not None:
             kernel.tell(_sent(name, extra, delay_s))
         if kernel.losing and kernel.faults.spends("lost_answer"):
-            raise _lose(kernel, op)
+            raise lose(kernel, op)
         return message_id
 
 

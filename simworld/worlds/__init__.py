@@ -1,10 +1,12 @@
 """Worlds: storage and queues behind the World port.
 
-``atomic`` is the oracle: one create is one atomic step, position is commit order.  The file world,
-the SQL world and the hosted world join it here, written against substrates.
+``atomic`` is the oracle: one create is one atomic step, position is commit order.
+``streams`` keeps byte streams in memory.  The file world, the SQL world and the hosted world join
+them here, written against substrates.
 """
 
 from simworld.worlds.atomic import AtomicWorld
 from simworld.worlds.queue import MemoryQueue
+from simworld.worlds.streams import MemoryStreams
 
-__all__ = ["AtomicWorld", "MemoryQueue"]
+__all__ = ["AtomicWorld", "MemoryQueue", "MemoryStreams"]

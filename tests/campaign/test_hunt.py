@@ -14,6 +14,7 @@ from simworld.campaign import (
     Case,
     Hunter,
     Scenario,
+    declared_verdict,
     hunt,
     load_scenarios,
     preset,
@@ -210,6 +211,8 @@ def test_the_budget_of_a_scenario_is_kept_out_of_the_fixed_variant_s_way() -> No
     """The fixed variant holds under every kind of fault at once, also beyond its own cases."""
     budget = FaultBudget(duplicates=4, crashes=2, lost_answers=2, kill_bodies=6)
     for each in SCENARIOS.values():
+        if str(declared_verdict(each, FIXED)) != "PASS":
+            continue  # a pool that is too small is no engine's fault
         cases = tuple(attrs.evolve(case, budget=budget) for case in each.cases)
         result = hunt(attrs.evolve(each, cases=cases, marks=()), FIXED, seed=4, trials=150)
         assert str(result.verdict) == "PASS", result.findings
@@ -254,7 +257,7 @@ def test_a_bug_in_the_engine_is_not_taken_for_a_failed_delivery(
     def broken(*args: object) -> None:
         raise AttributeError("a bug")
 
-    monkeypatch.setattr("simworld.runtime.handler.run_pass", broken)
+    monkeypatch.setattr("simworld.runtime.replay_loop.Pass", broken)
     with pytest.raises(InternalError, match="a bug"):
         hunt(scenario(), FIXED, trials=1)
 

@@ -12,8 +12,17 @@ import attrs
 
 from simworld.check import LAWS, Context, judge
 from simworld.engine import (
+    RUN_TERMINAL,
+    AttrSet,
     Event,
     Fact,
+    HookConflict,
+    HookCreated,
+    HookDisposed,
+    HookFact,
+    HookReceived,
+    HookRow,
+    HookStatus,
     RunCancelled,
     RunCompleted,
     RunCreated,
@@ -28,9 +37,17 @@ from simworld.engine import (
     StepRow,
     StepStarted,
     StepStatus,
+    WaitCompleted,
+    WaitCreated,
+    WaitFact,
+    WaitRow,
+    WaitStatus,
+    apply_hook,
     apply_run,
     apply_step,
+    apply_wait,
     encode,
+    release_hook,
 )
 from simworld.errors import WorldError
 from simworld.records import (
@@ -41,6 +58,7 @@ from simworld.records import (
     Delivered,
     Final,
     LostAnswer,
+    PassChecked,
     Record,
     Sent,
 )
@@ -66,45 +84,72 @@ class Tape:
         self.records: list[Record] = []
         self.runs: dict[str, RunRow] = {}
         self.steps: dict[tuple[str, str], StepRow] = {}
+        self.hooks: dict[tuple[str, str], HookRow] = {}
+        self.waits: dict[tuple[str, str], WaitRow] = {}
         self.logs: dict[str, list[Event]] = {}
         self.labels: dict[str, str] = {}
         self.bodies: dict[str, int] = {}
 
     # --- events -----------------------------------------------------------------------------------
 
-    def commit(self, fact: Fact, *, step: str = "", task: str = FLOW) -> Tape:
+    def commit(self, fact: Fact, *, label: str = "", task: str = FLOW) -> Tape:
         """Record ``fact``, legal or not."""
         self._tick()
-        key = (self.run_id, step_id(step))
-        if step:
-            self.labels[key[1]] = step
+        what: str = getattr(fact, "correlation_id", "")
+        if label:
+            self.labels[what] = label
+        key = (self.run_id, what)
+        self._move(fact, key)
+        log = self.logs.setdefault(self.run_id, [])
+        event = Event(
+            self.run_id, f"evnt_{self.turn}", len(log) + 1, self.now_ms, fact.type, what, fact
+        )
+        log.append(event)
+        run_row = self.runs.get(self.run_id) or _no_run(self.run_id)
+        self.records.append(
+            Committed(
+                self.turn,
+                self.now_ms,
+                task,
+                event,
+                label,
+                run_row,
+                self.steps.get(key),
+                self.hooks.get(key),
+                self.waits.get(key),
+            )
+        )
+        return self
+
+    def _move(self, fact: Fact, key: tuple[str, str]) -> None:
+        """The rows, as the fact leaves them."""
         if isinstance(fact, RunFact):
             try:
                 run = apply_run(self.runs.get(self.run_id), self.run_id, fact, self.now_ms)
             except WorldError:
-                run = None
+                return
             if run is not None:
                 self.runs[self.run_id] = run
-        else:
+                if run.status in RUN_TERMINAL:
+                    self._let_go()
+        elif isinstance(fact, HookFact):
+            hook = self.hooks.get(key) or HookRow(*key, "", HookStatus.LIVE, self.now_ms)
+            self.hooks[key] = apply_hook(hook, self.run_id, fact, self.now_ms)
+        elif isinstance(fact, WaitFact):
+            wait = self.waits.get(key) or WaitRow(*key, WaitStatus.WAITING, 0, self.now_ms)
+            self.waits[key] = apply_wait(wait, self.run_id, fact, self.now_ms)
+        elif not isinstance(fact, AttrSet):
             row = self.steps.get(key)
-            if row is None and not isinstance(fact, StepCreated):
-                row = StepRow(self.run_id, key[1], "work", StepStatus.PENDING, b"", self.now_ms)
+            if row is None and not isinstance(fact, StepCreated | StepStarted):
+                row = StepRow(*key, "work", StepStatus.PENDING, b"", self.now_ms)
             self.steps[key] = apply_step(row, self.run_id, fact, self.now_ms)
-        log = self.logs.setdefault(self.run_id, [])
-        event = Event(
-            self.run_id,
-            f"evnt_{self.turn}",
-            len(log) + 1,
-            self.now_ms,
-            fact.type,
-            step_id(step) if step else "",
-            fact,
-        )
-        log.append(event)
-        run_row = self.runs.get(self.run_id) or _no_run(self.run_id)
-        step_row = self.steps[key] if step else None
-        self.records.append(Committed(self.turn, self.now_ms, task, event, step, run_row, step_row))
-        return self
+
+    def _let_go(self) -> None:
+        for key, hook in self.hooks.items():
+            if key[0] == self.run_id and hook.status is HookStatus.LIVE:
+                self.hooks[key] = release_hook(hook)
+        for key in [each for each in self.waits if each[0] == self.run_id]:
+            del self.waits[key]
 
     def run_created(self) -> Tape:
         return self.commit(RunCreated("order", encode([])))
@@ -122,19 +167,43 @@ class Tape:
         return self.commit(RunCancelled())
 
     def created(self, step: str) -> Tape:
-        return self.commit(StepCreated(step_id(step), "work", encode([])), step=step)
+        return self.commit(StepCreated(step_id(step), "work", encode([])), label=step)
 
-    def started(self, step: str, *, task: str = FLOW) -> Tape:
-        return self.commit(StepStarted(step_id(step), "work"), step=step, task=task)
+    def started(self, step: str, *, task: str = FLOW, lazy: bool = False) -> Tape:
+        fact = StepStarted(step_id(step), "work", input=encode([]) if lazy else b"")
+        return self.commit(fact, label=step, task=task)
 
     def completed(self, step: str, result: object = 1) -> Tape:
-        return self.commit(StepCompleted(step_id(step), encode(result)), step=step)
+        return self.commit(StepCompleted(step_id(step), encode(result)), label=step)
 
     def retrying(self, step: str) -> Tape:
-        return self.commit(StepRetrying(step_id(step), error_bytes("error")), step=step)
+        return self.commit(StepRetrying(step_id(step), error_bytes("error")), label=step)
 
     def failed(self, step: str, kind: str = "exhausted", name: str = "FlakeError") -> Tape:
-        return self.commit(StepFailed(step_id(step), error_bytes(kind, name)), step=step)
+        return self.commit(StepFailed(step_id(step), error_bytes(kind, name)), label=step)
+
+    def hooked(self, hook: str, token: str = "t") -> Tape:
+        return self.commit(HookCreated(hook_id(hook), token), label=hook)
+
+    def conflict(self, hook: str, owner: str, token: str = "t") -> Tape:
+        return self.commit(HookConflict(hook_id(hook), token, owner), label=hook)
+
+    def received(self, hook: str, token: str = "t") -> Tape:
+        return self.commit(HookReceived(hook_id(hook), token, encode(1)), label=hook, task="resume")
+
+    def disposed(self, hook: str, token: str = "t") -> Tape:
+        return self.commit(HookDisposed(hook_id(hook), token), label=hook)
+
+    def sleeps(self, wait: str, until_ms: int) -> Tape:
+        """A wait that ends so many milliseconds from now."""
+        return self.commit(WaitCreated(wait_id(wait), self.now_ms + until_ms), label=wait)
+
+    def wakes(self, wait: str, *, resume_at_ms: int = 0, task: str = FLOW) -> Tape:
+        return self.commit(WaitCompleted(wait_id(wait), resume_at_ms), label=wait, task=task)
+
+    def attrs_set(self) -> Tape:
+        """By a step body: without a correlation id."""
+        return self.commit(AttrSet("", encode({"a": 1})))
 
     # --- everything else --------------------------------------------------------------------------
 
@@ -202,6 +271,14 @@ class Tape:
         self.records.append(LostAnswer(self.turn, self.now_ms, FLOW, "record step_completed"))
         return self
 
+    def checked(self, difference: str = "") -> Tape:
+        self._tick()
+        length = len(self.logs[self.run_id])
+        self.records.append(
+            PassChecked(self.turn, self.now_ms, FLOW, self.run_id, length, difference)
+        )
+        return self
+
     def wait(self, ms: int) -> Tape:
         """Let virtual time pass."""
         self.now_ms += ms
@@ -241,6 +318,17 @@ class Tape:
         self.records[-1] = last._replace(step_row=attrs.evolve(last.step_row, **changes))
         return self
 
+    def shows_owned(self, **changes: Any) -> Tape:
+        """The hook's or wait's row of the last Committed was another."""
+        last = self.records[-1]
+        assert isinstance(last, Committed)
+        if last.hook_row is not None:
+            self.records[-1] = last._replace(hook_row=attrs.evolve(last.hook_row, **changes))
+        else:
+            assert last.wait_row is not None
+            self.records[-1] = last._replace(wait_row=attrs.evolve(last.wait_row, **changes))
+        return self
+
     def run_becomes(self, **changes: Any) -> Tape:
         """The run's row changes, and no event says so."""
         self.runs[self.run_id] = attrs.evolve(self.runs[self.run_id], **changes)
@@ -264,6 +352,8 @@ class Tape:
             self.labels,
             (),
             -1,
+            self.hooks,
+            self.waits,
         )
         return final._replace(**changes)
 
@@ -275,6 +365,16 @@ class Tape:
 def step_id(step: str) -> str:
     """The correlation id of a label."""
     return f"step_{step}"
+
+
+def hook_id(hook: str) -> str:
+    """The correlation id of a hook's label."""
+    return f"hook_{hook}"
+
+
+def wait_id(wait: str) -> str:
+    """The correlation id of a wait's label."""
+    return f"wait_{wait}"
 
 
 def _no_run(run_id: str) -> RunRow:

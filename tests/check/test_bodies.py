@@ -118,6 +118,12 @@ def test_i13_keeps_runs_apart() -> None:
     assert broken("I-13", begins(tape)) == ["unexplained-body run/work#2"]
 
 
+def test_i13_a_handler_that_ended_itself_speaks_for_one_more() -> None:
+    """A replay timer kills its own host: no fault, and yet the step must run again."""
+    tape = begins(Tape().opened(WORK)).crash(FLOW).delivered(task=f"{FLOW}~2", number=2)
+    assert broken("I-13", begins(tape, f"{FLOW}~2")) == []
+
+
 # --- I-13a ----------------------------------------------------------------------------------------
 
 
@@ -137,6 +143,25 @@ def test_i13a_counts_each_step_by_itself() -> None:
     assert broken("I-13a", tape, max_retries=0, crashes_max=0) == []
     tape.body("work#3")
     assert broken("I-13a", tape, max_retries=0, crashes_max=0) == ["unbounded-bodies run/work#3"]
+
+
+def test_i13a_a_body_beside_another_is_no_further_try() -> None:
+    """A hook's payload wakes replays; each may send a step that runs inline already."""
+    tape = begins(begins(begins(Tape().opened(WORK))))
+    assert broken("I-13a", tape, max_retries=0, crashes_max=1) == []
+    for number in (1, 2, 3):
+        tape.ends(WORK, number=number)
+    assert broken("I-13a", begins(tape), max_retries=0, crashes_max=1) == []
+    assert broken("I-13a", begins(tape.ends(WORK)), max_retries=0, crashes_max=1) == [
+        "unbounded-bodies run/work#2"
+    ]
+
+
+def test_i13a_counts_every_body_where_they_are_exclusive() -> None:
+    tape = begins(begins(begins(Tape().opened(WORK))))
+    assert broken("I-13a", tape, max_retries=0, crashes_max=1, exclusive_bodies=True) == [
+        "unbounded-bodies run/work#2"
+    ]
 
 
 # --- I-14 -----------------------------------------------------------------------------------------

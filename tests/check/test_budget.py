@@ -156,3 +156,18 @@ def test_a_step_is_not_tried_again_after_its_retries() -> None:
     assert broken("I-12", errors(4)) == []
     assert broken("I-12", errors(5)) == ["retries-beyond-budget run/work#3"]
     assert broken("I-12", errors(5), faults=(Fault("duplicate", "start/flow", 1),)) == []
+
+
+def test_bodies_that_began_side_by_side_are_no_further_tries() -> None:
+    """A payload woke a replay while the step ran inline; both bodies fail, the first for good."""
+    tape = Tape().opened(WORK).started(WORK).began(WORK).started(WORK).began(WORK)
+    tape.ends(WORK, "error", number=1).ends(WORK, "error", number=2).failed(WORK)
+    assert broken("I-12", tape, max_retries=0) == []
+    again = Tape().opened(WORK).body(WORK, "error").retrying(WORK).body(WORK, "error")
+    assert broken("I-12", again, max_retries=0) == ["retries-beyond-budget run/work#3"]
+
+
+def test_a_host_that_ended_itself_excuses_what_a_fault_excuses() -> None:
+    assert broken("I-12", errors(5).crash("start/flow")) == ["retries-beyond-budget run/work#3"]
+    tape = errors(4).retrying(WORK).crash("start/flow")
+    assert broken("I-12", tape.body(WORK, "error")) == []

@@ -1,11 +1,15 @@
-"""L-01 and L-02: every run ends, and in time."""
+"""L-01, L-02, L-03 and L-09: runs end, waits end, and pools make progress."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from simworld.check import EPSILON_MS, SLACK_MS, Context, judge, laws_named
-from tests.check.build import EPOCH_MS, Tape, broken, context
+import attrs
+import pytest
+
+from simworld.check import DEADLOCK_MS, EPSILON_MS, SLACK_MS, Context, judge, laws_named
+from simworld.engine import HookStatus
+from tests.check.build import EPOCH_MS, Tape, broken, context, hook_id
 
 WORK = "work#2"
 
@@ -44,6 +48,56 @@ def test_l01_finds_the_one_run_that_is_stuck() -> None:
     tape.run_id = "wrun_2"
     tape.opened("work#1", WORK).works("work#1")
     assert broken("L-01", tape) == ["stuck-run run/work#2"]
+
+
+HOOK, NAP = "hook#3", "sleep#4"
+
+
+def test_l01_a_run_may_wait_for_a_payload_from_outside() -> None:
+    tape = Tape().opened(WORK).works(WORK)
+    assert broken("L-01", tape) == ["stuck-run run"]
+    tape.hooked(HOOK)
+    assert broken("L-01", tape) == []
+    assert broken("L-01", tape.disposed(HOOK)) == ["stuck-run run"]
+
+
+@pytest.mark.parametrize("changes", [{"is_system": True}, {"status": HookStatus.CONFLICT}])
+def test_l01_nobody_outside_resumes_such_a_hook(changes: dict[str, Any]) -> None:
+    tape = Tape().opened().hooked(HOOK)
+    assert broken("L-01", tape) == []
+    key = (tape.run_id, hook_id(HOOK))
+    tape.hooks[key] = attrs.evolve(tape.hooks[key], **changes)
+    assert broken("L-01", tape) == ["stuck-run run"]
+
+
+def test_l01_it_may_wait_for_nothing_else() -> None:
+    tape = Tape().opened(WORK).hooked(HOOK)
+    assert broken("L-01", tape) == ["stuck-run run/work#2"]
+    assert broken("L-01", tape.works(WORK)) == []
+    assert broken("L-01", tape.sleeps(NAP, 5)) == ["stuck-run run/sleep#4"]
+    assert broken("L-01", tape.wakes(NAP)) == []
+
+
+def test_l01_the_hook_of_another_run_helps_nobody() -> None:
+    tape = Tape().opened().hooked(HOOK)
+    tape.run_id = "wrun_2"
+    assert broken("L-01", tape.opened()) == ["stuck-run run"]
+
+
+def test_l01_what_another_run_left_behind_holds_nobody_up() -> None:
+    """A straggler of an ended run, and a wait that its world forgot to remove."""
+    tape = Tape().opened(WORK).started(WORK).sleeps(NAP, 5)
+    left = dict(tape.waits)
+    tape.run_completed().waits.update(left)
+    tape.run_id = "wrun_2"
+    assert broken("L-01", tape.opened().hooked(HOOK)) == []
+    assert broken("L-01", tape.created("work#5")) == ["stuck-run run/work#5"]
+
+
+def test_l01_names_the_sleep_that_never_ends() -> None:
+    tape = Tape().opened(WORK).sleeps(NAP, 5)
+    (anomaly,) = judge(laws_named(["L-01"]), context(), tape.records, tape.final())
+    assert "work#2 is pending, sleep#4 is waiting, and no message" in anomaly.message
 
 
 PROMISES: dict[str, Any] = {
@@ -97,3 +151,110 @@ def test_l02_leaves_a_run_without_end_to_l01() -> None:
 
 def test_context_is_named_throughout() -> None:
     assert Context(max_retries=3, crashes_max=4) == context()
+
+
+def test_l02_sleeps_and_payloads_take_their_time() -> None:
+    def slept(ms: int) -> Tape:
+        tape = Tape().run_created().sleeps(NAP, 60_000)
+        tape.now_ms = EPOCH_MS + ms
+        return tape.run_completed()
+
+    # the sleep is recorded one millisecond later than it counts from
+    bound_ms = UNLEASED_MS + 60_000 - 1 + EPSILON_MS
+    assert broken("L-02", slept(bound_ms), **PROMISES) == []
+    assert broken("L-02", slept(bound_ms + 1), **PROMISES) == ["late-end run"]
+    waits = Tape().opened().hooked(HOOK).wait(10 * LEASED_MS)
+    assert broken("L-02", waits.received(HOOK).run_completed(), **PROMISES) == []
+    alone = Tape().opened().hooked(HOOK).wait(10 * LEASED_MS)
+    assert broken("L-02", alone.run_completed(), **PROMISES) == ["late-end run"]
+
+
+def test_l02_leaves_a_cancellation_to_its_client() -> None:
+    tape = Tape().opened().wait(10 * LEASED_MS)
+    assert broken("L-02", tape.run_cancelled(), **PROMISES) == []
+
+
+# --- L-03 -----------------------------------------------------------------------------------------
+
+LATE = ["late-wait run/sleep#4"]
+DUE_MS = 60_000
+
+
+def napped(ms: int) -> Tape:
+    """A sleep, and so many milliseconds that it has been due when the next event is recorded."""
+    tape = Tape().opened().sleeps(NAP, DUE_MS)
+    return tape.wait(DUE_MS - 2 + ms)  # one for its creation, one for that event
+
+
+@pytest.mark.parametrize("record", [Tape.wakes, Tape.run_completed, Tape.run_cancelled])
+def test_l03_a_wait_ends_in_time_or_with_its_run(record: Any) -> None:
+    def ends(ms: int) -> Tape:
+        tape = napped(ms)
+        record(tape, *([NAP] if record is Tape.wakes else []))
+        return tape.wait(10 * DUE_MS)
+
+    assert broken("L-03", ends(EPSILON_MS + SLACK_MS)) == []
+    assert broken("L-03", ends(EPSILON_MS + SLACK_MS + 1)) == LATE
+
+
+def test_l03_a_wait_that_never_ends() -> None:
+    assert broken("L-03", napped(EPSILON_MS + SLACK_MS)) == []
+    assert broken("L-03", napped(EPSILON_MS + SLACK_MS + 2)) == LATE
+
+
+def test_l03_the_clock_starts_after_the_last_fault() -> None:
+    tape = napped(100_000).wakes(NAP)
+    fault_ms = tape.now_ms - EPSILON_MS - SLACK_MS - 3_000
+    calm = tape.final(last_fault_ms=fault_ms)
+    assert broken("L-03", tape, calm, redelivery_ms=3_000) == []
+    assert broken("L-03", tape, calm, redelivery_ms=2_999) == LATE
+    promises: dict[str, Any] = {"redelivery_ms": 0, "lease_ms": 3_000}
+    assert broken("L-03", tape, calm, **promises, exclusive_bodies=True) == []
+    assert broken("L-03", tape, calm, **promises) == LATE
+
+
+# --- L-09 -----------------------------------------------------------------------------------------
+
+BUSY = ("start/flow/fib#1 polls run.2", "start/flow/fib#2 polls run.3")
+DEADLOCK = ["pool-deadlock run"]
+
+
+def polled(ms: int) -> Tape:
+    return Tape().opened("fib#1", "fib#2").wait(ms)
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_l09_a_pool_held_by_those_who_wait_for_it(drained: bool) -> None:
+    stuck: dict[str, Any] = {
+        "drained": drained,
+        "workers_busy": BUSY,
+        "workers_wanted": ("fib#3",),
+    }
+    tape = polled(DEADLOCK_MS)
+    assert broken("L-09", tape, tape.final(**stuck)) == DEADLOCK
+    assert broken("L-09", tape, tape.final(**{**stuck, "workers_wanted": ()})) == []
+    assert broken("L-09", tape, tape.final(**{**stuck, "workers_busy": ()})) == []
+    tape = polled(DEADLOCK_MS - 1)
+    assert broken("L-09", tape, tape.final(**stuck)) == []
+
+
+def test_l09_any_event_is_progress() -> None:
+    tape = polled(DEADLOCK_MS)
+    tape.run_id = "wrun_2"
+    tape.run_created()
+    assert broken("L-09", tape, tape.final(workers_busy=BUSY, workers_wanted=("a",))) == []
+
+
+def test_l09_a_pool_without_runs_waits_for_none() -> None:
+    tape = Tape()
+    assert broken("L-09", tape, tape.final(workers_busy=BUSY, workers_wanted=("a",))) == []
+
+
+def test_l09_names_the_slots() -> None:
+    tape = polled(DEADLOCK_MS)
+    final = tape.final(workers_busy=BUSY, workers_wanted=("a", "b", "c"))
+    (anomaly,) = judge(laws_named(["L-09"]), context(), tape.records, final)
+    assert anomaly.message == (
+        "nothing has been recorded for 60000 ms: all 2 workers are held (start/flow/fib#1 polls "
+        "run.2; start/flow/fib#2 polls run.3), and 3 deliveries wait for one"
+    )

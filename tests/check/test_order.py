@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from simworld.check import judge, laws_named
-from simworld.engine import RunStatus, StepStatus
-from tests.check.build import Tape, broken, context
+from simworld.engine import RunStatus, StepStatus, WaitStatus
+from tests.check.build import Tape, broken, context, wait_id
 
 WORK = "work#1"
 
@@ -83,6 +84,20 @@ def test_i01_lets_stragglers_finish() -> None:
     assert broken("I-01", tape.completed(WORK)) == []
 
 
+def test_i01_other_events_are_not_about_the_run() -> None:
+    """An attr_set of a step body has no correlation id."""
+    tape = Tape().opened(WORK).started(WORK).attrs_set().hooked("hook#2").sleeps("sleep#3", 1)
+    tape.received("hook#2").wakes("sleep#3").disposed("hook#2").run_completed().attrs_set()
+    assert broken("I-01", tape) == []
+
+
+@pytest.mark.parametrize("minted", [False, True])
+def test_i01_judges_commits_and_logs_whoever_numbers_them(minted: bool) -> None:
+    tape = Tape().opened(WORK)
+    tape.logs[tape.run_id][1:] = tape.logs[tape.run_id][:0:-1]
+    assert broken("I-01", tape, minted=minted) == ["run-started-late run"]
+
+
 STEP_ORDERS = {
     "created before it starts": (
         Tape().opened().started(WORK),
@@ -123,6 +138,20 @@ STEP_ORDERS = {
         Tape().opened(WORK).works(WORK).retrying(WORK),
         ["event-after-step-end run/work#1"],
         Tape().opened(WORK).started(WORK).retrying(WORK).started(WORK).completed(WORK),
+    ),
+}
+
+
+STEP_ORDERS |= {
+    "started lazily before it exists": (
+        Tape().opened(WORK).started(WORK, lazy=True),
+        ["step-created-twice run/work#1"],
+        Tape().opened().started(WORK, lazy=True).started(WORK).completed(WORK),
+    ),
+    "not created after a lazy start": (
+        Tape().opened().started(WORK, lazy=True).created(WORK),
+        ["step-created-twice run/work#1"],
+        Tape().opened().started(WORK, lazy=True).retrying(WORK).started(WORK),
     ),
 }
 
@@ -187,3 +216,13 @@ def test_i03_looks_at_the_rows_once_more_at_the_end() -> None:
         "terminal-status-changed run",
         "terminal-status-changed run/work#2",
     ]
+
+
+def test_i03_an_ended_wait_stays_ended() -> None:
+    tape = Tape().opened().sleeps("sleep#1", 1).wakes("sleep#1")
+    assert broken("I-03", tape) == []
+    key = (tape.run_id, wait_id("sleep#1"))
+    tape.waits[key] = attrs.evolve(tape.waits[key], status=WaitStatus.WAITING)
+    assert broken("I-03", tape) == ["terminal-status-changed run/sleep#1"]
+    del tape.waits[key]
+    assert broken("I-03", tape) == []

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from simworld.check import Cost
 from simworld.engine import Event, StepCompleted, decode
-from tests.check.build import Tape, broken
+from simworld.records import Fault
+from tests.check.build import FLOW, Tape, broken
 
 WORK = "work#1"
 
@@ -45,6 +47,13 @@ def test_i18_an_output_that_cannot_be_read_is_wrong() -> None:
 def test_i18_asks_only_completed_runs_for_an_output() -> None:
     assert broken("I-18", Tape().opened().run_cancelled(), oracle=results) == []
     assert broken("I-18", Tape().opened().run_completed(), oracle=results) == ["wrong-output run"]
+
+
+def test_i18_the_oracle_speaks_of_its_own_workflow() -> None:
+    """A child run may be of another one."""
+    tape = Tape().opened().run_completed("wrong")
+    assert broken("I-18", tape, oracle=results, workflow="order") == ["wrong-output run"]
+    assert broken("I-18", tape, oracle=results, workflow="other") == []
 
 
 def test_i18_a_run_fails_only_if_a_step_has() -> None:
@@ -108,3 +117,50 @@ def test_i21_an_interrupted_step_excuses_no_other_failure() -> None:
     tape = Tape().opened(WORK).started(WORK).failed(WORK, "interrupted")
     assert broken("I-21", tape) == []
     assert broken("I-21", tape.run_failed("IndefiniteFailure")) == ["run-failed-by-fault run"]
+
+
+# --- I-26 -----------------------------------------------------------------------------------------
+
+
+def test_i26_nothing_starts_after_a_cancellation() -> None:
+    tape = Tape().opened(WORK).started(WORK).run_cancelled().began(WORK)
+    assert broken("I-26", tape) == []  # nobody could stop it any more
+    assert broken("I-26", tape.ends(WORK).started(WORK)) == []  # it has not begun
+    assert broken("I-26", tape.began(WORK)) == ["body-after-cancel run/work#1"]
+
+
+def test_i26_other_ends_and_other_runs_are_not_its_matter() -> None:
+    assert broken("I-26", Tape().opened(WORK).run_completed().body(WORK)) == []
+    tape = Tape().opened(WORK).run_cancelled()
+    tape.run_id = "wrun_2"
+    assert broken("I-26", tape.opened(WORK).body(WORK)) == []
+
+
+# --- I-27 -----------------------------------------------------------------------------------------
+
+MESSAGES, DELIVERIES, EVENTS = Cost(messages_max=2), Cost(deliveries_max=2), Cost(events_max=4)
+
+
+def costly() -> Tape:
+    """Two messages, two deliveries, four events."""
+    return Tape().sent().opened(WORK).sent(WORK).delivered(WORK, task=f"{FLOW}/{WORK}").run_failed()
+
+
+@pytest.mark.parametrize("cost", [MESSAGES, DELIVERIES, EVENTS])
+def test_i27_what_a_run_may_cost(cost: Cost) -> None:
+    assert broken("I-27", costly(), cost=cost) == []
+    more = {MESSAGES: Tape.sent, DELIVERIES: Tape.delivered, EVENTS: Tape.attrs_set}[cost]
+    what = {MESSAGES: "messages", DELIVERIES: "deliveries", EVENTS: "events"}[cost]
+    tape = costly()
+    more(tape)
+    assert broken("I-27", tape, cost=cost) == [f"too-many-{what} run"]
+    assert broken("I-27", tape) == []
+    assert broken("I-27", tape, cost=cost, faults=(Fault("duplicate", FLOW, 1),)) == []
+
+
+def test_i27_counts_each_run_and_no_dropped_message() -> None:
+    tape = costly()
+    tape.sent()
+    tape.records[-1] = tape.records[-1]._replace(message="")  # type: ignore[call-arg]
+    tape.run_id = "wrun_2"
+    assert broken("I-27", tape.sent(), cost=MESSAGES) == []

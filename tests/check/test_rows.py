@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
-from simworld.engine import Event, RunStatus, StepStatus
-from tests.check.build import EPOCH_MS, Tape, broken, error_bytes, step_id
+from simworld.engine import Event, HookStatus, RunStatus, StepStatus, WaitStatus
+from tests.check.build import EPOCH_MS, Tape, broken, error_bytes, hook_id, step_id, wait_id
 
 WORK = "work#1"
 
@@ -118,6 +119,142 @@ def test_i10_waits_for_calls_under_way() -> None:
     tape.step_becomes(WORK, status=StepStatus.RUNNING, attempt=1)
     assert broken("I-10", tape, tape.final(drained=False)) == []
     assert broken("I-10", tape, tape.final(drained=True)) == ["row-differs-from-log run/work#1"]
+
+
+def test_i10_a_step_may_be_created_by_its_start() -> None:
+    tape = Tape().opened().started(WORK, lazy=True)
+    assert broken("I-10", tape) == []
+    assert broken("I-10", tape.shows_step(attempt=2)) == ["row-differs-from-log run/work#1"]
+
+
+@pytest.mark.parametrize("minted", [False, True])
+def test_i10_rows_follow_the_commits_where_positions_are_minted(minted: bool) -> None:
+    """The retry was minted first and committed last: the row is pending, whatever readers see."""
+    tape = Tape().opened(WORK).started(WORK).retrying(WORK)
+    tape.steps[tape.run_id, step_id(WORK)] = attrs.evolve(
+        tape.steps[tape.run_id, step_id(WORK)], status=StepStatus.PENDING
+    )
+    log = tape.logs[tape.run_id]
+    started, retrying = log[-2:]
+    for event, position in ((started, retrying.position), (retrying, started.position)):
+        object.__setattr__(event, "position", position)
+    log[-2:] = [retrying, started]
+    expected = [] if minted else ["row-differs-from-log run/work#1"]
+    assert broken("I-10", tape, minted=minted) == expected
+
+
+HOOK, NAP = "hook#2", "sleep#3"
+
+
+def owning() -> Tape:
+    """A run with a live hook and a wait."""
+    return Tape().opened().hooked(HOOK).sleeps(NAP, 5)
+
+
+def test_i10_a_hook_event_shows_a_stale_run_row() -> None:
+    for tape in (owning(), owning().received(HOOK), owning().attrs_set()):
+        assert broken("I-10", tape) == []
+        tape.shows_run(status=RunStatus.PENDING)
+        assert broken("I-10", tape) == ["row-differs-from-log run"]
+
+
+HOOK_COLUMNS: list[dict[str, Any]] = [
+    {"status": HookStatus.DISPOSED},
+    {"token": "another"},
+    {"metadata": b"x"},
+    {"is_webhook": True},
+    {"is_system": True},
+]
+
+
+@pytest.mark.parametrize("columns", HOOK_COLUMNS, ids=named)
+def test_i10_hook_rows(columns: dict[str, Any]) -> None:
+    tape = owning().received(HOOK)
+    assert broken("I-10", tape) == []
+    key = (tape.run_id, hook_id(HOOK))
+    tape.hooks[key] = attrs.evolve(tape.hooks[key], **columns)
+    assert broken("I-10", tape) == ["row-differs-from-log run/hook#2"]
+
+
+@pytest.mark.parametrize("columns", [{"status": WaitStatus.COMPLETED}, {"resume_at_ms": 1}])
+def test_i10_wait_rows(columns: dict[str, Any]) -> None:
+    tape = owning()
+    assert broken("I-10", tape) == []
+    key = (tape.run_id, wait_id(NAP))
+    tape.waits[key] = attrs.evolve(tape.waits[key], **columns)
+    assert broken("I-10", tape) == ["row-differs-from-log run/sleep#3"]
+
+
+def test_i10_hook_and_wait_rows_right_after_an_event() -> None:
+    received = Tape().opened().hooked(HOOK).received(HOOK)
+    assert broken("I-10", received) == []
+    received.shows_owned(status=HookStatus.DISPOSED)
+    assert broken("I-10", received) == ["row-differs-from-log run/hook#2"]
+    woken = owning().wakes(NAP)
+    assert broken("I-10", woken) == []
+    woken.shows_owned(status=WaitStatus.WAITING)
+    assert broken("I-10", woken) == ["row-differs-from-log run/sleep#3"]
+
+
+def test_i10_hooks_and_waits_have_rows_while_they_live() -> None:
+    tape = owning()
+    hook = tape.hooks.pop((tape.run_id, hook_id(HOOK)))
+    assert broken("I-10", tape) == ["event-without-row run/hook#2"]
+    tape.hooks[tape.run_id, hook.correlation_id] = hook
+    wait = tape.waits.pop((tape.run_id, wait_id(NAP)))
+    assert broken("I-10", tape) == ["event-without-row run/sleep#3"]
+    tape.waits[tape.run_id, wait.correlation_id] = wait
+    assert broken("I-10", tape) == []
+
+
+def test_i10_a_world_may_forget_a_hook_that_owns_nothing() -> None:
+    for tape in (owning().disposed(HOOK), Tape().opened().conflict(HOOK, "wrun_2")):
+        assert broken("I-10", tape) == []
+        tape.hooks.clear()
+        assert broken("I-10", tape) == []
+
+
+def test_i10_a_world_may_keep_what_is_over() -> None:
+    """A hook that never owned its token, and a wait that has been completed."""
+    tape = Tape().opened().conflict(HOOK, "wrun_2").sleeps(NAP, 5).wakes(NAP)
+    waits = dict(tape.waits)
+    tape.run_completed().waits.update(waits)
+    assert broken("I-10", tape) == []
+
+
+def test_i10_no_run_without_its_log() -> None:
+    tape = owning()
+    tape.run_id = "wrun_2"
+    tape.run_created()
+    assert broken("I-10", tape) == []
+    del tape.logs["wrun_2"]
+    assert broken("I-10", tape) == ["row-without-event run"]
+
+
+def test_i10_no_hook_or_wait_without_an_event() -> None:
+    tape = owning()
+    tape.labels |= {"other_hook": "hook#8", "other_wait": "sleep#9"}
+    tape.hooks[tape.run_id, "other_hook"] = tape.hooks[tape.run_id, hook_id(HOOK)]
+    tape.waits[tape.run_id, "other_wait"] = tape.waits[tape.run_id, wait_id(NAP)]
+    assert broken("I-10", tape) == [
+        "row-without-event run/hook#8",
+        "row-without-event run/sleep#9",
+    ]
+
+
+def test_i10_the_end_of_a_run_removes_its_hooks_and_waits() -> None:
+    tape = owning()
+    hooks, waits = dict(tape.hooks), dict(tape.waits)
+    tape.run_completed()
+    assert broken("I-10", tape) == []
+    tape.hooks.clear()
+    assert broken("I-10", tape) == []
+    tape.hooks.update(hooks)
+    tape.waits.update(waits)
+    assert broken("I-10", tape) == [
+        "row-differs-from-log run/hook#2",
+        "row-differs-from-log run/sleep#3",
+    ]
 
 
 def test_i11_attempts_are_accepted_starts() -> None:

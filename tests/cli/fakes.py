@@ -12,8 +12,9 @@ import attrs
 import msgspec
 import pytest
 
+from simworld.campaign import HuntDiverged
 from simworld.errors import UsageError, unknown_name
-from simworld.records import Progress, Repro, Result, Story, Verdict
+from simworld.records import Progress, Repro, Result, RunLogLine, Story, Verdict
 from tests.render import samples
 
 
@@ -121,6 +122,10 @@ class FakeCampaign:
             raise self.replayed
         return self.replayed
 
+    def run_log(self, repro: Repro, scenarios: Any) -> tuple[RunLogLine, ...]:
+        fields = {"step": "work#3", "error": "boom: it is late"}
+        return (RunLogLine(7, 1_750_000_001_234, "run", "start/flow", "step failed", fields),)
+
     def save_repro(self, repro: Repro, path: Path) -> None:
         path.write_bytes(msgspec.json.encode(repro))
 
@@ -135,10 +140,11 @@ class FakeCampaign:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
-        names = "load_scenarios preset with_knob declared_verdict hunt tell replay save_repro"
-        for name in [*names.split(), "load_repro", "check_hash_seeds"]:
+        names = "load_scenarios preset with_knob declared_verdict hunt tell replay run_log"
+        for name in [*names.split(), "save_repro", "load_repro", "check_hash_seeds"]:
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]
+        module.HuntDiverged = HuntDiverged  # type: ignore[attr-defined]
         module.WORLDS = ("atomic",)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "simworld.campaign", module)
 

@@ -56,6 +56,9 @@ from tests.render import samples
         (["replay", "good.json", "--json", "missing/out.json"], "cannot write --json"),
         (["list", "--json", "missing/out.json"], "cannot write --json"),
         (["list", "everything"], "unrecognized arguments: everything"),
+        (["replay", "good.json", "--log", "xml"], "invalid choice: 'xml'"),
+        (["replay", "good.json", "--log", "json", "--json", "-"], "both want stdout"),
+        (["variants", "--scenarios", "mine"], "unrecognized arguments: --scenarios"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -149,6 +152,34 @@ def test_replay_uses_the_scenarios_it_is_given(
     assert campaign.places == ["mine"]
 
 
+def test_the_log_of_a_run_is_shown_behind_its_story(run: Run, repro: str) -> None:
+    ran = run("replay", repro, "--log", "text")
+    assert ran.code == 1
+    story, _, log = ran.out.partition("The run's log\n\n")
+    assert story.endswith("The failure shows again.\n\n")
+    assert log == (
+        'time=2025-06-15T15:06:41.234Z run=run msg="step failed" turn=7 task=start/flow '
+        'step=work#3 error="boom: it is late"\n'
+    )
+
+
+def test_a_log_as_json_has_stdout_for_itself(run: Run, repro: str) -> None:
+    ran = run("replay", repro, "--log", "json", "--json", "out.json")
+    assert ran.code == 1
+    (line,) = ran.out.splitlines()
+    assert json.loads(line)["msg"] == "step failed"
+    assert "The failure shows again." in ran.err
+    assert _replayed(Path("out.json").read_text())["outcome"] == "failed"
+
+
+def test_no_log_of_a_schedule_nobody_can_follow(
+    run: Run, repro: str, campaign: FakeCampaign
+) -> None:
+    campaign.replayed = DidNotReproduce("entry 2 differs")
+    ran = run("replay", repro, "--log", "json")
+    assert (ran.code, ran.out) == (3, "")
+
+
 def test_list_shows_scenarios_cases_and_variants(run: Run) -> None:
     ran = run("list")
     assert ran.code == 0
@@ -171,7 +202,7 @@ def test_list_as_json(run: Run) -> None:
 # --- help ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [[], ["hunt"], ["replay"], ["list"]])
+@pytest.mark.parametrize("command", [[], ["hunt"], ["replay"], ["list"], ["variants"]])
 def test_help_has_examples_and_exit_codes(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,7 +212,7 @@ def test_help_has_examples_and_exit_codes(
     text = capsys.readouterr().out
     assert "example" in text
     assert f"simworld {' '.join(command)}".rstrip() in text
-    assert ("exit codes" in text) == (command != ["list"])
+    assert ("exit codes" in text) == (command not in (["list"], ["variants"]))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,7 +233,7 @@ def test_help_imports_nothing_heavy() -> None:
         "print('HEAVY', [m for m in ('rich', 'hypothesis', 'attrs', 'simworld.campaign', "
         "'simworld.records') if m in sys.modules])\n"
     )
-    root = str(Path(cli.__file__).parent.parent)
+    root = str(Path(cli.__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": root},

@@ -392,3 +392,22 @@ def test_a_found_failure_that_does_not_replay_is_our_fault(
     assert ran.code == 4
     assert "entry 2 differs" in ran.err
     assert "4 hunts:" in ran.out
+
+
+def test_a_workflow_that_contradicts_itself_is_its_author_s_mistake(
+    run: Run, campaign: FakeCampaign
+) -> None:
+    """What was found before is told, then the mistake; it is bad input, as a bad option is."""
+
+    def diverges(scenario: str, variant: str) -> Result:
+        result = declared(scenario, variant)
+        if scenario == "retry_exhaustion":
+            raise HuntDiverged("workflow order does not depend on its log alone", result)
+        return result
+
+    campaign.results = diverges
+    ran = run("hunt", "--variant", "v2_merge")
+    assert ran.code == 2
+    assert "simworld: error: workflow order does not depend on its log alone\n" in ran.err
+    assert "inflated_attempts" in ran.out
+    assert "retry_exhaustion" in ran.out

@@ -14,6 +14,7 @@ from simworld.engine import (
     INTERRUPTED,
     AttemptGuard,
     EnginePolicy,
+    InlineGate,
     StartedBy,
     StepCreated,
     StepRetrying,
@@ -24,6 +25,7 @@ from simworld.engine import (
     apply_step,
     authoritative_attempt,
     before_body,
+    failure_owner,
     start_condition,
     start_owner,
 )
@@ -206,9 +208,29 @@ def test_g8_has_one_budget_for_failures_and_one_for_crashes(
         ("G8", "lease_free", "msg_1.3"),
     ],
 )
-def test_what_a_start_asks_of_the_world(guard, condition, owner):
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_a_start_asks_of_the_world(guard, condition, owner, inline):
     assert start_condition(policy(guard)) == condition
-    assert start_owner(policy(guard), BY) == owner
+    assert start_owner(policy(guard), BY, inline=inline) == owner
+
+
+@pytest.mark.parametrize(
+    ("guard", "inline", "background", "failure"),
+    [
+        ("G1", "msg_1", "", ""),
+        ("G4", "msg_1", "", ""),
+        ("G7", "msg_1", "", ""),
+        ("G5", "msg_1", "msg_1", "msg_1"),
+        ("G8", "msg_1.3", "msg_1.3", "msg_1.3"),
+    ],
+)
+def test_inline_starts_are_stamped_and_only_leases_make_a_failure_the_owners(
+    guard, inline, background, failure
+):
+    knobs = policy(guard, inline_gate=InlineGate.OWNER_STAMP)
+    assert start_owner(knobs, BY, inline=True) == inline
+    assert start_owner(knobs, BY, inline=False) == background
+    assert failure_owner(knobs, BY) == failure
 
 
 @pytest.mark.parametrize("max_retries", range(5))
@@ -220,7 +242,7 @@ def test_a_step_that_always_fails_runs_its_body_max_retries_plus_one_times(guard
     bodies = starts = 0
     while starts < 20:
         starts += 1
-        owner = start_owner(knobs, BY)
+        owner = start_owner(knobs, BY, inline=False)
         step = apply_step(step, "wrun_1", StepStarted("step_1", "work", owner), starts)
         if before_body(knobs, step, BY, max_retries):
             break
@@ -231,6 +253,22 @@ def test_a_step_that_always_fails_runs_its_body_max_retries_plus_one_times(guard
     assert bodies == max_retries + 1
     one_more = guard is AttemptGuard.G2 and max_retries == 0  # decisions §2, last column
     assert starts == bodies + one_more
+
+
+@pytest.mark.parametrize(
+    ("starts", "retries", "attempt"),
+    [
+        (("",), 0, 1),
+        (("", "", ""), 0, 3),
+        (("msg_2", "msg_2", "msg_1"), 0, 1),  # others have started it and have not failed
+        (("msg_2", "msg_1", ""), 0, 2),
+        (("msg_2", ""), 1, 2),  # an inline body of another message has failed
+        (("msg_2", "", "", ""), 3, 4),
+    ],
+)
+def test_g7_counts_own_and_unstamped_starts_and_every_failure(starts, retries, attempt):
+    step = row(len(starts), retries=retries, starts=starts)
+    assert authoritative_attempt(policy("G7"), step, BY) == attempt
 
 
 def test_the_crash_budget_defaults_to_max_retries_plus_one():

@@ -1,4 +1,4 @@
-"""What a workflow author imports: the decorators' arguments and the two errors."""
+"""What a workflow author imports: the decorators, programs and the two errors of a step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from simworld.engine import (
     Program,
     RetryableError,
     Step,
-    StepContext,
     Workflow,
     step,
     workflow,
@@ -36,7 +35,7 @@ def test_a_step_with_arguments():
 
 
 def test_negative_retries_are_refused():
-    with pytest.raises(UsageError, match="max_retries cannot be negative: -1"):
+    with pytest.raises(UsageError, match="max_retries of step … cannot be negative: -1"):
         step(max_retries=-1)
 
 
@@ -105,10 +104,27 @@ def test_neither_error_is_the_other():
     assert not issubclass(RetryableError, FatalError)
 
 
-def test_a_context_cannot_be_changed():
-    async def verb(_):
+async def grandchild():
+    """Another workflow."""
+
+
+def test_a_program_knows_the_workflows_its_steps_may_start():
+    flow, child = workflow(body), workflow(grandchild)
+    program = Program.of(flow, children=[child])
+    assert program.workflow is flow
+    assert dict(program.workflows) == {"body": flow, "grandchild": child}
+    assert list(Program.of(flow, children=[flow, child]).workflows) == ["body", "grandchild"]
+
+
+def test_two_workflows_of_one_name_are_refused():
+    with pytest.raises(UsageError, match="two workflows are called 'body'; give one another name"):
+        Program.of(workflow(body), children=[workflow(body)])
+
+
+@pytest.mark.parametrize("make", [step, workflow])
+def test_only_async_functions_become_steps_and_workflows(make):
+    def plain(ctx):
         pass
 
-    context = StepContext("wrun_1", "step_1", 1, verb, verb)
-    with pytest.raises(AttributeError):
-        context.attempt = 2
+    with pytest.raises(UsageError, match=f"a {make.__name__} is made of an 'async def' function"):
+        make(plain)

@@ -1,8 +1,4 @@
-"""The legality matrix of spec §1.3, written out from the spec and compared cell by cell.
-
-Decisions §5.13 settle two cells: an illegal create on a terminal run answers 409, and run_started
-on a missing run is 404 until runs can be created by it (resilient start).
-"""
+"""Lifecycles beyond the legality matrix: conditions of starts, and what facts leave in rows."""
 
 from __future__ import annotations
 
@@ -10,10 +6,12 @@ import attrs
 import pytest
 
 from simworld.engine import (
-    RUN_MOVES,
-    RUN_TERMINAL,
-    STEP_MOVES,
-    STEP_TERMINAL,
+    HookConflict,
+    HookCreated,
+    HookDisposed,
+    HookReceived,
+    HookRow,
+    HookStatus,
     RunCancelled,
     RunCompleted,
     RunCreated,
@@ -28,8 +26,14 @@ from simworld.engine import (
     StepRow,
     StepStarted,
     StepStatus,
+    WaitCompleted,
+    WaitCreated,
+    WaitRow,
+    WaitStatus,
+    apply_hook,
     apply_run,
     apply_step,
+    apply_wait,
     check_step,
 )
 from simworld.errors import EntityConflictError, TooEarlyError, WorldError
@@ -52,108 +56,15 @@ STEP_FACTS = {
     "step_retrying": StepRetrying(STEP, b"why"),
 }
 
-RUN_MATRIX = """
-run             missing     pending       running       completed      failed         cancelled
-run_created     > pending   409 exists    409 exists    409 exists     409 exists     409 exists
-run_started     404         > running     no event      410            410            410
-run_completed   404         > completed   > completed   409 terminal   409 terminal   409 terminal
-run_failed      404         > failed      > failed      409 terminal   409 terminal   409 terminal
-run_cancelled   404         > cancelled   > cancelled   409 terminal   409 terminal   > cancelled
-"""
-
-STEP_MATRIX = """
-step             missing     pending       running       completed      failed
-step_created     > pending   409 exists    409 exists    409 exists     409 exists
-step_started     404         > running     > running     409 terminal   409 terminal
-step_completed   404         > completed   > completed   409 terminal   409 terminal
-step_failed      404         > failed      > failed      409 terminal   409 terminal
-step_retrying    404         > pending     > pending     409 terminal   409 terminal
-"""
-
-ENDED_RUN_MATRIX = """
-step             missing        pending       running       completed      failed
-step_created     409 terminal   409 exists    409 exists    409 exists     409 exists
-step_started     404            410           > running     409 terminal   409 terminal
-step_completed   404            > completed   > completed   409 terminal   409 terminal
-step_failed      404            > failed      > failed      409 terminal   409 terminal
-step_retrying    404            > pending     > pending     409 terminal   409 terminal
-"""
-"""The atomic world's choice in step_failed/pending is the SQL world's: the run is not consulted."""
-
-
-def cells(matrix):
-    """(event, state, expected) of every cell."""
-    head, *lines = [line.split("  ") for line in matrix.strip().splitlines()]
-    states = [each.strip() for each in head if each.strip()][1:]
-    found = []
-    for line in lines:
-        event, *expected = [each.strip() for each in line if each.strip()]
-        found += [(event, *cell) for cell in zip(states, expected, strict=True)]
-    return found
-
 
 def run_row(status):
-    if status == "missing":
-        return None
     return RunRow("wrun_1", RunStatus(status), "order", b"in", 1_000)
 
 
 def step_row(status, **changes):
-    if status == "missing":
-        return None
     return attrs.evolve(
         StepRow("wrun_1", STEP, "work", StepStatus(status), b"in", 1_000, attempt=1), **changes
     )
-
-
-def told(decide):
-    """What a decision says, in the words of the matrices."""
-    try:
-        state = decide()
-    except WorldError as refusal:
-        return f"{refusal.status} {getattr(refusal, 'reason', '')}".strip()
-    return "no event" if state is None else f"> {state}"
-
-
-@pytest.mark.parametrize(("event", "state", "expected"), cells(RUN_MATRIX))
-def test_every_run_cell(event, state, expected):
-    def decide():
-        after = apply_run(run_row(state), "wrun_1", RUN_FACTS[event], NOW)
-        return None if after is None else after.status
-
-    assert told(decide) == expected
-
-
-@pytest.mark.parametrize("run", ["pending", "running"])
-@pytest.mark.parametrize(("event", "state", "expected"), cells(STEP_MATRIX))
-def test_every_step_cell_of_a_living_run(event, state, expected, run):
-    assert told(lambda: check_step(run_row(run), step_row(state), STEP_FACTS[event], NOW)) == (
-        expected
-    )
-
-
-@pytest.mark.parametrize("run", ["completed", "failed", "cancelled"])
-@pytest.mark.parametrize(("event", "state", "expected"), cells(ENDED_RUN_MATRIX))
-def test_every_step_cell_of_an_ended_run(event, state, expected, run):
-    assert told(lambda: check_step(run_row(run), step_row(state), STEP_FACTS[event], NOW)) == (
-        expected
-    )
-
-
-@pytest.mark.parametrize("event", STEP_FACTS)
-@pytest.mark.parametrize("state", ["missing", *StepStatus])
-def test_a_step_of_a_missing_run_is_refused_before_its_row_is_looked_at(event, state):
-    assert told(lambda: check_step(None, step_row(state), STEP_FACTS[event], NOW)) == "404"
-
-
-def test_the_matrices_cover_the_tables():
-    run_cells = {(event, state) for event, state, _ in cells(RUN_MATRIX)}
-    assert run_cells == {(event, state) for event, moves in RUN_MOVES.items() for state in moves}
-    step_cells = {(event, state) for event, state, _ in cells(STEP_MATRIX)}
-    assert step_cells == {(event, state) for event, moves in STEP_MOVES.items() for state in moves}
-    assert {(event, state) for event, state, _ in cells(ENDED_RUN_MATRIX)} == step_cells
-    assert {"completed", "failed", "cancelled"} == RUN_TERMINAL
-    assert {"completed", "failed"} == STEP_TERMINAL
 
 
 # --- conditions beyond the tables -------------------------------------------------------------
@@ -352,3 +263,55 @@ def test_a_run_that_never_started_may_end_and_has_no_start_time():
     *_, cancelled = runs_after(RUN_FACTS["run_created"], RunCancelled())
     assert (cancelled.status, cancelled.started_at_ms) == ("cancelled", 0)
     assert cancelled.completed_at_ms == 2_000
+
+
+def test_a_lazy_start_makes_a_running_row_of_its_first_attempt():
+    start = StepStarted(STEP, "work", "msg_1.1", 61_000, input=b"in")
+    first, second = rows_after(start, StepStarted(STEP, "work"))
+    assert first == StepRow(
+        "wrun_1",
+        STEP,
+        "work",
+        StepStatus.RUNNING,
+        b"in",
+        created_at_ms=1_000,
+        attempt=1,
+        started_at_ms=1_000,
+        owner="msg_1.1",
+        lease_until_ms=61_000,
+        starts=("msg_1.1",),
+    )
+    assert (second.attempt, second.input, second.started_at_ms) == (2, b"in", 1_000)
+
+
+def test_a_start_that_creates_its_run_leaves_the_row_of_both_events():
+    (row,) = runs_after(RunStarted("order", b"in"))
+    assert row == RunRow("wrun_1", RunStatus.RUNNING, "order", b"in", 1_000, 1_000)
+
+
+def test_the_data_of_a_start_says_nothing_about_a_run_that_is_there():
+    *_, row = runs_after(RUN_FACTS["run_created"], RunStarted("other", b"else"))
+    assert row == RunRow("wrun_1", RunStatus.RUNNING, "order", b"in", 1_000, 2_000)
+
+
+def test_a_hook_from_creation_to_disposal():
+    fact = HookCreated("hook_1", "token", b"meta", is_webhook=True)
+    live = apply_hook(None, "wrun_1", fact, 1_000)
+    assert live == HookRow(
+        "wrun_1", "hook_1", "token", HookStatus.LIVE, 1_000, b"meta", is_webhook=True
+    )
+    assert apply_hook(live, "wrun_1", HookReceived("hook_1", "token", b"x"), 2_000) == live
+    gone = apply_hook(live, "wrun_1", HookDisposed("hook_1", "token"), 3_000)
+    assert gone == attrs.evolve(live, status=HookStatus.DISPOSED)
+
+
+def test_a_hook_that_never_owned_its_token():
+    row = apply_hook(None, "wrun_1", HookConflict("hook_1", "token", "wrun_2"), 1_000)
+    assert row == HookRow("wrun_1", "hook_1", "token", HookStatus.CONFLICT, 1_000)
+
+
+def test_a_wait_keeps_the_time_that_was_recorded_first():
+    waiting = apply_wait(None, "wrun_1", WaitCreated("wait_1", 9_000), 1_000)
+    assert waiting == WaitRow("wrun_1", "wait_1", WaitStatus.WAITING, 9_000, 1_000)
+    over = apply_wait(waiting, "wrun_1", WaitCompleted("wait_1", 8_000), 9_500)
+    assert over == WaitRow("wrun_1", "wait_1", WaitStatus.COMPLETED, 9_000, 1_000, 9_500)

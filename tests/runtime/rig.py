@@ -23,12 +23,13 @@ from simworld.records import (
     Delivered,
     LostAnswer,
     Op,
+    PassChecked,
     QueueProfile,
     Record,
     Sent,
     WorldProfile,
 )
-from simworld.runtime import Client, FlowHandler, Services
+from simworld.runtime import Client, Services, handler_for
 from simworld.sim import (
     EPOCH_MS,
     Kernel,
@@ -40,11 +41,15 @@ from simworld.sim import (
     SimLog,
     SimQueue,
     SimStorage,
+    SimStreams,
     SimTasks,
 )
-from simworld.worlds import AtomicWorld, MemoryQueue
+from simworld.worlds import AtomicWorld, MemoryQueue, MemoryStreams
 
+V1 = preset("v1").engine
 MERGE = preset("v2_merge").engine
+B12 = preset("b12").engine
+B30 = preset("b30").engine
 FIXED = preset("fixed").engine
 POLICIES = {"v2_merge": MERGE, "fixed": FIXED}
 
@@ -63,19 +68,40 @@ class AllZero:
 
 
 class Passes(SimLog):
-    """The simulator's log, and a count of passes."""
+    """The simulator's log, checks of some passes included, and what a test counts of it."""
 
-    def __init__(self, kernel, labels):
-        super().__init__(kernel, labels)
+    def __init__(self, kernel, labels, on_pass):
+        super().__init__(kernel, labels, checks=1)
+        self.on_pass = on_pass
         self.prefixes = []
+        self.retained = []
         self.notes = []
 
-    def pass_ended(self, run_id, prefix_length, result):
-        super().pass_ended(run_id, prefix_length, result)
-        self.prefixes.append(prefix_length)
+    def pass_ended(self, report):
+        super().pass_ended(report)
+        if self.on_pass is not None:
+            self.on_pass(report)
+        self.prefixes.append(len(report.log))
+        self.retained.append(report.retained)
 
-    def note(self, run_id, message):
-        self.notes.append(message)
+    def note(self, run_id, message, **fields):
+        super().note(run_id, message, **fields)
+        self.notes.append((message, fields))
+
+
+class Wrapped:
+    """A storage between the engine and the world; a test overrides what it wants to change."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.run = inner.run
+        self.hook = inner.hook
+
+    async def create(self, run_id, fact):
+        return await self.inner.create(run_id, fact)
+
+    async def events(self, run_id, cursor=None):
+        return await self.inner.events(run_id, cursor)
 
 
 class Refusing:
@@ -89,6 +115,7 @@ class Refusing:
         self._inner = inner
         self._errors = {kind: list(each) for kind, each in errors.items()}
         self.run = inner.run
+        self.hook = inner.hook
         self.reads = []
         """How many events every read of the log has returned."""
 
@@ -112,17 +139,21 @@ class Played:
     """What came of it."""
 
     records: list[Record]
+    runs: Mapping[str, RunRow]
     run: RunRow | None
     log: list[Event]
     steps: Mapping[str, StepRow]
     """By label."""
     prefixes: list[int]
     """The length of the log of every pass."""
+    retained: list[bool]
+    """Whether each pass went on from an earlier one."""
     reads: list[int]
     """How many events every read of the log has returned."""
-    notes: list[str]
+    notes: list[tuple[str, dict[str, Any]]]
     answer: Any
     """What the client's ``result`` returned or raised; None if nobody asked."""
+    streams: Mapping[tuple[str, str], Any]
     waiting: list[str]
     fired: list[Any]
     path: list[str]
@@ -130,6 +161,20 @@ class Played:
     def of(self, kind):
         """All records of one kind."""
         return [each for each in self.records if isinstance(each, kind)]
+
+    def commits(self, event_type):
+        """The records of committed events of a type."""
+        return [each for each in self.of(Committed) if each.event.type == event_type]
+
+    @property
+    def began(self):
+        """The records of bodies that began."""
+        return self.of(BodyBegan)
+
+    @property
+    def delivered(self):
+        """The task of every delivery."""
+        return [each.task for each in self.of(Delivered)]
 
     @property
     def types(self):
@@ -185,38 +230,48 @@ def play(
     policy: EnginePolicy = MERGE,
     queue: QueueProfile | None = None,
     page_max: int = 1_000,
+    world_profile: WorldProfile | None = None,
+    explorer: Any = None,
     failures: tuple[tuple[str, int], ...] = (),
     faults: tuple[Any, ...] = (),
     errors: Mapping[str, list[Exception]] | None = None,
+    around: Any = None,
     acts: Any = None,
+    on_pass: Any = None,
     watched: bool = False,
     turns_max: int = 4_000,
 ) -> Played:
     """Start one run and let everything happen.
 
     ``watched``: the client also waits for the result.  ``acts``: an async function of the services
-    that takes the client's place.
+    that takes the client's place.  ``around``: wraps the world's storage.  ``on_pass``:
+    is called with the report of every pass.
     """
-    kernel = Kernel(explorer=AllZero(), faults=RecordedFaults(faults), turns_max=turns_max)
+    kernel = Kernel(
+        explorer=explorer or AllZero(), faults=RecordedFaults(faults), turns_max=turns_max
+    )
     labels = Labels()
     labels.learn("wrun_1", "run")
     clock, ids, tasks = SimClock(kernel), SimIds(), SimTasks(kernel, labels)
-    world = AtomicWorld(clock=clock, ids=ids, profile=WorldProfile(page_max=page_max))
+    profile = world_profile or WorldProfile(page_max=page_max)
+    world = AtomicWorld(clock=clock, ids=ids, profile=profile, tasks=tasks)
+    streams = MemoryStreams(tasks=tasks)
     inner = MemoryQueue(tasks=tasks, clock=clock, ids=ids, profile=queue or QueueProfile())
-    sim_queue, log = SimQueue(kernel, labels, inner), Passes(kernel, labels)
-    storage = Refusing(world, errors or {})
+    sim_queue, log = SimQueue(kernel, labels, inner), Passes(kernel, labels, on_pass)
+    storage = Refusing(around(world) if around else world, errors or {})
     services = Services(
         program=program,
         policy=policy,
         storage=SimStorage(kernel, labels, storage),
         queue=sim_queue,
+        streams=SimStreams(kernel, labels, streams),
         tasks=tasks,
         clock=clock,
         bodies=SimBodies(kernel, labels, failures),
         ids=ids,
         log=log,
     )
-    sim_queue.connect(FlowHandler(services).handle)
+    sim_queue.connect(handler_for(services).handle)
     answers: list[Any] = []
     if acts is None:
         acts = functools.partial(_client, args=args, watched=watched, answers=answers)
@@ -228,16 +283,26 @@ def play(
         kernel.close()
         sim_queue.disconnect()
     assert kernel.drained, "it never came to rest"
+    answer = answers[0] if answers else None
+    return _played(kernel, labels, world, streams, storage, log, answer, waiting)
+
+
+def _played(kernel, labels, world, streams, storage, log, answer, waiting):
+    checked = [each for each in kernel.records if isinstance(each, PassChecked)]
+    assert not [each.difference for each in checked if each.difference]
     steps = {labels.readable(key[1]): row for key, row in world.steps.items()}
     return Played(
-        kernel.records,
+        [each for each in kernel.records if not isinstance(each, PassChecked)],
+        world.runs,
         world.runs.get("wrun_1"),
         world.logs.get("wrun_1", []),
         steps,
         log.prefixes,
+        log.retained,
         storage.reads,
         log.notes,
-        answers[0] if answers else None,
+        answer,
+        streams.contents(),
         waiting,
         kernel.fired,
         kernel.path,

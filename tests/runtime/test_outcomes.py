@@ -64,11 +64,11 @@ def test_arguments_reach_the_workflow_by_place_and_by_name():
     assert answers == [["a", {"b": [1]}]]
 
 
-def test_the_first_message_follows_the_creation_of_the_run():
+def test_the_run_is_created_beside_the_sending_of_its_first_message():
     played = play(program(together), 0)
     assert [type(each).__name__ for each in played.records[:3]] == [
-        "Committed",
         "Sent",
+        "Committed",
         "Delivered",
     ]
 
@@ -134,7 +134,8 @@ def test_a_fatal_error_fails_the_step_at_its_first_body(policy):
         "name": "FatalError",
         "message": "no use",
     }
-    assert "fatal#1 failed (fatal): FatalError: no use" in str(played.answer)
+    for told in ("fatal#1", "(fatal)", "FatalError: no use"):
+        assert told in str(played.answer)
 
 
 @every_policy

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -453,3 +454,38 @@ def test_awaiting_trio_is_foreign_too() -> None:
     assert told == []
     kernel.close()
     assert told == ["closed"]
+
+
+def test_trio_does_not_know_the_async_generators_of_simulated_code() -> None:
+    """It would look after them when its own loop has ended, and complain."""
+    known: list[object] = []
+
+    class Watching(trio.abc.Instrument):
+        def after_task_step(self, task: trio.lowlevel.Task) -> None:
+            known.append(sys.get_asyncgen_hooks().firstiter)
+
+    def build(kernel: Kernel, told: list[str]) -> None:
+        async def numbers() -> AsyncIterator[int]:
+            try:
+                for number in range(10):
+                    await act(kernel)
+                    yield number
+            finally:
+                told.append("closed")
+
+        async def work() -> None:
+            async for number in numbers():
+                told.append(f"{number} {sys.get_asyncgen_hooks().firstiter}")
+                await act(kernel)
+
+        spawn(kernel, "a", work)
+        spawn(kernel, "b", lambda: act(kernel, 50))
+
+    shown = agree(build, turns_max=12)
+    assert shown["told"][0] == "0 None"
+    assert shown["told when closed"] == ["closed"]
+    kernel = make(LockstepKernel)
+    spawn(kernel, "a", lambda: act(kernel, 3))
+    trio.run(kernel.run_async, instruments=[Watching()])
+    kernel.close()
+    assert all(known), "the hooks of trio are its own again"

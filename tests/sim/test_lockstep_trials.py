@@ -6,10 +6,20 @@ import attrs
 import pytest
 
 from simworld import marks
-from simworld.campaign import PRESETS, Hunter, Trial, load_scenarios, prepared, run_trial
+from simworld.campaign import (
+    PRESETS,
+    Hunter,
+    Scenario,
+    Trial,
+    load_scenarios,
+    prepared,
+    run_trial,
+    with_knob,
+)
 from simworld.entropy import Stream
 from simworld.records import Fault, FaultBudget
 from simworld.sim import Kernel, LockstepKernel, Nemesis
+from tests.campaign import wide
 
 SCENARIOS = load_scenarios("scenarios")
 BOTH = (Kernel, LockstepKernel)
@@ -58,6 +68,28 @@ def test_trials_under_every_kind_of_fault_are_the_same() -> None:
     assert kinds == set(Fault.KINDS)
     assert overlapped
     assert "handler.crashed_in_body" in marks.since(before)
+
+
+@pytest.mark.parametrize("minted", ["at_commit", "mint_at_start"])
+@pytest.mark.parametrize("variant", PRESETS)
+def test_trials_with_jobs_latches_and_children_are_the_same(variant: str, minted: str) -> None:
+    budget = attrs.evolve(EVERYTHING, kill_bodies=1)
+    cases = [attrs.evolve(case, budget=budget) for case in wide.scenario.cases]
+    scenario = attrs.evolve(wide.scenario, cases=tuple(cases))
+    minting = with_knob(PRESETS[variant], f"log_position={minted}")
+    hunter = Hunter(with_workers(scenario), minting, seed=3)
+    for number in range(12):
+        own, lockstep = (
+            run_trial(hunter.setup(number), kernel_type=kernel_type) for kernel_type in BOTH
+        )
+        assert lockstep.digest == own.digest, f"trial {number}"
+        assert compared(lockstep) == compared(own), f"trial {number}"
+
+
+def with_workers(scenario: Scenario) -> Scenario:
+    """With a queue whose deliveries wait for workers."""
+    cases = [attrs.evolve(case, knobs=("workers=3",)) for case in scenario.cases]
+    return attrs.evolve(scenario, cases=tuple(cases))
 
 
 def test_a_bound_that_is_reached_is_reached_by_both() -> None:

@@ -60,6 +60,32 @@ class Pause:
         yield self
 
 
+class Latch:
+    """``ports.Latch`` without timeouts; waiting is yielding it."""
+
+    def __init__(self, line):
+        self._line = line
+        self._waiting = []
+        self._is_set = False
+
+    def set(self):
+        self._is_set = True
+        for task in self._waiting:
+            self._line.push(0, task)
+        self._waiting.clear()
+
+    async def wait(self):
+        if not self._is_set:
+            await self
+        return True
+
+    def __await__(self):
+        yield self
+
+    def park(self, task):
+        self._waiting.append(task)
+
+
 @attrs.define(eq=False)
 class Task:
     """A scheduled coroutine; also ``ports.Pending``."""
@@ -95,16 +121,23 @@ class Timeline:
         count = self._names[part] = self._names.get(part, 0) + 1
         return f"test/{part}" if count == 1 else f"test/{part}.{count}"
 
+    def latch(self):
+        return Latch(self)
+
     async def checkpoint(self, doing):
         await Pause(0)
+
+    def run_beside(self, name, coroutine):
+        """Run a coroutine as a task of its own, from now on."""
+        return self.spawn(name, lambda: coroutine, delay_ms=0, on_lost=None)
 
     def spawn(self, name, start, *, delay_ms, on_lost):
         assert name not in self.tasks, f"two tasks are called {name}"
         task = self.tasks[name] = Task(name, start, on_lost)
-        self._push(delay_ms, task)
+        self.push(delay_ms, task)
         return task
 
-    def _push(self, delay_ms, task):
+    def push(self, delay_ms, task):
         self._count += 1
         heapq.heappush(self._heap, (self.ms + delay_ms, self._count, task))
 
@@ -140,4 +173,7 @@ class Timeline:
             except StopIteration:
                 task.over = True
             else:
-                self._push(pause.ms, task)
+                if isinstance(pause, Latch):
+                    pause.park(task)
+                else:
+                    self.push(pause.ms, task)

@@ -6,19 +6,12 @@ import attrs
 
 from simworld.errors import DefiniteFailure
 from simworld.ports import Message, Redeliver
-from simworld.records import Dedup, DuplicateAttempt, QueueProfile, TimeoutCounting
+from simworld.records import QueueProfile
 from simworld.worlds import MemoryQueue
 from tests.worlds.doubles import Ids, Timeline, now
 
 FLOW = Message("wrun_1")
 STEP = Message("wrun_1", "step_1", "work")
-
-
-KINDS = {
-    "dedup": Dedup,
-    "duplicate_attempt": DuplicateAttempt,
-    "timeout_counting": TimeoutCounting,
-}
 
 
 class Thrown(DefiniteFailure):
@@ -45,7 +38,6 @@ class Rig:
 
     def __init__(self, *script, **profile):
         self.line = Timeline()
-        profile = {knob: KINDS.get(knob, int)(value) for knob, value in profile.items()}
         self.queue = MemoryQueue(
             tasks=self.line, clock=self.line, ids=Ids(), profile=QueueProfile(**profile)
         )

@@ -30,9 +30,9 @@ RUN = "wrun_1"
 CREATED = RunCreated("order", b"in")
 
 
-def made(*facts, page_max=1_000, clock=None):
+def made(*facts, clock=None, **profile):
     """A world in which these facts have been recorded."""
-    world = AtomicWorld(clock=clock or Clock(), ids=Ids(), profile=WorldProfile(page_max=page_max))
+    world = AtomicWorld(clock=clock or Clock(), ids=Ids(), profile=WorldProfile(**profile))
     for fact in facts:
         now(world.create(RUN, fact))
     return world
@@ -199,7 +199,7 @@ def test_a_refusal_uses_up_no_position():
 STEPS = st.sampled_from(["step_1", "step_2"])
 OWNERS = st.sampled_from(["", "a", "b"])
 FACTS = st.one_of(
-    st.sampled_from([CREATED, RunStarted(), RunStarted(), StepCreated("step_1", "work", b"")]),
+    st.sampled_from([CREATED, RunStarted(), RunStarted("order", b"other")]),
     st.builds(StepCreated, STEPS, st.just("work"), st.binary(max_size=1)),
     st.builds(
         StepStarted,
@@ -208,6 +208,7 @@ FACTS = st.one_of(
         OWNERS,
         st.integers(0, 3_000),
         st.sampled_from(["always", "not_running", "lease_free"]),
+        st.sampled_from([b"", b"in"]),
     ),
     st.builds(StepRetrying, STEPS, st.binary(max_size=1), st.integers(0, 3_000), OWNERS),
     st.builds(StepFailed, STEPS, st.binary(max_size=1), OWNERS),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from simworld import marks
-from simworld.ports import Message
+from simworld.ports import Message, RunInput
 from simworld.records import Dedup
 from tests.worlds.queue_rig import FLOW, STEP, Rig
 
@@ -70,6 +71,22 @@ def test_a_second_message_with_the_same_key_and_body(rule, state, accepted):
 def test_another_body_is_another_key_only_under_key_and_payload(rule, state, accepted):
     rig = brought_to(state, rule)
     assert bool(rig.send(OTHER, key="k")) is (accepted or rule == "key_and_payload")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        attrs.evolve(STEP, recoveries=1),
+        attrs.evolve(STEP, run_input=RunInput("order", b"in")),
+        attrs.evolve(STEP, run_id="wrun_2"),
+    ],
+    ids=["recoveries", "run input", "run"],
+)
+def test_the_whole_message_is_the_payload(other):
+    rig = brought_to("waits for delivery", "key_and_payload")
+    assert rig.send(other, key="k")
+    assert not rig.send(other, key="k")
+    assert not rig.send(attrs.evolve(other), key="k")
 
 
 @pytest.mark.parametrize("rule", Dedup)

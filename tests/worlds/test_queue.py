@@ -38,6 +38,14 @@ def test_a_delayed_message_is_delivered_when_its_delay_is_over():
     assert [(each.at_ms, each.message) for each in rig.reached] == [(0, STEP), (7_000, FLOW)]
 
 
+def test_a_queue_may_ignore_what_its_senders_ask_for_and_not_what_handlers_do():
+    """R-77: the delay of a send is dropped; ``{timeoutSeconds}`` and redeliveries keep theirs."""
+    rig = Rig((0, 2), (0, "throw"), delays="ignored", redelivery_ms=5_000)
+    rig.send(FLOW, delay_s=7)
+    rig.run()
+    assert rig.times == [0, 2_000, 7_000]
+
+
 def test_deliveries_are_tasks_with_causal_names():
     rig = Rig((0, "throw"))
     first, second, third = rig.send(FLOW), rig.send(FLOW), rig.send(STEP)

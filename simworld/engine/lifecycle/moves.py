@@ -1,19 +1,17 @@
-"""Lifecycles: which event may follow which state, and the exact error of each illegal move.
+"""Runs and steps: from a row and a fact to the next row, or to the error of the illegal move.
 
-Two tables (spec §1.3, decisions §5.13) decide everything; a move is illegal because the table has
-a refusal in its cell.  ``apply_run`` and ``apply_step`` turn a row and a fact into the next row.
-Order of checks for step events: run row, step row, step terminal, run terminal, retryAfter.
+The tables decide (``tables``); ``apply_run`` and ``apply_step`` make the rows.  Order of checks for
+step events (spec §1.3): run row, step row, step terminal, run terminal, retryAfter.
 """
 
 from __future__ import annotations
-
-import enum
 
 from simworld.engine.events import (
     RunCompleted,
     RunCreated,
     RunFact,
     RunFailed,
+    RunStarted,
     StepCompleted,
     StepCreated,
     StepFact,
@@ -28,141 +26,43 @@ from simworld.engine.lifecycle.rows import (
     StepRow,
     StepStatus,
 )
-from simworld.errors import (
-    EntityConflictError,
-    EntityNotFoundError,
-    RunExpiredError,
-    TooEarlyError,
+from simworld.engine.lifecycle.tables import (
+    LAZY_START,
+    MISSING,
+    RESILIENT_START,
+    RUN_ENDED,
+    RUN_MOVES,
+    STEP_MOVES,
+    Refusal,
+    RunEnded,
 )
+from simworld.errors import EntityConflictError, EntityNotFoundError, TooEarlyError
 from simworld.marks import reached
 
-
-class Refusal(enum.Enum):
-    """Why a cell of a table refuses: (status, reason)."""
-
-    EXISTS = (409, "exists")
-    TERMINAL = (409, "terminal")
-    EXPIRED = (410, "run ended")
-    MISSING = (404, "missing")
-
-
-MISSING = "missing"
-TERMINAL = "terminal"
-
-RUN_MOVES: dict[str, dict[str, RunStatus | Refusal | None]] = {
-    # event → state → next state; None: accepted without event (idempotent)
-    "run_created": {
-        MISSING: RunStatus.PENDING,
-        RunStatus.PENDING: Refusal.EXISTS,
-        RunStatus.RUNNING: Refusal.EXISTS,
-        RunStatus.COMPLETED: Refusal.EXISTS,
-        RunStatus.FAILED: Refusal.EXISTS,
-        RunStatus.CANCELLED: Refusal.EXISTS,
-    },
-    "run_started": {
-        MISSING: Refusal.MISSING,
-        RunStatus.PENDING: RunStatus.RUNNING,
-        RunStatus.RUNNING: None,
-        RunStatus.COMPLETED: Refusal.EXPIRED,
-        RunStatus.FAILED: Refusal.EXPIRED,
-        RunStatus.CANCELLED: Refusal.EXPIRED,
-    },
-    "run_completed": {
-        MISSING: Refusal.MISSING,
-        RunStatus.PENDING: RunStatus.COMPLETED,
-        RunStatus.RUNNING: RunStatus.COMPLETED,
-        RunStatus.COMPLETED: Refusal.TERMINAL,
-        RunStatus.FAILED: Refusal.TERMINAL,
-        RunStatus.CANCELLED: Refusal.TERMINAL,
-    },
-    "run_failed": {
-        MISSING: Refusal.MISSING,
-        RunStatus.PENDING: RunStatus.FAILED,
-        RunStatus.RUNNING: RunStatus.FAILED,
-        RunStatus.COMPLETED: Refusal.TERMINAL,
-        RunStatus.FAILED: Refusal.TERMINAL,
-        RunStatus.CANCELLED: Refusal.TERMINAL,
-    },
-    "run_cancelled": {
-        MISSING: Refusal.MISSING,
-        RunStatus.PENDING: RunStatus.CANCELLED,
-        RunStatus.RUNNING: RunStatus.CANCELLED,
-        RunStatus.COMPLETED: Refusal.TERMINAL,
-        RunStatus.FAILED: Refusal.TERMINAL,
-        RunStatus.CANCELLED: RunStatus.CANCELLED,
-    },
-}
-
-STEP_MOVES: dict[str, dict[str, StepStatus | Refusal]] = {
-    "step_created": {
-        MISSING: StepStatus.PENDING,
-        StepStatus.PENDING: Refusal.EXISTS,
-        StepStatus.RUNNING: Refusal.EXISTS,
-        StepStatus.COMPLETED: Refusal.EXISTS,
-        StepStatus.FAILED: Refusal.EXISTS,
-    },
-    "step_started": {
-        MISSING: Refusal.MISSING,
-        StepStatus.PENDING: StepStatus.RUNNING,
-        StepStatus.RUNNING: StepStatus.RUNNING,
-        StepStatus.COMPLETED: Refusal.TERMINAL,
-        StepStatus.FAILED: Refusal.TERMINAL,
-    },
-    "step_completed": {
-        MISSING: Refusal.MISSING,
-        StepStatus.PENDING: StepStatus.COMPLETED,
-        StepStatus.RUNNING: StepStatus.COMPLETED,
-        StepStatus.COMPLETED: Refusal.TERMINAL,
-        StepStatus.FAILED: Refusal.TERMINAL,
-    },
-    "step_failed": {
-        MISSING: Refusal.MISSING,
-        StepStatus.PENDING: StepStatus.FAILED,
-        StepStatus.RUNNING: StepStatus.FAILED,
-        StepStatus.COMPLETED: Refusal.TERMINAL,
-        StepStatus.FAILED: Refusal.TERMINAL,
-    },
-    "step_retrying": {
-        MISSING: Refusal.MISSING,
-        StepStatus.PENDING: StepStatus.PENDING,
-        StepStatus.RUNNING: StepStatus.PENDING,
-        StepStatus.COMPLETED: Refusal.TERMINAL,
-        StepStatus.FAILED: Refusal.TERMINAL,
-    },
-}
-
-RUN_ENDED: dict[str, dict[str, Refusal]] = {
-    # what a terminal run adds to STEP_MOVES: event → step state → refusal
-    "step_created": {MISSING: Refusal.TERMINAL},
-    "step_started": {StepStatus.PENDING: Refusal.EXPIRED},
-}
-
-
-def _refuse(refusal: Refusal, event_type: str, entity: str, state: str) -> Exception:
-    status, reason = refusal.value
-    text = f"{event_type} refused: {entity} is {state}"
-    if status == 410:
-        return RunExpiredError(text)
-    if status == 404:
-        return EntityNotFoundError(text)
-    return EntityConflictError(text, reason=str(reason))
+FAILURES = (StepFailed, StepRetrying)
+"""What only the owner of the latest start may say."""
 
 
 def apply_run(row: RunRow | None, run_id: str, fact: RunFact, now_ms: int) -> RunRow | None:
     """The run's next row; None when the fact is accepted without an event (already running).
 
-    Raises ``EntityConflictError`` (409), ``RunExpiredError`` (410) or ``EntityNotFoundError``
-    (404) as the table says.
+    A missing run whose data run_started carries is created and started in one.  Raises
+    ``EntityConflictError`` (409), ``RunExpiredError`` (410) or ``EntityNotFoundError`` (404) as the
+    table says.
     """
     state = MISSING if row is None else row.status
-    move = RUN_MOVES[fact.type][state]
+    moves = RUN_MOVES[fact.type]
+    if isinstance(fact, RunStarted) and fact.workflow_name:
+        moves = RESILIENT_START
+    move = moves[state]
     if isinstance(move, Refusal):
-        raise _refuse(move, fact.type, f"run {run_id}", state)
+        raise move.error(fact.type, f"run {run_id}", state)
     if move is None:
         return None
     if row is None:
-        assert isinstance(fact, RunCreated)
-        return RunRow(run_id, move, fact.workflow_name, fact.input, now_ms)
+        assert isinstance(fact, RunCreated | RunStarted)
+        started_at_ms = now_ms if move is RunStatus.RUNNING else 0
+        return RunRow(run_id, move, fact.workflow_name, fact.input, now_ms, started_at_ms)
     ended = move in RUN_TERMINAL
     return RunRow(
         run_id,
@@ -178,7 +78,13 @@ def apply_run(row: RunRow | None, run_id: str, fact: RunFact, now_ms: int) -> Ru
     )
 
 
-def check_step(run: RunRow | None, row: StepRow | None, fact: StepFact, now_ms: int) -> StepStatus:
+def check_step(
+    run: RunRow | None,
+    row: StepRow | None,
+    fact: StepFact,
+    now_ms: int,
+    run_ended: RunEnded = RUN_ENDED,
+) -> StepStatus:
     """The step's next status, or the refusal of spec §1.3 as an exception.
 
     Beyond the tables: a start may carry a condition (``StepStarted.admit``), a retry may not be
@@ -188,17 +94,20 @@ def check_step(run: RunRow | None, row: StepRow | None, fact: StepFact, now_ms: 
     if run is None:
         raise EntityNotFoundError(f"{fact.type} refused: run of {fact.correlation_id} is missing")
     state = MISSING if row is None else row.status
-    move = STEP_MOVES[fact.type][state]
+    if isinstance(fact, StepStarted) and fact.input:
+        move = LAZY_START[state]
+    else:
+        move = STEP_MOVES[fact.type][state]
     if isinstance(move, Refusal):
-        raise _refuse(move, fact.type, f"step {fact.correlation_id}", state)
+        raise move.error(fact.type, f"step {fact.correlation_id}", state)
     if run.status in RUN_TERMINAL:
-        refusal = RUN_ENDED.get(fact.type, {}).get(state)
+        refusal = run_ended.get(fact.type, {}).get(state)
         if refusal is not None:
-            raise _refuse(refusal, fact.type, f"run {run.run_id}", run.status)
+            raise refusal.error(fact.type, f"run {run.run_id}", run.status)
     if row is not None:
         if isinstance(fact, StepStarted):
             _check_start(row, fact, now_ms)
-        elif isinstance(fact, StepFailed | StepRetrying) and fact.owner and fact.owner != row.owner:
+        elif isinstance(fact, FAILURES) and fact.owner and fact.owner != row.owner:
             raise EntityConflictError(
                 f"{fact.type} refused: step {fact.correlation_id} is owned by {row.owner!r}",
                 reason="not_owner",
@@ -231,7 +140,21 @@ def apply_step(row: StepRow | None, run_id: str, fact: StepFact, now_ms: int) ->
         return StepRow(
             run_id, fact.correlation_id, fact.step_name, StepStatus.PENDING, fact.input, now_ms
         )
-    assert row is not None
+    if row is None:
+        assert isinstance(fact, StepStarted)  # lazy creation
+        return StepRow(
+            run_id,
+            fact.correlation_id,
+            fact.step_name,
+            StepStatus.RUNNING,
+            fact.input,
+            now_ms,
+            attempt=1,
+            started_at_ms=now_ms,
+            owner=fact.owner,
+            lease_until_ms=fact.lease_until_ms,
+            starts=(fact.owner,),
+        )
     if isinstance(fact, StepStarted):
         return StepRow(
             run_id,

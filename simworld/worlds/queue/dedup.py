@@ -11,6 +11,8 @@ from collections import OrderedDict
 from simworld.ports import Message
 from simworld.records import Dedup, QueueProfile
 
+Key = str | tuple[str, Message]
+
 
 class KeyLedger:
     """Which keys are live."""
@@ -20,30 +22,28 @@ class KeyLedger:
         self._by_payload = profile.dedup is Dedup.KEY_AND_PAYLOAD
         self._retention_ms = profile.retention_ms
         self._completed_max = profile.completed_max
-        self._live: dict[str, tuple[int, int]] = {}
+        self._live: dict[Key, tuple[int, int]] = {}
         """Key → time from which it is free again (−1: until it is freed), and who holds it."""
-        self._completed: OrderedDict[str, None] = OrderedDict()
+        self._completed: OrderedDict[Key, None] = OrderedDict()
 
-    def _key(self, key: str, message: Message) -> str:
-        if self._by_payload:
-            return f"{key}\x1f{message.run_id}\x1f{message.step_id}\x1f{message.step_name}"
-        return key
+    def _key(self, key: str, message: Message) -> Key:
+        return (key, message) if self._by_payload else key
 
     def claim(self, key: str, message: Message, holder: int, now_ms: int) -> bool:
         """Whether a message with this key is accepted now; if so, ``holder`` has the key."""
         if not key or self._rule is Dedup.NONE:
             return True
-        key = self._key(key, message)
-        held = self._live.get(key)
+        full = self._key(key, message)
+        held = self._live.get(full)
         if held is not None and (held[0] < 0 or now_ms < held[0]):
             return False
-        if key in self._completed:
+        if full in self._completed:
             return False
         kept = self._rule is Dedup.RETENTION
-        self._live[key] = (now_ms + self._retention_ms if kept else -1, holder)
+        self._live[full] = (now_ms + self._retention_ms if kept else -1, holder)
         return True
 
-    def _free(self, key: str, holder: int) -> None:
+    def _free(self, key: Key, holder: int) -> None:
         """Free the key, unless another message has it by now."""
         held = self._live.get(key)
         if held is not None and held[1] == holder:
@@ -63,9 +63,9 @@ class KeyLedger:
         """The message was acknowledged."""
         if not key or self._rule in (Dedup.NONE, Dedup.RETENTION):
             return
-        key = self._key(key, message)
-        self._free(key, holder)
+        full = self._key(key, message)
+        self._free(full, holder)
         if self._rule is Dedup.COMPLETED_LRU:
-            self._completed[key] = None
+            self._completed[full] = None
             while len(self._completed) > self._completed_max:
                 self._completed.popitem(last=False)

@@ -4,19 +4,20 @@ A message lives from its send to its first acknowledgement.  Each delivery is a 
 its own.  A handler that returns acknowledges; one that returns ``Redeliver`` has the message
 delivered again; one that raises a fault of the world, or whose host dies, has it delivered again
 unless another delivery of it is still under way or due.  An answer for a message that is gone does
-nothing.
+nothing.  Where workers are limited, a delivery that is due waits for one before it begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from simworld.errors import InternalError, SimworldError, UsageError
 from simworld.marks import reached
-from simworld.ports import Clock, Delivery, Handler, Ids, Message, Pending, Redeliver, Tasks
-from simworld.records import DuplicateAttempt, QueueProfile, TimeoutCounting
+from simworld.ports import Clock, Delivery, Handler, Ids, Latch, Message, Pending, Redeliver, Tasks
+from simworld.records import Delays, DuplicateAttempt, QueueProfile, TimeoutCounting, WorkerSlots
 from simworld.worlds.queue.dedup import KeyLedger
+from simworld.worlds.queue.workers import Workers
 
 
 class _Entry:
@@ -59,6 +60,8 @@ class MemoryQueue:
         self._ids = ids
         self._profile = profile
         self._keys = KeyLedger(profile)
+        self._workers = Workers(profile.workers, tasks) if profile.workers else None
+        self._delayed = profile.delays is Delays.HONOURED
         self._entries: dict[str, _Entry] = {}
         self._offered = 0
         """Messages offered so far; the number of an accepted one holds its key."""
@@ -71,6 +74,8 @@ class MemoryQueue:
     def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
         """``send`` without a coroutine around it."""
         now_ms = self._clock.now_ms()
+        if not self._delayed:
+            delay_ms = 0
         self._offered += 1
         if not self._keys.claim(key, message, self._offered, now_ms):
             reached("message.deduplicated")
@@ -86,6 +91,14 @@ class MemoryQueue:
     def name_of(self, message_id: str) -> str:
         """The causal path of the message's first delivery."""
         return self._entries[message_id].name
+
+    def workers_busy(self) -> tuple[str, ...]:
+        """The deliveries that have a worker, if workers are limited; some may not have begun."""
+        return tuple(self._workers.busy) if self._workers else ()
+
+    def workers_wanted(self) -> tuple[str, ...]:
+        """The deliveries that wait for a worker, the next to get one first."""
+        return tuple(self._workers.wanted) if self._workers else ()
 
     def duplicate(self, message_id: str) -> None:
         """Deliver the message once more, as the at-least-once contract allows once it is due."""
@@ -105,23 +118,36 @@ class MemoryQueue:
         pending: list[Pending] = []
 
         def start() -> Coroutine[Any, Any, None]:
+            latch = None if self._workers is None else self._workers.take(name)
+            return begin() if latch is None else self._wait(latch, name, begin)
+
+        def begin() -> Coroutine[Any, Any, None]:
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
             self._keys.delivered(entry.key, entry.holder)
-            return self._deliver(entry, delivery)
+            return self._deliver(entry, delivery, name)
 
         def on_lost() -> None:
             if pending[0] in entry.waiting:
                 entry.waiting.remove(pending[0])  # it died before it began
             else:
                 entry.in_flight -= 1
+            self._release(name)
             self._failed(entry)
 
         task = self._tasks.spawn(name, start, delay_ms=delay_ms, on_lost=on_lost)
         pending.append(task)
         entry.waiting.append(task)
 
-    async def _deliver(self, entry: _Entry, delivery: Delivery) -> None:
+    async def _wait(
+        self, latch: Latch, name: str, begin: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Deliver once there is a worker; not at all if the message is gone by then."""
+        await latch.wait()
+        if name in self.workers_busy():
+            await begin()
+
+    async def _deliver(self, entry: _Entry, delivery: Delivery, name: str) -> None:
         if self.handler is None:
             raise InternalError("the queue has no handler")
         try:
@@ -133,13 +159,15 @@ class MemoryQueue:
             # is a bug of the engine or of the harness, and is let out.
             reached("delivery.thrown")
             entry.in_flight -= 1
+            self._release(name)
             self._failed(entry)
             return
         await self._tasks.checkpoint("acknowledge" if answer is None else "ask for redelivery")
         entry.in_flight -= 1
-        if isinstance(answer, Redeliver):
-            self._again(entry, answer.after_s * 1_000)
+        if isinstance(answer, Redeliver) and not entry.gone:
+            self._again(entry, answer.after_s * 1_000, name)
         else:
+            self._release(name)
             self._delete(entry)
 
     def _failed(self, entry: _Entry) -> None:
@@ -147,11 +175,14 @@ class MemoryQueue:
             self._keys.rescheduled(entry.key, entry.holder)
             self._schedule(entry, self._profile.redelivery_ms, rises=True)
 
-    def _again(self, entry: _Entry, delay_ms: int) -> None:
-        if not entry.gone:
-            self._keys.rescheduled(entry.key, entry.holder)
-            counted = self._profile.timeout_counting is TimeoutCounting.COUNTED
-            self._schedule(entry, delay_ms, rises=counted)
+    def _again(self, entry: _Entry, delay_ms: int, name: str) -> None:
+        self._keys.rescheduled(entry.key, entry.holder)
+        counted = self._profile.timeout_counting is TimeoutCounting.COUNTED
+        self._schedule(entry, delay_ms, rises=counted)
+        if self._workers is not None and self._profile.worker_slots is WorkerSlots.HELD:
+            self._workers.pass_on(name, entry.waiting[-1].name)
+        else:
+            self._release(name)
 
     def _delete(self, entry: _Entry) -> None:
         if entry.gone:
@@ -160,4 +191,9 @@ class MemoryQueue:
         self._keys.deleted(entry.key, entry.body, entry.holder)
         for pending in entry.waiting:
             pending.cancel()
+            self._release(pending.name)
         entry.waiting.clear()
+
+    def _release(self, name: str) -> None:
+        if self._workers is not None:
+            self._workers.release(name)

@@ -1,124 +1,50 @@
-"""The command line: hunt for races, replay one, list what there is.
-
-Nothing is decided here: a command reads its arguments, checks everything that can be checked
-before the first trial, calls the campaign and prints what ``render`` makes of it.  Exit codes:
-0 PASS, 1 FAIL, 2 usage, 3 UNKNOWN or not reproduced, 4 the harness itself failed.  Heavy imports
-happen inside the commands, so that ``--help`` answers at once.
-"""
+"""``simworld hunt``: run trials, show the table, save repros, tell the smallest failure."""
 
 from __future__ import annotations
 
 import argparse
 import math
-import os
 import shlex
 import shutil
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from simworld import __version__
-from simworld.errors import (
-    DidNotReproduce,
-    InternalError,
-    SimworldError,
-    UncontrolledNondeterminism,
-    UsageError,
-    unknown_name,
+from simworld.cli.common import (
+    BROKEN,
+    FAILED,
+    OK,
+    UNDECIDED,
+    add_command,
+    add_scenarios,
+    complain,
+    scenarios_of,
 )
+from simworld.errors import DidNotReproduce, InternalError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario, Variant
+    from simworld.cli.common import Commands
     from simworld.records import Finding, Repro, Result
     from simworld.render import Output
-
-OK, FAILED, USAGE, UNDECIDED, BROKEN = 0, 1, 2, 3, 4
 
 VARIANTS = ("v2_merge", "fixed")
 TRIALS = 1_000
 TRIALS_UNBOUNDED = 10**12
+"""With --seconds alone, time is the only bound."""
 HASH_SEED_TRIALS = 50
 """Trials that --run-twice also compares between processes with other hash seeds."""
-"""With --seconds alone, time is the only bound."""
 REPROS = "repros"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
-    try:
-        args = _parser().parse_args(argv)
-        code: int = args.command(args)
-    except UsageError as error:
-        code = _complain(USAGE, f"error: {error}")
-    except KeyboardInterrupt:
-        code = _complain(UNDECIDED, "interrupted")
-    except UncontrolledNondeterminism as error:
-        code = _complain(BROKEN, f"the same seed gave two different traces: {error}")
-    except Exception as error:
-        if os.environ.get("SIMWORLD_DEBUG") == "1":
-            traceback.print_exc()
-        code = _complain(
-            BROKEN,
-            f"internal error: {type(error).__name__}: {error} (please report this with the whole "
-            "command line; SIMWORLD_DEBUG=1 shows the traceback)",
-        )
-    return code
-
-
-def _complain(code: int, line: str) -> int:
-    """One line on stderr, whatever the message looked like."""
-    print(f"simworld: {' '.join(line.split())}", file=sys.stderr)
-    return code
-
-
-# --- arguments -----------------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports bad arguments as every other bad input is reported: in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(
-        prog="simworld",
-        description="Find, shrink, tell and replay races of durable workflow engines.",
-        epilog="examples:\n  simworld list\n  simworld hunt --trials 2000\n"
-        "  simworld replay repros/NAME.json\n\nexit codes: 0 pass, 1 fail, 2 usage, 3 unknown or "
-        "not reproduced, 4 simworld itself failed",
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"simworld {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name")
-    for add in (_add_hunt, _add_replay, _add_list):
-        command = add(commands)
-        command.formatter_class = raw
-        command.allow_abbrev = False
-        command.add_argument(
-            "--scenarios",
-            metavar="WHERE",
-            help="folder, file or module (default: ./scenarios, else installed ones)",
-        )
-        command.add_argument(
-            "--json", metavar="FILE", help="write the outcome as JSON; - for stdout, and only that"
-        )
-    return parser
-
-
-_Commands = argparse._SubParsersAction  # the only name argparse gives it
-
-
-def _add_hunt(commands: _Commands[_Parser]) -> _Parser:
-    hunt = commands.add_parser(
+def add(commands: Commands) -> None:
+    """The command and its options."""
+    hunt = add_command(
+        commands,
         "hunt",
-        help="search scenarios for races",
-        description="Run many trials of scenarios on variants of the engine, shrink each kind of "
+        short="search scenarios for races",
+        long="Run many trials of scenarios on variants of the engine, shrink each kind of "
         "failure,\ntell the smallest one and save a repro of every one.",
         epilog="examples:\n  simworld hunt\n"
         "  simworld hunt inflated_attempts --variant v2_merge --seed 7 --trials 5000\n"
@@ -132,7 +58,7 @@ def _add_hunt(commands: _Commands[_Parser]) -> _Parser:
         "--variant",
         action="append",
         metavar="NAME",
-        help=f"repeatable; default: {' and '.join(VARIANTS)}",
+        help=f"repeatable (simworld variants shows all); default: {' and '.join(VARIANTS)}",
     )
     hunt.add_argument("--case", default="", metavar="NAME", help="draw only this case")
     hunt.add_argument(
@@ -140,7 +66,7 @@ def _add_hunt(commands: _Commands[_Parser]) -> _Parser:
         action="append",
         default=[],
         metavar="KNOB=VALUE",
-        help="change one knob of every variant; repeatable",
+        help="change one knob of every variant; repeatable (simworld variants shows all)",
     )
     hunt.add_argument(
         "--trials", type=_count, metavar="N", help=f"per scenario and variant; default {TRIALS}"
@@ -162,33 +88,8 @@ def _add_hunt(commands: _Commands[_Parser]) -> _Parser:
         action="store_true",
         help="run every trial twice, some in other processes too, and compare the traces",
     )
+    add_scenarios(hunt)
     hunt.set_defaults(command=_hunt)
-    return hunt
-
-
-def _add_replay(commands: _Commands[_Parser]) -> _Parser:
-    replay = commands.add_parser(
-        "replay",
-        help="show a saved failure again",
-        description="Follow the schedule of a repro step by step and tell what happens.",
-        epilog="example:\n  simworld replay repros/NAME.json\n\n"
-        "exit codes: 1 the failure shows again, 0 the schedule now runs clean,\n"
-        "3 the schedule can no longer be followed",
-    )
-    replay.add_argument("repro", metavar="REPRO", help="a file that hunt has saved")
-    replay.set_defaults(command=_replay)
-    return replay
-
-
-def _add_list(commands: _Commands[_Parser]) -> _Parser:
-    catalogue = commands.add_parser(
-        "list",
-        help="show scenarios, cases and variants",
-        description="Show every scenario with its laws and cases, and the variants.",
-        epilog="examples:\n  simworld list\n  simworld list --json -",
-    )
-    catalogue.set_defaults(command=_list)
-    return catalogue
 
 
 def _count(text: str) -> int:
@@ -219,7 +120,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-# --- hunt ----------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 def _hunt(args: argparse.Namespace) -> int:
@@ -272,7 +173,7 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
 
 def _chosen(args: argparse.Namespace) -> list[Scenario]:
     """The scenarios to hunt: those that were named, or all; with --case those that have it."""
-    known = _load_scenarios(args.scenarios)
+    known = scenarios_of(args.scenarios)
     for name in args.names:
         if name not in known:
             raise unknown_name("scenario", name, known)
@@ -284,20 +185,6 @@ def _chosen(args: argparse.Namespace) -> list[Scenario]:
         cases = {case.name for each in lacking for case in each.cases}
         raise unknown_name(f"case of {lacking[0].name}" if args.names else "case", args.case, cases)
     return [each for each in chosen if each not in lacking]
-
-
-def _load_scenarios(where: str | None) -> dict[str, Scenario]:
-    from simworld.campaign import load_scenarios
-
-    try:
-        return load_scenarios(where)
-    except SimworldError:
-        raise
-    except Exception as error:  # a scenario file is the user's code: it may fail in any way
-        place = where or "scenarios/"
-        raise UsageError(
-            f"cannot load scenarios from {place}: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _announce(
@@ -332,7 +219,7 @@ def _run(
     args: argparse.Namespace, plan: Sequence[tuple[Scenario, Variant]]
 ) -> tuple[list[Result], BaseException | None]:
     """The results so far, and what stopped the run early, if anything did."""
-    from simworld.campaign import check_hash_seeds, hunt
+    from simworld.campaign import HuntDiverged, check_hash_seeds, hunt
     from simworld.render import progress_bar
 
     results: list[Result] = []
@@ -365,6 +252,8 @@ def _run(
                     case=args.case,
                     explorer=args.explorer,
                 )
+    except HuntDiverged as error:
+        return [*results, error.result], error
     except (Exception, KeyboardInterrupt) as error:
         return results, error
     return results, None
@@ -382,7 +271,7 @@ def _save(results: Sequence[Result], folder: Path) -> dict[tuple[int, int], str]
             folder.mkdir(parents=True, exist_ok=True)
             save_repro(results[at].findings[nth].repro, path)
         except (OSError, UsageError) as error:
-            _complain(BROKEN, f"a repro was not saved: {error}")
+            complain(BROKEN, f"a repro was not saved: {error}")
         else:
             saved[at, nth] = str(path)
     return saved
@@ -427,7 +316,7 @@ def _tell(args: argparse.Namespace, out: Output, repro: Repro, path: str | None)
     from simworld.render import story_text
 
     try:
-        story = tell(repro, _load_scenarios(args.scenarios))
+        story = tell(repro, scenarios_of(args.scenarios))
     except DidNotReproduce as error:
         raise InternalError(f"a failure just found does not replay: {error}") from error
     out.say(f"\nThe smallest failure\n\n{story_text(story, width=out.width)}")
@@ -442,59 +331,3 @@ def _program() -> str:
     if Path(called).name != "simworld":
         return "python -m simworld.cli"
     return "simworld" if shutil.which("simworld") == called else shlex.quote(called)
-
-
-# --- replay and list -----------------------------------------------------------------------------
-
-
-def _replay(args: argparse.Namespace) -> int:
-    from simworld.campaign import load_repro, replay
-    from simworld.render import Output, check_targets, replay_json, story_text
-
-    repro = load_repro(Path(args.repro))
-    scenarios = _load_scenarios(args.scenarios)
-    check_targets(args.json)
-    out = Output(args.json)
-    moves = len(repro.schedule.entries) + len(repro.faults)
-    out.say(
-        f"replaying {args.repro}: {repro.scenario} on {repro.variant}, seed {repro.seed}, "
-        f"trial {repro.trial}, {moves} move{'' if moves == 1 else 's'}\n"
-    )
-    story = None
-    try:
-        story = replay(repro, scenarios)
-    except DidNotReproduce as error:
-        code, outcome, message = UNDECIDED, "did-not-reproduce", str(error)
-        _complain(code, f"the schedule cannot be followed: {message}")
-    else:
-        if story is None:
-            code, outcome, message = OK, "clean", f"{repro.law} holds under this schedule now"
-            out.say(f"The schedule was followed to its end: {message}.")
-        else:
-            code, outcome, message = FAILED, "failed", story.anomaly.message
-            out.say(story_text(story, width=out.width))
-            same = (story.anomaly.law, story.anomaly.place) == (repro.law, repro.place)
-            out.say("The failure shows again." if same else "Another failure shows.")
-    if args.json:
-        out.write_json(replay_json(args.repro, repro, outcome, message, story))
-    out.finish()
-    return code
-
-
-def _list(args: argparse.Namespace) -> int:
-    from simworld.campaign import PRESETS
-    from simworld.render import Output, catalogue_json, catalogue_table, check_targets
-
-    scenarios = _load_scenarios(args.scenarios)
-    check_targets(args.json)
-    out = Output(args.json)
-    if args.json:
-        out.write_json(catalogue_json(scenarios, list(PRESETS)))
-    if args.json != "-":
-        out.say(catalogue_table(scenarios, list(PRESETS), width=out.width, color=out.color))
-    out.finish()
-    return OK
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What all commands share: exit codes, the parser, one line for every bad input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from simworld.errors import SimworldError, UsageError
+
+if TYPE_CHECKING:
+    from simworld.campaign import Scenario
+
+OK, FAILED, USAGE, UNDECIDED, BROKEN = 0, 1, 2, 3, 4
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports bad arguments as every other bad input is reported: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Parser]  # the only name argparse gives it
+
+
+def add_command(commands: Commands, name: str, *, short: str, long: str, epilog: str) -> Parser:
+    """A command with what every command has."""
+    command = commands.add_parser(
+        name,
+        help=short,
+        description=long,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument(
+        "--json", metavar="FILE", help="write the outcome as JSON; - for stdout, and only that"
+    )
+    return command
+
+
+def add_scenarios(command: Parser) -> None:
+    """The option that says where scenarios come from."""
+    command.add_argument(
+        "--scenarios",
+        metavar="WHERE",
+        help="folder, file or module (default: ./scenarios, else installed ones)",
+    )
+
+
+def complain(code: int, line: str) -> int:
+    """One line on stderr, whatever the message looked like; the code again."""
+    print(f"simworld: {' '.join(line.split())}", file=sys.stderr)
+    return code
+
+
+def scenarios_of(where: str | None) -> dict[str, Scenario]:
+    """The scenarios found there; whatever goes wrong is bad input."""
+    from simworld.campaign import load_scenarios
+
+    try:
+        return load_scenarios(where)
+    except SimworldError:
+        raise
+    except Exception as error:  # a scenario file is the user's code: it may fail in any way
+        place = where or "scenarios/"
+        raise UsageError(
+            f"cannot load scenarios from {place}: {type(error).__name__}: {error}"
+        ) from error

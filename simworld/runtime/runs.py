@@ -1,0 +1,143 @@
+"""What both clients and step bodies do with runs: start one, wait for one, resume a hook (§2.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simworld.engine import (
+    HookReceived,
+    HookRow,
+    RunCreated,
+    RunRow,
+    RunStatus,
+    Workflow,
+    decode_error,
+    encode,
+    hydrate,
+    result_hint,
+)
+from simworld.errors import (
+    DefiniteFailure,
+    EntityConflictError,
+    EntityNotFoundError,
+    HookNotFoundError,
+    IndefiniteFailure,
+    RunExpiredError,
+    SimworldError,
+    UsageError,
+    WorldError,
+    unknown_name,
+)
+from simworld.ports import Message, RunInput
+from simworld.runtime.services import Services
+
+POLL_MS = 1_000
+"""How often somebody who waits for a run looks at it."""
+UNKNOWN_RETRIES_S = (1, 3, 6)
+"""When to look again for a run that nobody has created yet."""
+
+
+class RunFailedError(Exception):
+    """The run ended without a result; ``code`` is the run's error code (spec §1.6)."""
+
+    def __init__(self, run_id: str, status: str, code: str, text: str) -> None:
+        super().__init__(f"run {run_id} {status}{f' ({code})' if code else ''}: {text}")
+        self.run_id, self.status, self.code = run_id, status, code
+
+
+async def start_run(
+    services: Services,
+    run_id: str,
+    workflow: Workflow[Any, Any],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> None:
+    """Record run_created and, at the same time, queue the first message of the run.
+
+    The message carries what run_created does, so that either of them is enough (resilient start).
+    """
+    known = services.program.workflows
+    if known.get(workflow.name) is not workflow:
+        if workflow.name in known:
+            raise UsageError(f"another workflow is called {workflow.name!r} in this program")
+        raise unknown_name("workflow", workflow.name, known)
+    payload = encode([list(args), kwargs])
+    over = services.tasks.latch()
+    refused: list[SimworldError] = []
+
+    async def create() -> None:
+        try:
+            await services.storage.create(run_id, RunCreated(workflow.name, payload))
+        except SimworldError as error:
+            if not _run_started_mends(error):
+                refused.append(error)
+            services.log.note(run_id, "run_created not recorded", why=str(error))
+        over.set()
+
+    services.tasks.start("create", create())
+    try:
+        await services.queue.send(Message(run_id, run_input=RunInput(workflow.name, payload)))
+    except SimworldError as error:
+        error.add_note(f"run {run_id} may have no message; reenqueue({run_id!r}) sends one")
+        raise
+    await over.wait()
+    if refused:
+        raise refused.pop()
+
+
+def _run_started_mends(error: SimworldError) -> bool:
+    """Somebody else has created the run, or the first handler can."""
+    if isinstance(error, WorldError):
+        return isinstance(error, EntityConflictError) or error.status == 429 or error.status >= 500
+    return isinstance(error, DefiniteFailure | IndefiniteFailure)
+
+
+async def run_output(services: Services, run_id: str) -> Any:
+    """The run's output, once it has completed; ``RunFailedError`` if it ended otherwise."""
+    row = await _known_run(services, run_id)
+    while row.status in (RunStatus.PENDING, RunStatus.RUNNING):
+        await services.clock.sleep_ms(POLL_MS)
+        row = await services.storage.run(run_id)
+    if row.status is RunStatus.COMPLETED:
+        workflow = services.program.workflows.get(row.workflow_name)
+        return hydrate(row.output, None if workflow is None else result_hint(workflow.function))
+    if row.status is RunStatus.CANCELLED:
+        raise RunFailedError(run_id, "was cancelled", "", "no result")
+    error = decode_error(row.error)
+    raise RunFailedError(run_id, "failed", row.error_code, f"{error['name']}: {error['message']}")
+
+
+async def _known_run(services: Services, run_id: str) -> RunRow:
+    """The run's row; one that nobody has created may still be created by its first message."""
+    for after_s in UNKNOWN_RETRIES_S:
+        try:
+            return await services.storage.run(run_id)
+        except EntityNotFoundError:
+            await services.clock.sleep_ms(after_s * 1_000)
+    try:
+        return await services.storage.run(run_id)
+    except EntityNotFoundError as error:
+        raise EntityNotFoundError(
+            f"there is no run {run_id}, {sum(UNKNOWN_RETRIES_S)} s after the first look: neither "
+            "its start nor its first message has come through; start it again"
+        ) from error
+
+
+async def resume_hook(services: Services, token: str, payload: object) -> None:
+    """Send a payload to the live hook that owns the token, and wake its run."""
+    await deliver(services, await services.storage.hook(token), payload)
+
+
+async def deliver(services: Services, hook: HookRow, payload: object) -> None:
+    """Record the payload, then wake the run; ``HookNotFoundError`` if the hook has gone.
+
+    The order matters: a message that came first could find nothing and be the last one (R-33).
+    """
+    fact = HookReceived(hook.correlation_id, hook.token, encode(payload))
+    try:
+        await services.storage.create(hook.run_id, fact)
+    except (EntityConflictError, RunExpiredError) as error:
+        raise HookNotFoundError(
+            f"hook {hook.token!r} takes no payloads any more: run {hook.run_id} has ended"
+        ) from error
+    await services.queue.send(Message(hook.run_id))

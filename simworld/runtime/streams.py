@@ -1,0 +1,172 @@
+"""Streams as writers and readers see them (spec §2.4).
+
+A writer collects chunks for a while and sends them together; one job at a time does the sending, so
+chunks arrive in the order of their writes (R-68).  When a write returns is a knob: once its chunks
+are on the server, or at once (R-67).  A reader gets what is there and then what comes, up to the
+end marker; whoever reads on later says from which index.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+
+from simworld.engine import StreamWrite
+from simworld.errors import SimworldError, UsageError
+from simworld.ports import Latch, Tasks
+from simworld.runtime.services import Services
+
+BATCH_CHUNKS_MAX = 1_000
+BATCH_BYTES_MAX = 1 << 20
+"""A batch holds at most so much, but one chunk always."""
+
+
+class Operations:
+    """What a body has left to do in the background."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._open = 0
+        self._idle: Latch | None = None
+
+    def begun(self) -> None:
+        """One more."""
+        self._open += 1
+
+    def ended(self) -> None:
+        """One less."""
+        self._open -= 1
+        if not self._open and self._idle is not None:
+            self._idle.set()
+            self._idle = None
+
+    async def settle(self, timeout_ms: int) -> bool:
+        """Wait until there is none; False if ``timeout_ms`` pass first."""
+        if not self._open:
+            return True
+        if self._idle is None:
+            self._idle = self._tasks.latch()
+        return await self._idle.wait(timeout_ms)
+
+
+class _Batch:
+    """Chunks that travel together."""
+
+    __slots__ = ("chunks", "error", "sent", "size")
+
+    def __init__(self, sent: Latch) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.sent = sent
+        self.error: SimworldError | None = None
+
+    def has_room(self, size: int) -> bool:
+        """Whether a chunk of ``size`` bytes fits in."""
+        return len(self.chunks) < BATCH_CHUNKS_MAX and self.size + size <= BATCH_BYTES_MAX
+
+
+class StreamWriter:
+    """The only writer that a body has for a stream; see ``engine.Writer``."""
+
+    def __init__(
+        self, services: Services, run_id: str, name: str, operations: Operations | None = None
+    ) -> None:
+        self._services = services
+        self._run_id = run_id
+        self._name = name
+        self._flushed = services.policy.stream_write is StreamWrite.FLUSHED
+        # Under ``buffered`` a flush is nobody's operation: that is what loses the tail (R-67).
+        self._operations = operations if self._flushed else None
+        self._waiting: deque[_Batch] = deque()
+        self._newest: _Batch | None = None
+        self._sending = False
+        self._closed = False
+        self._lost: SimworldError | None = None
+        """Why chunks got lost that no write waits for."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Append a chunk; returns when the policy says so, raises if it got lost."""
+        if not isinstance(chunk, bytes):
+            raise UsageError(
+                f"a chunk of {self._place} is bytes, not {type(chunk).__name__}; encode it first"
+            )
+        if self._closed:
+            raise UsageError(f"{self._place} is written to after it was closed here; close it last")
+        self._raise_lost()
+        batch = self._batch_for(len(chunk))
+        batch.chunks.append(chunk)
+        batch.size += len(chunk)
+        if not self._sending:
+            self._sending = True
+            if self._operations is not None:
+                self._operations.begun()
+            self._services.tasks.start("flush", self._send_all())
+        if self._flushed:
+            await batch.sent.wait()
+            if batch.error is not None:
+                raise batch.error
+
+    async def close(self) -> None:
+        """End the stream behind everything that was written; raises if some of that got lost."""
+        self._closed = True
+        if self._newest is not None:
+            await self._newest.sent.wait()
+        self._raise_lost()
+        await self._services.streams.close(self._run_id, self._name)
+
+    @property
+    def _place(self) -> str:
+        return f"stream {self._name!r} of run {self._run_id}"
+
+    def _raise_lost(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
+    def _batch_for(self, size: int) -> _Batch:
+        batch = self._waiting[-1] if self._waiting else None
+        if batch is None or not batch.has_room(size):
+            batch = self._newest = _Batch(self._services.tasks.latch())
+            self._waiting.append(batch)
+        return batch
+
+    async def _send_all(self) -> None:
+        """The job: wait for company, then send batch by batch; what follows a lost one is lost."""
+        services, error = self._services, None
+        await services.clock.sleep_ms(services.policy.flush_ms)
+        while self._waiting:
+            batch = self._waiting.popleft()
+            if error is None:
+                error = await self._send(batch)
+            batch.error = error
+            batch.sent.set()
+        if not self._flushed:
+            self._lost = error
+        self._sending = False
+        if self._operations is not None:
+            self._operations.ended()
+
+    async def _send(self, batch: _Batch) -> SimworldError | None:
+        """What kept the batch from being known to be on the server."""
+        try:
+            await self._services.streams.write(self._run_id, self._name, batch.chunks)
+        except SimworldError as error:
+            self._services.log.note(self._run_id, "chunks lost", stream=self._name, why=str(error))
+            return error
+        return None
+
+
+async def read_stream(
+    services: Services, run_id: str, name: str, start: int = 0
+) -> AsyncIterator[bytes]:
+    """The chunks from index ``start`` (negative: from the end), those to come as well."""
+    streams = services.streams
+    if start < 0:
+        info = await streams.info(run_id, name)
+        start = max(0, info.tail + 1 + start)
+    while True:
+        found = await streams.read(run_id, name, start, live=True)
+        for chunk in found.chunks:
+            yield chunk
+        if found.closed:
+            return
+        start += len(found.chunks)

@@ -1,0 +1,100 @@
+"""What the runtime tells about passes: labels are learnt, and some passes are run again.
+
+At points that depend on the trial's seed and the length of the log alone, so that a shorter
+schedule has the same ones, a pass that has ended is run again from scratch, twice.  Passes from
+scratch that disagree over one log are the workflow author's mistake and end the trial with
+``ReplayDivergence``; a retained pass that disagrees with them is a record, for a law to judge.
+"""
+
+from __future__ import annotations
+
+import re
+
+from simworld.engine import HookRequest, Request, Suspension, disagreement, run_pass
+from simworld.errors import ReplayDivergence
+from simworld.ports import PassReport
+from simworld.records import PassChecked, RunLogLine
+from simworld.sim.kernel import Kernel
+from simworld.sim.labels import Labels
+
+_ONE_IN = 16
+"""How many passes there are for every one that is run again."""
+_MIX = 0x9E3779B97F4A7C15
+_DRAWN_TOKEN = re.compile(r"[\w-]{21}")
+"""A hook's token whose author gave none."""
+
+
+class SimLog:
+    """``ports.RunLog``; silent, except in full traces."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, *, checks: int | None = None) -> None:
+        """``checks``: the seed that says which passes are run again; None: none are."""
+        self._kernel = kernel
+        self._labels = labels
+        self._checks = checks
+
+    def pass_ended(self, report: PassReport) -> None:
+        """See ``ports.RunLog``."""
+        result = report.result
+        outcome = result.outcome
+        # Whatever is created has had its label told by the pass before its creation.
+        asked = outcome.requests if isinstance(outcome, Suspension) else result.requests
+        for request in asked:
+            if not request.created:
+                self._learn(report.identity.run_id, request)
+        if self._checks is not None and _drawn(self._checks, len(report.log)):
+            self._check(report)
+
+    def _learn(self, run_id: str, request: Request) -> None:
+        labels = self._labels
+        labels.learn(request.correlation_id, request.label)
+        if isinstance(request, HookRequest) and _DRAWN_TOKEN.fullmatch(request.token):
+            labels.learn(request.token, f"{labels.run(run_id)}/{request.label}")
+            if request.is_system:  # the stream that tells steps of an abort
+                labels.learn(f"abort/{request.token}", f"abort/{request.label}")
+
+    def _check(self, report: PassReport) -> None:
+        kernel, run_id, log = self._kernel, report.identity.run_id, tuple(report.log)
+        one, other = [
+            run_pass(report.program, report.identity, log, report.policy, report.now_ms)
+            for _ in range(2)
+        ]
+        difference = disagreement(one, other)
+        if not (difference or report.retained):
+            difference = disagreement(report.result, one)
+        if difference:
+            kernel.abort(ReplayDivergence(self._blame(report, difference)))
+        elif report.retained:
+            task = kernel.current
+            assert task is not None
+            difference = disagreement(report.result, one)
+            kernel.records.append(
+                PassChecked(kernel.turn, kernel.now_ms, task.name, run_id, len(log), difference)
+            )
+
+    def _blame(self, report: PassReport, difference: str) -> str:
+        run, name = self._labels.run(report.identity.run_id), report.identity.workflow_name
+        return (
+            f"workflow {name} of {run} does not depend on its log alone: over the same "
+            f"{len(report.log)} events {difference}; a workflow body may not read the host's clock "
+            "(use now_ms), ambient randomness (use random or uuid) or anything that other passes "
+            "change"
+        )
+
+    def note(self, run_id: str, message: str, **fields: object) -> None:
+        """See ``ports.RunLog``."""
+        kernel, labels = self._kernel, self._labels
+        if kernel.trace is None:
+            return
+        told = {
+            key: labels.reworded(value) if isinstance(value, str) else value
+            for key, value in fields.items()
+        }
+        task = kernel.current.name if kernel.current is not None else ""
+        run = labels.run(run_id)
+        kernel.notes.append(RunLogLine(kernel.turn, kernel.now_ms, run, task, message, told))
+        kernel.remark(message)
+
+
+def _drawn(seed: int, length: int) -> bool:
+    return ((seed ^ length) * _MIX >> 32) % _ONE_IN == 0

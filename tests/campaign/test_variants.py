@@ -1,0 +1,103 @@
+"""The presets, compared with the table of decisions §5.7; knobs set by name."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from simworld.campaign import PRESETS, knob_table, preset, with_knob
+from simworld.errors import UsageError
+
+TABLE = """
+knob             v2_draft         v2_merge        b12             b30             b37             fixed
+attempt_guard    G1               G1              G1              G1              G7              G8
+inline_gate      none             owned           owned           owner_stamp     owner_stamp     owned
+bg_after         always_continue  last_completer  last_completer  last_completer  last_completer  always_continue
+unconsumed       U1               U0              U2              U2              U2              U2
+delivery         D0               D0              D1              D3              D3              D4
+clock            C0               C0              C1              C1              C1              C1
+wait_push        local            local           refresh         refresh         refresh         refresh
+wait_dispatch    return_value     return_value    return_value    message         message         message
+inline_with_wait true             false           false           false           false           false
+loop_errors      fail_run         fail_run        fail_run        rethrow         rethrow         rethrow
+complete_errors  rethrow          user            user            rethrow         rethrow         rethrow
+max_inline       1                1               1               3               3               1
+lazy_create      false            false           false           true            true            false
+seed             started_at       started_at      started_at      run_id          run_id          run_id
+ids              monotonic        monotonic       monotonic       monotonic       monotonic       call_site
+bg_status_check  eq_running       eq_running      eq_running      not_terminal    not_terminal    not_terminal
+stream_write     buffered         flushed         flushed         flushed         flushed         flushed
+validate         false            false           true            true            true            true
+"""  # noqa: E501
+"""As in the decisions; ``validate`` is beta.7 (spec §0.2), and "lease per delivery" is G8's."""
+
+HEAD, *LINES = [line.split() for line in TABLE.strip().splitlines()]
+CELLS = [
+    (variant, knob, value)
+    for knob, *values in LINES
+    for variant, value in zip(HEAD[1:], values, strict=True)
+]
+
+
+@pytest.mark.parametrize(("variant", "knob", "value"), CELLS)
+def test_a_preset_sets_what_the_table_says(variant: str, knob: str, value: str) -> None:
+    assert preset(variant).knobs[knob] == value
+
+
+def test_v1_is_the_merge_with_another_engine_its_guard_and_its_continuations() -> None:
+    v1, merge = preset("v1").knobs, preset("v2_merge").knobs
+    assert {knob: value for knob, value in v1.items() if value != merge[knob]} == {
+        "engine": "v1", "attempt_guard": "G0", "bg_after": "always_continue",
+    }  # fmt: skip
+
+
+def test_knobs_outside_the_table_are_those_of_the_merge_unless_fixed() -> None:
+    told = {knob for knob, *_ in LINES}
+    merge = preset("v2_merge").knobs
+    odd = {
+        (name, knob): value
+        for name, variant in PRESETS.items()
+        for knob, value in variant.knobs.items()
+        if knob not in told and value != merge[knob]
+    }
+    assert odd == {
+        ("v1", "engine"): "v1",
+        ("fixed", "key_policy"): "epoch",
+        ("fixed", "sleep_clock"): "workflow",
+        ("fixed", "passes"): "retained",
+    }
+
+
+def test_only_fixed_promises_exclusive_bodies() -> None:
+    assert [each.name for each in PRESETS.values() if each.exclusive_bodies] == ["fixed"]
+
+
+def test_what_is_assumed_is_a_knob_and_fixed_assumes_nothing() -> None:
+    for variant in PRESETS.values():
+        assert set(variant.assumed) <= variant.knobs.keys()
+    assert preset("fixed").assumed == preset("v2_merge").assumed == ()
+
+
+def test_every_knob_can_be_set_by_its_name_to_each_of_its_values() -> None:
+    for knob in knob_table():
+        for value in knob.values or (knob.default,):
+            changed = with_knob(preset("b30"), f"{knob.name}={value}")
+            assert changed.knobs[knob.name] == value
+
+
+def test_a_switch_takes_true_and_false_only() -> None:
+    changed = with_knob(preset("v2_merge"), "lazy_create=true")
+    assert changed.engine.lazy_create is True
+    assert changed.changed == ("lazy_create=true",)
+    assert with_knob(changed, "lazy_create=false").changed == ()
+    for text in ("yes", "1", "True", ""):
+        with pytest.raises(UsageError, match="knob lazy_create takes true or false, not"):
+            with_knob(preset("v2_merge"), f"lazy_create={text}")
+
+
+def test_what_a_variant_says_of_itself_makes_it_again() -> None:
+    for variant in PRESETS.values():
+        again = attrs.evolve(preset("v2_merge"))
+        for knob, value in variant.knobs.items():
+            again = with_knob(again, f"{knob}={value}")
+        assert again.knobs == variant.knobs

@@ -1,0 +1,103 @@
+"""I-16 and I-17: passes that disagree, runs that end otherwise when replayed, and divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from simworld.check import ColdReplay
+from simworld.engine import (
+    Completed,
+    Diverged,
+    Event,
+    Failed,
+    Outcome,
+    Suspension,
+    Unconsumed,
+    WaitRequest,
+)
+from tests.check.build import RUN, Tape, broken
+
+WORK = "work#1"
+
+
+def ended(output: object = "done") -> Tape:
+    return Tape().opened(WORK).works(WORK).run_completed(output)
+
+
+def always(outcome: Outcome) -> ColdReplay:
+    return lambda run_id, log: outcome
+
+
+def test_i16_every_difference_counts() -> None:
+    tape = Tape().opened(WORK).checked()
+    assert broken("I-16", tape) == []
+    assert broken("I-16", tape.checked("step work#1 | sleep#1")) == ["retained-pass-differs run"]
+
+
+OUTCOMES: dict[str, tuple[Outcome, list[str]]] = {
+    "the same": (Completed("done"), []),
+    "another output": (Completed("other"), ["cold-replay-differs run"]),
+    "an error": (Failed(ValueError("x")), ["cold-replay-ends-otherwise run"]),
+    "it waits": (Suspension((WaitRequest("w", 2, 5),)), ["cold-replay-suspends run"]),
+    "unconsumed": (Unconsumed("e", "nobody asked"), ["cold-replay-diverges run"]),
+    "diverged": (Diverged("e", "two stories"), ["cold-replay-diverges run"]),
+}
+
+
+@pytest.mark.parametrize("case", OUTCOMES)
+def test_i16_a_completed_run_completes_again(case: str) -> None:
+    outcome, expected = OUTCOMES[case]
+    assert broken("I-16", ended(), cold_replay=always(outcome)) == expected
+
+
+def test_i16_a_failed_run_fails_again() -> None:
+    tape = Tape().opened().run_failed("ValueError")  # its message is "planned"
+    assert broken("I-16", tape, cold_replay=always(Failed(ValueError("planned")))) == []
+    for error in (ValueError("other"), TypeError("planned")):
+        assert broken("I-16", tape, cold_replay=always(Failed(error))) == [
+            "cold-replay-differs run"
+        ]
+    assert broken("I-16", tape, cold_replay=always(Completed(1))) == [
+        "cold-replay-ends-otherwise run"
+    ]
+
+
+@pytest.mark.parametrize("tape", [Tape().opened().run_cancelled(), Tape().opened(WORK)])
+def test_i16_asks_nothing_of_runs_that_others_end(tape: Tape) -> None:
+    assert broken("I-16", tape, cold_replay=always(Suspension(()))) == []
+
+
+@pytest.mark.parametrize("code", ["RUNTIME_ERROR", "MAX_DELIVERIES_EXCEEDED", "REPLAY_TIMEOUT"])
+def test_i16_asks_nothing_of_runs_that_the_engine_ends(code: str) -> None:
+    tape = Tape().opened().run_failed("ValueError", code)
+    assert broken("I-16", tape, cold_replay=always(Suspension(()))) == []
+
+
+def test_i16_replays_what_came_before_the_end() -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    def replay(run_id: str, log: Sequence[Event]) -> Outcome:
+        seen.append((run_id, [event.type for event in log]))
+        return Completed("done")
+
+    tape = Tape().opened(WORK, "work#2").started("work#2").run_completed().completed("work#2")
+    assert broken("I-16", tape, cold_replay=replay) == []
+    steps = ["step_created", "step_created", "step_started"]
+    assert seen == [(RUN, ["run_created", "run_started", *steps])]
+
+
+# --- I-17 -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["CORRUPTED_EVENT_LOG", "REPLAY_DIVERGENCE", "RUNTIME_ERROR"])
+def test_i17_a_deterministic_run_does_not_diverge(code: str) -> None:
+    tape = Tape().opened().run_failed("ReplayDivergence", code)
+    assert broken("I-17", tape) == ["run-diverged run"]
+    assert broken("I-17", tape, may_diverge=True) == []
+
+
+@pytest.mark.parametrize("code", ["USER_ERROR", "MAX_DELIVERIES_EXCEEDED", "REPLAY_TIMEOUT"])
+def test_i17_other_failures_are_no_divergence(code: str) -> None:
+    assert broken("I-17", Tape().opened().run_failed("ValueError", code)) == []

@@ -1,0 +1,94 @@
+"""``simworld variants``: every knob with its meaning, what each variant sets, and the marks."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import attrs
+import pytest
+
+from simworld import cli
+from simworld.campaign import PRESETS
+from simworld.engine import EnginePolicy
+from simworld.records import QueueProfile, WorldProfile
+
+KNOBS = [
+    field.name
+    for kind in (EnginePolicy, QueueProfile, WorldProfile)
+    for field in attrs.fields(kind)
+]
+
+
+def shown(capsys: pytest.CaptureFixture[str], *names: str) -> str:
+    assert cli.main(["variants", *names]) == 0
+    return capsys.readouterr().out
+
+
+def cells(text: str, knob: str) -> list[str]:
+    """What the matrix has for a knob; the table of knobs indents them."""
+    (line,) = re.findall(rf"^{knob} .*", text, re.MULTILINE)
+    return re.split(r" {2,}", line)[1:]
+
+
+def test_every_knob_of_engine_queue_and_world_is_listed_and_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["variants", "--json", "-"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in document["knobs"]] == KNOBS
+    assert {each["part"] for each in document["knobs"]} == {"engine", "queue", "world"}
+    assert [each["name"] for each in document["knobs"] if not each["doc"]] == []
+
+
+def test_the_words_are_those_of_the_records(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["variants", "--json", "-"])
+    knobs = {each["name"]: each for each in json.loads(capsys.readouterr().out)["knobs"]}
+    guard = knobs["attempt_guard"]
+    assert guard["doc"].startswith("Who decides that a step's retries are used up")
+    assert guard["values"] == [f"G{n}" for n in range(9)]
+    assert guard["value_docs"]["G0"] == "Attempt number alone (V1)."
+    assert knobs["max_inline"]["doc"] == "Owned steps that run inline side by side."
+    assert knobs["max_inline"]["values"] == "a whole number"
+    assert knobs["lazy_create"]["values"] == ["true", "false"]
+    assert (knobs["lazy_create"]["default"], knobs["max_inline"]["default"]) == ("false", "1")
+
+
+def test_all_variants_are_shown_with_their_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys)
+    for variant in PRESETS.values():
+        assert re.search(rf"^{variant.name} +{re.escape(variant.title[:40])}", text, re.MULTILINE)
+
+
+def test_what_differs_from_the_merge_and_what_is_assumed_is_marked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, "v2_merge", "b12", "b30")
+    assert cells(text, "delivery") == ["D0", "D1 *?", "D3 *?"]
+    assert cells(text, "unconsumed") == ["U0", "U2 *", "U2 *"]
+    assert cells(text, "bg_after") == ["last_completer", "last_completer", "last_completer ?"]
+    assert cells(text, "lazy_create") == ["false", "false", "true *"]
+    assert not re.search("^attempt_guard", text, re.MULTILINE), "it is the same in all three"
+
+
+def test_a_variant_without_any_difference_has_no_matrix(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, "v2_merge")
+    assert "every knob has its default" in text
+    assert not re.search("^knob .*v2_merge", text, re.MULTILINE)
+
+
+def test_chosen_variants_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["variants", "b37", "--json", "-"])
+    (b37,) = json.loads(capsys.readouterr().out)["variants"]
+    assert b37["knobs"]["attempt_guard"] == "G7"
+    assert list(b37["knobs"]) == KNOBS
+    assert "attempt_guard" in b37["differs_from_v2_merge"]
+    assert "bg_after" not in b37["differs_from_v2_merge"]
+    assert b37["assumed"] == ["bg_after", "delivery", "clock", "loop_errors", "complete_errors"]
+
+
+def test_an_unknown_variant_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["variants", "b13"]) == 2
+    assert "unknown variant 'b13'; did you mean b37 or b30 or b12?" in capsys.readouterr().err

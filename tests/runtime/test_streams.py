@@ -1,0 +1,410 @@
+"""Streams: batches, when a write returns, what gets lost, and that every reader sees the same."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from simworld.engine import EnginePolicy, Program, StreamWrite, get_writable, step, workflow
+from simworld.errors import EntityConflictError, IndefiniteFailure, UsageError, WorldError
+from simworld.ports import Chunks
+from simworld.records import Fault
+from simworld.runtime import Client, Services, StreamWriter, read_stream
+from simworld.worlds import MemoryStreams
+from tests.runtime.rig import MERGE, play
+from tests.worlds.doubles import Timeline
+
+RUN = "wrun_1"
+BUFFERED = attrs.evolve(MERGE, stream_write=StreamWrite.BUFFERED)
+
+
+class Jobs(Timeline):
+    """The tests' own timeline, with jobs."""
+
+    def start(self, name, coroutine):
+        return self.run_beside(self.child_name(name), coroutine)
+
+
+class Watched:
+    """Streams that keep what was written with each call, and fail as they are told."""
+
+    def __init__(self, inner, tasks):
+        self._inner, self._tasks = inner, tasks
+        self.writes = []
+        self.errors = []
+        self.close, self.read, self.info = inner.close, inner.read, inner.info
+
+    async def write(self, run_id, name, chunks):
+        self.writes.append((self._tasks.now_ms(), list(chunks)))
+        await self._tasks.checkpoint("write")
+        if self.errors:
+            raise self.errors.pop(0)
+        await self._inner.write(run_id, name, chunks)
+
+
+class Quiet:
+    """A log nobody reads."""
+
+    def note(self, run_id, message, **fields):
+        """Nobody reads it."""
+
+
+@attrs.frozen
+class Bench:
+    """Streams, a writer and everything around them, without a simulator."""
+
+    tasks: Jobs
+    streams: Watched
+    services: Services
+
+    def writer(self, name="out"):
+        return StreamWriter(self.services, RUN, name)
+
+    def run(self, *coroutines):
+        for coroutine in coroutines:
+            self.tasks.run_beside(self.tasks.child_name("part"), coroutine)
+        self.tasks.run()
+
+    def chunks(self, name="out"):
+        return self.streams_of(name).chunks
+
+    def streams_of(self, name="out"):
+        found = []
+
+        async def look():
+            found.append(await self.streams.read(RUN, name, 0, live=False))
+
+        self.run(look())
+        return found[0]
+
+
+def bench(**knobs):
+    tasks = Jobs()
+    streams = Watched(MemoryStreams(tasks=tasks), tasks)
+    others = dict.fromkeys(("program", "storage", "queue", "bodies", "ids"))
+    services = Services(
+        **others,
+        policy=EnginePolicy(**knobs),
+        streams=streams,
+        tasks=tasks,
+        clock=tasks,
+        log=Quiet(),
+    )
+    return Bench(tasks, streams, services)
+
+
+# --- the writer ---------------------------------------------------------------------------------
+
+
+def test_what_is_written_within_the_flush_time_travels_together():
+    here = bench(flush_ms=10)
+    writer = here.writer()
+    here.run(*[writer.write(bytes([number])) for number in range(5)])
+    assert here.streams.writes == [(10, [bytes([number]) for number in range(5)])]
+
+
+def test_a_flushed_write_returns_when_its_chunk_is_on_the_server():
+    here = bench(stream_write="flushed", flush_ms=10)
+    writer, seen = here.writer(), []
+
+    async def body():
+        await writer.write(b"a")
+        seen.append((here.tasks.now_ms(), (await here.streams.info(RUN, "out")).tail))
+
+    here.run(body())
+    assert seen == [(10, 0)]
+
+
+def test_a_buffered_write_returns_at_once():
+    here = bench(stream_write="buffered", flush_ms=10)
+    writer, seen = here.writer(), []
+
+    async def body():
+        await writer.write(b"a")
+        seen.append((here.tasks.now_ms(), (await here.streams.info(RUN, "out")).tail))
+
+    here.run(body())
+    assert seen == [(0, -1)]
+    assert here.chunks() == [b"a"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batches"),
+    [
+        ([1] * 1_000, [1_000]),
+        ([1] * 1_001, [1_000, 1]),
+        ([1 << 19, 1 << 19, 1], [2, 1]),
+        ([1 << 21, 1], [1, 1]),
+    ],
+    ids=["as many as may be", "one too many", "too large together", "one is too large alone"],
+)
+def test_a_batch_has_its_limits(sizes, batches):
+    here = bench(stream_write="buffered")
+    writer = here.writer()
+
+    async def body():
+        for size in sizes:
+            await writer.write(bytes(size))
+
+    here.run(body())
+    assert [len(chunks) for _, chunks in here.streams.writes] == batches
+    assert [len(chunk) for chunk in here.chunks()] == sizes
+
+
+def test_chunks_written_while_a_batch_is_under_way_come_behind_it():
+    here = bench(stream_write="buffered", flush_ms=10)
+    writer = here.writer()
+    here.tasks.at(0, lambda: here.tasks.run_beside("first", writer.write(b"a")))
+
+    def second():
+        assert here.streams.writes == []
+        here.tasks.run_beside("second", writer.write(b"b"))
+
+    here.tasks.at(10, second)
+    here.run()
+    assert [chunks for _, chunks in here.streams.writes] == [[b"a"], [b"b"]]
+    assert here.chunks() == [b"a", b"b"]
+
+
+def test_the_end_comes_behind_everything_written_before():
+    here = bench(stream_write="buffered", flush_ms=10)
+    writer, closed = here.writer(), []
+
+    async def body():
+        await writer.write(b"a")
+        await writer.write(b"b")
+        await writer.close()
+        closed.append(here.tasks.now_ms())
+
+    here.run(body())
+    assert closed == [10]
+    assert here.streams_of() == Chunks([b"a", b"b"], closed=True)
+
+
+def test_a_stream_without_chunks_can_be_ended():
+    here = bench()
+    here.run(here.writer().close())
+    assert here.streams_of() == Chunks([], closed=True)
+
+
+def test_a_lost_flush_is_raised_by_the_write_that_waits_for_it():
+    here = bench(stream_write="flushed")
+    here.streams.errors.append(IndefiniteFailure("no answer"))
+    writer, caught = here.writer(), []
+
+    async def body():
+        try:
+            await writer.write(b"a")
+        except IndefiniteFailure as error:
+            caught.append(error)
+        await writer.write(b"b")
+        await writer.close()
+
+    here.run(body())
+    assert [str(error) for error in caught] == ["no answer"]
+    assert here.streams_of() == Chunks([b"b"], closed=True)
+
+
+def test_a_lost_flush_is_raised_by_the_close_if_no_write_waits():
+    here = bench(stream_write="buffered")
+    here.streams.errors.append(WorldError("full", status=503))
+    writer, caught = here.writer(), []
+
+    async def body():
+        await writer.write(b"a")
+        try:
+            await writer.close()
+        except WorldError as error:
+            caught.append(error)
+
+    here.run(body())
+    assert [str(error) for error in caught] == ["full"]
+    assert here.streams_of() == Chunks([], closed=False), "an end would tell that this is all"
+
+
+def test_what_follows_lost_chunks_is_lost_with_them():
+    here = bench(stream_write="buffered", flush_ms=10)
+    here.streams.errors.append(IndefiniteFailure("no answer"))
+    writer, caught = here.writer(), []
+
+    async def body():
+        for _ in range(1_001):
+            await writer.write(b"a")
+        await here.tasks.sleep_ms(20)
+        try:
+            await writer.write(b"b")
+        except IndefiniteFailure as error:
+            caught.append(error)
+
+    here.run(body())
+    assert len(caught) == 1
+    assert here.chunks() == [], "no hole in the middle"
+
+
+@pytest.mark.parametrize("chunk", ["text", bytearray(b"changes"), 3, None])
+def test_chunks_are_bytes(chunk):
+    here = bench()
+
+    async def body():
+        with pytest.raises(UsageError, match=r"'out' of run wrun_1 is bytes, not"):
+            await here.writer().write(chunk)
+
+    here.run(body())
+
+
+def test_nothing_is_written_behind_the_end():
+    here = bench()
+    writer = here.writer()
+
+    async def body():
+        await writer.close()
+        with pytest.raises(UsageError, match="after it was closed here"):
+            await writer.write(b"late")
+
+    here.run(body())
+
+
+def test_a_stream_that_somebody_else_has_ended_refuses_chunks():
+    here = bench()
+    caught = []
+
+    async def body():
+        await here.writer().close()
+        try:
+            await here.writer().write(b"late")
+        except EntityConflictError as error:
+            caught.append(str(error))
+
+    here.run(body())
+    assert "'out' of run wrun_1 is closed" in caught[0]
+
+
+# --- the reader ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 7, -1, -3, -4, -99])
+def test_live_late_and_resumed_readers_see_the_same(start):
+    here = bench(flush_ms=10)
+    writer, written = here.writer(), [b"a", b"b", b"c", b"d"]
+    live, late, resumed = [], [], []
+
+    async def body():
+        for chunk in written:
+            await writer.write(chunk)
+            await here.tasks.sleep_ms(5)
+        await writer.close()
+
+    async def read(into, start):
+        async for chunk in read_stream(here.services, RUN, "out", start):
+            into.append((here.tasks.now_ms(), chunk))
+
+    async def in_two_parts():
+        reader = read_stream(here.services, RUN, "out", 0)
+        while len(resumed) < 2:
+            resumed.append(await anext(reader))
+        async for chunk in read_stream(here.services, RUN, "out", len(resumed)):
+            resumed.append(chunk)
+
+    here.run(body(), read(live, 0), in_two_parts())
+    assert [time for time, _ in live] == [10, 25, 40, 55], "it does not wait for the end"
+    here.run(read(late, start))
+    assert [chunk for _, chunk in live] == resumed == written
+    assert [chunk for _, chunk in late] == written[start if start >= 0 else max(0, 4 + start) :]
+
+
+def test_a_reader_that_begins_behind_the_end_of_an_open_stream_waits_for_its_index():
+    here = bench(flush_ms=0)
+    writer, seen = here.writer(), []
+
+    async def body():
+        for chunk in (b"a", b"b", b"c"):
+            await writer.write(chunk)
+            await here.tasks.sleep_ms(5)
+        await writer.close()
+
+    async def read():
+        async for chunk in read_stream(here.services, RUN, "out", 2):
+            seen.append(chunk)
+
+    here.run(read(), body())
+    assert seen == [b"c"]
+
+
+# --- in the simulator ---------------------------------------------------------------------------
+
+
+@step
+async def produce(ctx, name, count):
+    """Write to a stream of the run and leave it open."""
+    writer = ctx.get_writable(name)
+    for number in range(count):
+        await writer.write(b"%d" % number)
+    return count
+
+
+@step
+async def end(ctx, name):
+    """End the stream."""
+    await ctx.get_writable(name).close()
+
+
+@workflow
+async def producer(count):
+    """One step writes, and nobody ends the stream."""
+    return await produce(get_writable("numbers"), count)
+
+
+def tail_after(policy, fault=()):
+    """What is in the stream once nobody does anything any more."""
+    seen = []
+
+    async def acts(services):
+        client = Client(services)
+        run_id = await client.start(2)
+        await client.sleep(60_000)
+        seen.append(await services.streams.read(run_id, "numbers", 0, live=False))
+
+    played = play(Program.of(producer, produce), policy=policy, acts=acts, faults=fault)
+    assert played.run.status == "completed"
+    return played, list(seen[0].chunks)
+
+
+def test_a_buffered_writer_loses_its_tail_with_the_host():
+    _, whole = tail_after(BUFFERED)
+    assert whole == [b"0", b"1"]
+    dies = Fault("crash", "start/flow/flush", 3)
+    played, rest = tail_after(BUFFERED, (dies,))
+    assert played.crashes == 1
+    assert played.invocations == 1, "the delivery was over when its host died"
+    assert rest == []
+
+
+def test_a_flushed_writer_has_delivered_when_its_step_is_completed():
+    dies = Fault("crash", "start/flow/flush", 3)
+    played, chunks = tail_after(MERGE, (dies,))
+    assert played.crashes == 1
+    assert played.delivered[:2] == ["start/flow", "start/flow~2"], "the body had not returned"
+    assert chunks == [b"0", b"1"]
+
+
+def test_every_reader_of_a_run_sees_what_its_steps_have_written():
+    seen = {"live": [], "late": [], "tail": []}
+
+    @workflow
+    async def flow():
+        await produce("numbers", 3)
+        await end("numbers")
+
+    async def read(client, run_id, who, start):
+        async for chunk in client.read_stream(run_id, "numbers", start):
+            seen[who].append(chunk)
+
+    async def acts(services):
+        client = Client(services)
+        run_id = await client.start()
+        await read(client, run_id, "live", 0)
+        await client.result(run_id)
+        await client.together(read(client, run_id, "late", 0), read(client, run_id, "tail", -1))
+
+    play(Program.of(flow, produce, end), acts=acts)
+    assert seen == {"live": [b"0", b"1", b"2"], "late": [b"0", b"1", b"2"], "tail": [b"2"]}
