@@ -15,6 +15,7 @@ from simworld.campaign.scenario import (
     Case,
     Scenario,
     case_variant,
+    claimed_variant,
     declared_verdict,
     load_scenarios,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "case_variant",
     "check_hash_seeds",
     "check_property",
+    "claimed_variant",
     "declared_verdict",
     "engine_digest",
     "hunt",

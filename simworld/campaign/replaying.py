@@ -32,12 +32,18 @@ from simworld.explore import Candidate, Replay, shrink
 from simworld.records import (
     REPRO_VERSION,
     Anomaly,
+    BodyBegan,
+    BodyEnded,
+    Committed,
+    Delivered,
     Fault,
+    PassChecked,
     Profile,
     RacingPair,
     Repro,
     RunLogLine,
     Schedule,
+    Sent,
     Story,
     Turn,
 )
@@ -273,16 +279,25 @@ def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:
 
 
 def _story(repro: Repro, trial: Trial, anomaly: Anomaly) -> Story:
-    logs = trial.logs
-    log = tuple(next(iter(logs.values()), ()))
     return Story(
         repro,
         trial.trace,
-        log,
+        tuple(trial.logs.get(_run_of(trial, anomaly), ())),
         trial.final.labels,
         anomaly,
         racing_pair(trial.trace, repro, anomaly),
     )
+
+
+def _run_of(trial: Trial, anomaly: Anomaly) -> str:
+    """The run the anomaly is about: what was recorded when it showed says so, else the first."""
+    for record in trial.records:
+        if record.turn == anomaly.turn:
+            if isinstance(record, Committed):
+                return record.event.run_id
+            if isinstance(record, BodyBegan | BodyEnded | Sent | Delivered | PassChecked):
+                return record.run_id
+    return next(iter(trial.logs), "")
 
 
 def racing_pair(trace: tuple[Turn, ...], repro: Repro, anomaly: Anomaly) -> RacingPair | None:

@@ -84,8 +84,8 @@ class Scenario:
     """Further workflows, which steps start as child runs and client scripts by name."""
     targets: Callable[[Workload], Sequence[str]] | None = None
     """Labels of the steps a nemesis may aim at; None: those of the first of ``steps``."""
-    cost: Callable[[Workload], Cost] | None = None
-    """What one run may cost (I-27)."""
+    cost: Callable[[Workload], Cost | None] | None = None
+    """What one run may cost (I-27); None: it is not judged."""
 
     def case(self, name: str) -> Case:
         """The case called ``name``; ``UsageError`` with the nearest name otherwise."""

@@ -60,6 +60,8 @@ class Cost:
     """Messages that a queue accepted."""
     deliveries_max: int | None = None
     events_max: int | None = None
+    rows_max: int | None = None
+    """Events that reads of the log have answered."""
 
 
 @attrs.frozen(kw_only=True)

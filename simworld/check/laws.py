@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from simworld.check.bodies import I_13, I_13A, I_14
 from simworld.check.budget import I_12
+from simworld.check.cost import I_27
 from simworld.check.entities import I_04, I_06, I_07, I_08
 from simworld.check.law import Law
 from simworld.check.liveness import L_01, L_02, L_03, L_09
 from simworld.check.logs import I_02, I_09
 from simworld.check.order import I_01, I_03, I_05
-from simworld.check.outcomes import I_18, I_21, I_26, I_27
+from simworld.check.outcomes import I_18, I_21, I_26
 from simworld.check.replays import I_16, I_17
 from simworld.check.rows import I_10, I_11
 from simworld.errors import unknown_name

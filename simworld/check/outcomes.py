@@ -6,7 +6,7 @@ from __future__ import annotations
 from simworld import errors
 from simworld.check.law import Context, Law, at, read_error, read_output
 from simworld.engine import INTERRUPTED, RunFailed, RunStatus, StepFailed, encode
-from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Delivered, Final, Sent
+from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Final
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
@@ -150,56 +150,4 @@ I_26 = Law(
     title="Once a run is cancelled no new body is started; those that run may finish.",
     on={"run_cancelled": _i26_cancelled, "step_started": _i26_started, BodyBegan: _i26_body},
     start=lambda context: _Cancelled(),
-)
-
-# --- I-27: cost -----------------------------------------------------------------------------------
-
-
-class _Spent:
-    """Messages and deliveries of each run."""
-
-    __slots__ = ("cost", "deliveries", "messages")
-
-    def __init__(self, context: Context) -> None:
-        self.cost = None if context.faults else context.cost
-        """What faults cost is nobody's to bound."""
-        self.messages: dict[str, int] = {}
-        self.deliveries: dict[str, int] = {}
-
-
-def _i27(what: str, count: int, most: int | None, turn: int) -> Anomaly | None:
-    if most is None or count <= most:
-        return None
-    message = f"the run has {count} {what}; {most} would do"
-    return Anomaly("I-27", f"too-many-{what}", message, at(""), turn)
-
-
-def _i27_sent(state: _Spent, record: Sent) -> Anomaly | None:
-    if state.cost is None or not record.message:
-        return None
-    count = state.messages[record.run_id] = state.messages.get(record.run_id, 0) + 1
-    return _i27("messages", count, state.cost.messages_max, record.turn)
-
-
-def _i27_delivered(state: _Spent, record: Delivered) -> Anomaly | None:
-    if state.cost is None:
-        return None
-    count = state.deliveries[record.run_id] = state.deliveries.get(record.run_id, 0) + 1
-    return _i27("deliveries", count, state.cost.deliveries_max, record.turn)
-
-
-def _i27_end(state: _Spent, final: Final) -> list[Anomaly]:
-    if state.cost is None:
-        return []
-    most = state.cost.events_max
-    found = [_i27("events", len(log), most, final.turn) for log in final.logs.values()]
-    return [each for each in found if each is not None]
-
-
-I_27 = Law(
-    id="I-27",
-    title="Without faults a run takes no more messages, deliveries and events than it needs.",
-    on={Sent: _i27_sent, Delivered: _i27_delivered},
-    start=_Spent,
-    end=_i27_end,
 )

@@ -10,7 +10,7 @@ oldest waiter, or is kept for the next one.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from simworld.engine.payload import encode, hydrate
 from simworld.engine.program import Future, HookState, PassLoop, current_loop, join
@@ -88,9 +88,11 @@ class Hook(Generic[T]):
         self.dispose()
 
 
-def create_hook(
-    token: str = "", *, metadata: object = None, payload: type[T] | None = None
-) -> Hook[T]:
+@overload
+def create_hook(token: str = "", *, metadata: object = None) -> Hook[Any]: ...
+@overload
+def create_hook(token: str = "", *, metadata: object = None, payload: type[T]) -> Hook[T]: ...
+def create_hook(token: str = "", *, metadata: object = None, payload: Any = None) -> Hook[Any]:
     """A hook under ``token``, or under one drawn for it.
 
     ``payload``: the class its payloads are turned into; None leaves them plain.

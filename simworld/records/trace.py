@@ -119,7 +119,52 @@ class PassChecked(NamedTuple):
     """Both requests side by side; empty: they agree."""
 
 
-Record = Committed | BodyBegan | BodyEnded | Sent | Delivered | Crash | LostAnswer | PassChecked
+class LogRead(NamedTuple):
+    """A page of a run's log was read."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    rows: int
+    """Events in the answer."""
+
+
+class WaitRefused(NamedTuple):
+    """A handler was told (409) that a wait is completed already."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    wait: str
+    """Its label."""
+
+
+class PassWaits(NamedTuple):
+    """A pass has suspended on sleeps that are in its log."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    waits: tuple[str, ...]
+    """Their labels."""
+
+
+Record = (
+    Committed
+    | BodyBegan
+    | BodyEnded
+    | Sent
+    | Delivered
+    | Crash
+    | LostAnswer
+    | PassChecked
+    | LogRead
+    | WaitRefused
+    | PassWaits
+)
 
 
 class Final(NamedTuple):

@@ -47,7 +47,7 @@ _WANTED = {
         " failed step or run."
     ),
     "I-26": "once a run is cancelled, no new body of it is started.",
-    "I-27": "without faults a run takes no more messages, deliveries and events than it needs.",
+    "I-27": "without faults a run costs no more than it needs, and no pass is run in vain.",
     "L-01": (
         "a run that has not ended has a message or a handler that will bring it further, or waits"
         " for nothing but a payload from outside."

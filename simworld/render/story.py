@@ -71,6 +71,7 @@ def _workload(workload: Workload) -> str:
     if any(workload.durations_ms):
         durations = ", ".join(str(each) for each in workload.durations_ms)
         text += f"; bodies take {durations} ms"
+    text += "".join(f"; {name} {value}" for name, value in workload.extra)
     return text + "."
 
 

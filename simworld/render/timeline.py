@@ -117,7 +117,7 @@ def _about(turn: Turn, place: str) -> bool:
 
 
 def _mentions(turn: Turn, entity: str) -> bool:
-    pattern = re.compile(rf"(?<![\w#]){re.escape(entity)}(?!\w)")
+    pattern = re.compile(rf"(?<![\w#:]){re.escape(entity)}(?!\w)")
     return bool(pattern.search(turn.op)) or any(pattern.search(label) for label, _ in turn.labels)
 
 
@@ -179,16 +179,19 @@ def log_positions(story: Story) -> dict[int, int]:
 
     An outcome that begins with ``event 12`` says so itself.  Where the outcome does not tell (its
     answer was lost, say) the rest of the log is laid beside the turns: same virtual time, same
-    order, and an operation that names the event's type and step.
+    order, and an operation that names the event's type and step.  Turns about other runs' logs have
+    positions in those.
     """
+    own = [index for index, turn in enumerate(story.turns) if not _elsewhere(turn, story)]
     found = {
         index: int(match[1])
-        for index, turn in enumerate(story.turns)
-        if (match := _RECORDED.match(turn.outcome))
+        for index in own
+        if (match := _RECORDED.match(story.turns[index].outcome))
     }
     told = set(found.values())
     missing = [event for event in story.log if event.position not in told]
-    for index, turn in enumerate(story.turns):
+    for index in own:
+        turn = story.turns[index]
         if index in found or turn.outcome.startswith("refused"):
             continue
         for offset, event in enumerate(missing):
@@ -199,6 +202,13 @@ def log_positions(story: Story) -> dict[int, int]:
                 del missing[: offset + 1]
                 break
     return found
+
+
+def _elsewhere(turn: Turn, story: Story) -> bool:
+    """Whether the turn reads or writes the log of another run than the story's."""
+    run_id = story.log[0].run_id if story.log else ""
+    own = f"log {story.labels.get(run_id, run_id)}"
+    return any(label.startswith("log ") and label != own for label, _ in turn.labels)
 
 
 def _recorded_by(event: Event, turn: Turn, labels: Mapping[str, str]) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 
-from simworld.engine import HookRequest, Request, Suspension, disagreement, run_pass
+from simworld.engine import HookRequest, Request, Suspension, WaitRequest, disagreement, run_pass
 from simworld.errors import ReplayDivergence
 from simworld.ports import PassReport
-from simworld.records import PassChecked, RunLogLine
+from simworld.records import PassChecked, PassWaits, RunLogLine
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels
 
@@ -42,8 +42,25 @@ class SimLog:
         for request in asked:
             if not request.created:
                 self._learn(report.identity.run_id, request)
+        if isinstance(outcome, Suspension):
+            self._write_waits(report.identity.run_id, outcome)
         if self._checks is not None and _drawn(self._checks, len(report.log)):
             self._check(report)
+
+    def _write_waits(self, run_id: str, outcome: Suspension) -> None:
+        readable = self._labels.readable
+        waits = [
+            readable(each.correlation_id)
+            for each in outcome.requests
+            if isinstance(each, WaitRequest) and each.created
+        ]
+        if waits:
+            kernel = self._kernel
+            task = kernel.current
+            assert task is not None
+            kernel.records.append(
+                PassWaits(kernel.turn, kernel.now_ms, task.name, run_id, tuple(waits))
+            )
 
     def _learn(self, run_id: str, request: Request) -> None:
         labels = self._labels

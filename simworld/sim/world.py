@@ -26,7 +26,7 @@ from simworld.engine import (
 )
 from simworld.errors import IndefiniteFailure, WorldError
 from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
-from simworld.records import Committed, Delivered, Fault, LostAnswer, Op, Sent
+from simworld.records import Committed, Delivered, Fault, LogRead, LostAnswer, Op, Sent, WaitRefused
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
     Labels,
@@ -92,6 +92,12 @@ class SimStorage:
                 kernel.tell(f"refused: {refusal.status} {refusal}")
             if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
                 raise lose(kernel, op) from refusal
+            if fact.type == "wait_completed" and refusal.status == 409:
+                task = kernel.current
+                assert task is not None
+                kernel.records.append(
+                    WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, entity)
+                )
             raise
         event = answer.event
         if event is not None:
@@ -136,6 +142,10 @@ class SimStorage:
         if kernel.at_point(op):
             await PARK
         page = await self._inner.events(run_id, cursor)
+        task = kernel.current
+        assert task is not None
+        rows = len(page.events)
+        kernel.records.append(LogRead(kernel.turn, kernel.now_ms, task.name, run_id, rows))
         if kernel.trace is not None:
             last = page.events[-1].position if page.events else 0
             kernel.tell(f"{len(page.events)} events, up to position {last}")

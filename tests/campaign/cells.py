@@ -1,4 +1,6 @@
-"""The table of decisions §2 as data: one cell per case and guard, run the same way at any size.
+"""The claims of all scenarios as data: one cell per case and variant, run alike at any size.
+
+The largest part is the table of decisions §2, whose variants are guards.
 
 A faulty cell must be found; a clean one must stay clean for all trials, and counts only if nearly
 all runs ended, deliveries overlapped and the marks of its case were reached (decisions §7.3).
@@ -12,13 +14,10 @@ import attrs
 
 from simworld import marks
 from simworld.campaign import (
-    PRESETS,
     Hunter,
     Variant,
-    declared_verdict,
+    claimed_variant,
     load_scenarios,
-    preset,
-    with_knob,
 )
 from simworld.records import PASS
 
@@ -36,9 +35,18 @@ MARKS = {
     "R-07": ("delivery.duplicate", "body.flaked", "retry.after_error"),
     "rough": ("delivery.duplicate", "handler.crashed", "retry.after_error"),
     "healthy": ("body.flaked", "guard.l469_fired", "retry.after_error"),
+    "R-38": ("delivery.duplicate",),
 }
+CLIENT_MEETS_HANDLER = ("cursor_dedupe",)
+"""Scenarios in which it is a client that a handler meets; their deliveries need not overlap."""
+SHARE = {"child_pool": 0.01}
+"""Scenario → the share of all trials that its cells run: each of its trials is dozens of runs."""
 OVERLAPPING = {"G4": "start.refused_running", "G8": "start.refused_leased"}
 """Guard → the mark of a second start while the first is alive; else it is accepted."""
+
+
+ATTEMPTS = ("concurrent_first_attempts", "inflated_attempts", "retry_exhaustion")
+"""The scenarios of the table of decisions §2."""
 
 
 @attrs.frozen
@@ -47,28 +55,32 @@ class Cell:
 
     scenario: str
     case: str
-    guard: str
+    key: str
+    """The variant, as ``Case.expect`` names it."""
     claim: str
 
     @property
     def name(self) -> str:
         """Readable, unique."""
-        return f"{self.case}-{self.guard}"
+        return f"{self.case}-{self.key}"
 
     @property
     def variant(self) -> Variant:
-        """The preset, or the merged one with another guard."""
-        if self.guard in PRESETS:
-            return preset(self.guard)
-        return with_knob(preset("v2_merge"), f"attempt_guard={self.guard}")
+        """What it runs on."""
+        return claimed_variant(self.key)
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What a clean pass must have reached."""
-        if "delivery.duplicate" not in MARKS[self.case]:
-            return MARKS[self.case]
-        guard = "G8" if self.guard == "fixed" else self.guard
-        return (*MARKS[self.case], OVERLAPPING.get(guard, "start.accepted_while_running"))
+        marks_ = MARKS.get(self.case, ())
+        if "delivery.duplicate" not in marks_ or self.scenario in CLIENT_MEETS_HANDLER:
+            return marks_
+        guard = "G8" if self.key == "fixed" else self.key
+        return (*marks_, OVERLAPPING.get(guard, "start.accepted_while_running"))
+
+    def size(self, trials: int) -> int:
+        """How many of ``trials`` it runs."""
+        return max(3, int(trials * SHARE.get(self.scenario, 1)))
 
 
 @attrs.frozen
@@ -85,15 +97,12 @@ class Outcome:
 
 def cells() -> list[Cell]:
     """Every claim that a scenario makes, case by case."""
-    found = []
-    for scenario in SCENARIOS.values():
-        for case in scenario.cases:
-            for guard in GUARDS:
-                cell = Cell(scenario.name, case.name, guard, "")
-                verdict = declared_verdict(scenario, cell.variant, case.name)
-                if verdict is not None:
-                    found.append(attrs.evolve(cell, claim=str(verdict)))
-    return found
+    return [
+        Cell(scenario.name, case.name, key, claim)
+        for scenario in SCENARIOS.values()
+        for case in scenario.cases
+        for key, claim in case.expect.items()
+    ]
 
 
 def run_cell(cell: Cell, trials: int, seed: int = 0) -> Outcome:
@@ -104,7 +113,7 @@ def run_cell(cell: Cell, trials: int, seed: int = 0) -> Outcome:
     verdict, number = PASS, 0
     gc.disable()
     try:
-        for number in range(trials):
+        for number in range(cell.size(trials)):
             if number % 100 == 0:
                 gc.collect(0)
             trial = hunter.trial(number)
@@ -131,5 +140,6 @@ def check_outcome(cell: Cell, outcome: Outcome) -> None:
     assert outcome.verdict == cell.claim, f"{cell}: {outcome}"
     if cell.claim == PASS:
         assert outcome.ended_share >= 0.99, f"{cell}: {outcome}"
-        assert outcome.overlap_share >= 0.3, f"{cell}: {outcome}"
+        if cell.scenario not in CLIENT_MEETS_HANDLER:
+            assert outcome.overlap_share >= 0.3, f"{cell}: {outcome}"
         assert outcome.missing_marks == (), f"{cell}: {outcome}"

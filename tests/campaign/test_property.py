@@ -20,16 +20,17 @@ FAULTY = {
     "concurrent_first_attempts": (with_knob(preset("v2_merge"), "attempt_guard=G0"), "I-12"),
     "inflated_attempts": (preset("v2_merge"), "I-12"),
     "retry_exhaustion": (preset("v2_merge"), "I-13a"),
+    "cursor_dedupe": (with_knob(preset("fixed"), "wait_push=local"), "I-16"),
 }
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+@pytest.mark.parametrize("name", sorted(FAULTY))
 def test_fixed_obeys_its_laws_on_drawn_scenarios(name: str) -> None:
     found = check_property(SCENARIOS[name], preset("fixed"), examples=40, schedules=15)
     assert found is None, str(found)
 
 
-@pytest.fixture(scope="module", params=sorted(SCENARIOS))
+@pytest.fixture(scope="module", params=sorted(FAULTY))
 def found(request: pytest.FixtureRequest) -> tuple[PropertyFinding, str]:
     """What Hypothesis finds in the faulty variant."""
     variant, law = FAULTY[request.param]

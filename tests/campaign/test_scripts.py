@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import functools
+import pathlib
 import re
 from typing import Any
 
 import attrs
 import pytest
 
-from simworld.campaign import Hunter, Scenario, Trial, preset, run_trial
+from simworld.campaign import (
+    Hunter,
+    Scenario,
+    Trial,
+    load_repro,
+    preset,
+    run_trial,
+    save_repro,
+)
 from simworld.engine import Suspension, step, workflow
 from simworld.errors import UsageError
 from simworld.explore import Candidate, Replay, shrink
 from simworld.records import Committed, FaultBudget, Schedule, Workload
 from simworld.runtime import Client
 from tests.campaign import wide
+from tests.render import samples
 
 
 def changed(**changes: Any) -> Scenario:
@@ -164,3 +174,25 @@ def test_a_schedule_of_a_script_replays() -> None:
         first = run_trial(setup)
         again = run_trial(attrs.evolve(setup, explorer=Replay(first.schedule, strict=True)))
         assert again.digest == first.digest
+
+
+def test_further_values_travel_in_repros(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "repro.json"
+    repro = samples.repro(workload=Workload(steps=0, extra=(("pause_ms", -5), ("count", 3))))
+    save_repro(repro, path)
+    assert load_repro(path) == repro
+    save_repro(samples.repro(workload=Workload(extra=(("pause_ms", 10**13),))), path)
+    with pytest.raises(UsageError, match="a count in it is too large"):
+        load_repro(path)
+
+
+def test_held_workers_are_told_with_what_they_wait_for() -> None:
+    cases = tuple(attrs.evolve(case, knobs=("workers=1",)) for case in wide.scenario.cases)
+    found = trial(changed(cases=cases))
+    assert not found.final.drained
+    (busy,) = found.final.workers_busy
+    assert re.fullmatch(r"client/\S+delegate#4 waits to (wake up|read run:delegate#4)", busy)
+    assert found.final.workers_wanted
+    assert set(found.final.workers_wanted) <= {name for name, _, _ in found.blocks} | {
+        each.partition(" waits to ")[0] for each in found.final.waiting
+    }

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 import pytest
 
+from simworld.campaign import HuntDiverged
 from simworld.errors import (
     DidNotReproduce,
     InternalError,
