@@ -62,5 +62,6 @@ scenario = Scenario(
     workflow=fib,
     steps=(child,),
     args=lambda workload: (DEPTH,),
+    trials_max=40,
     cases=(_case(10, "FAIL L-09"), _case(50, "PASS")),
 )

@@ -156,7 +156,7 @@ scenario = Scenario(
         _case(
             "R-37",
             "a wait is completed from a snapshot that misses the payload before it",
-            {"v2_merge": "FAIL I-17", "b12": "PASS", "b30": "PASS", LOCAL: "FAIL I-17"},
+            {"v2_merge": "FAIL I-17 I-18", "b12": "PASS", "b30": "PASS", LOCAL: "FAIL I-17"},
         ),
         _case(
             "R-38",

@@ -16,7 +16,13 @@ import attrs
 
 from simworld import marks
 from simworld.campaign.replaying import repro_of, shrunk
-from simworld.campaign.scenario import Case, Scenario, check_claims, declared_verdict
+from simworld.campaign.scenario import (
+    Case,
+    Scenario,
+    check_claims,
+    claimed_laws,
+    declared_verdict,
+)
 from simworld.campaign.trial import (
     WORLDS,
     Setup,
@@ -190,7 +196,7 @@ def hunt(
     run_twice: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    """Run up to ``trials`` trials, or for ``seconds``, and say what they showed.
+    """Run up to ``trials`` trials (``Scenario.trials_max`` at most), or for ``seconds``.
 
     Ctrl-C ends the hunt early; the result then speaks of the trials that were done.  With
     ``run_twice`` every trial is run two times and ``UncontrolledNondeterminism`` is raised at the
@@ -200,6 +206,7 @@ def hunt(
         raise unknown_name("world", world, WORLDS)
     if trials < 1:
         raise UsageError(f"a hunt needs at least one trial, not {trials}")
+    trials = min(trials, scenario.trials_max)
     hunter = Hunter(scenario, variant, seed=seed, explorer=explorer, case=case, run_twice=run_twice)
     tally, reached, began = _Tally(), marks.snapshot(), time.perf_counter()
     shrinking, number = 0.0, 0
@@ -314,9 +321,10 @@ def _surprises(hunter: Hunter, tally: _Tally) -> Iterator[str]:
         if finding.anomaly.law not in laws:
             laws.append(finding.anomaly.law)
     for case, laws in sorted(found.items()):
-        declared = declared_verdict(hunter.scenario, hunter.variant, case)
-        other = [law for law in laws if declared is not None and law != declared.law]
+        claimed = claimed_laws(hunter.scenario, hunter.variant, case)
+        other = [law for law in laws if claimed is not None and law not in claimed]
         if other:
+            declared = declared_verdict(hunter.scenario, hunter.variant, case)
             yield f"case {case} declares {declared} and breaks {', '.join(other)}"
 
 

@@ -47,6 +47,8 @@ class Case:
     expect: Mapping[str, str]
     """Variant → ``PASS``, ``FAIL law`` or ``-`` (no claim).
 
+    ``FAIL I-17 I-18``: the first law is the claim, the others may show beside it.
+
     A variant is a preset (``fixed``), a preset with knobs in alphabetical order (``fixed
     wait_push=local``), or a guard alone (``G2``: ``v2_merge`` with it).
     """
@@ -84,6 +86,8 @@ class Scenario:
     """Further workflows, which steps start as child runs and client scripts by name."""
     targets: Callable[[Workload], Sequence[str]] | None = None
     """Labels of the steps a nemesis may aim at; None: those of the first of ``steps``."""
+    trials_max: int = sys.maxsize
+    """A hunt runs no more trials than this; for scenarios whose trials are dozens of runs each."""
     cost: Callable[[Workload], Cost | None] | None = None
     """What one run may cost (I-27); None: it is not judged."""
 
@@ -137,6 +141,12 @@ def declared_verdict(scenario: Scenario, variant: Variant, case: str = "") -> Ve
     if laws:
         return Verdict(FAIL, scenario.law if scenario.law in laws else laws[0])
     return Verdict(PASS) if PASS in claims else None
+
+
+def claimed_laws(scenario: Scenario, variant: Variant, case: str) -> tuple[str, ...] | None:
+    """The laws that a case says may be broken; None where it makes no claim."""
+    claim = scenario.case(case).expect.get(_claim_key(variant), UNCLAIMED)
+    return None if claim == UNCLAIMED else tuple(claim.split()[1:])
 
 
 def _claim_key(variant: Variant) -> str:

@@ -101,7 +101,10 @@ class StepExecutor:
         step = self._services.program.steps.get(step_name)
         if step is None:
             known = ", ".join(sorted(self._services.program.steps))
-            missing = FatalError(f"no step is called {step_name!r} here; known: {known}")
+            missing = FatalError(
+                f"no step is called {step_name!r} in this program; known: {known or 'none'}; pass "
+                "it to Program.of(workflow, *steps)"
+            )
             return await self._fail(step_id, missing, kind="fatal", owner="")
         owner = start_owner(policy, self._by, inline=inline)
         lease_until_ms = self._services.clock.now_ms() + policy.lease_ms if owner else 0
@@ -128,8 +131,7 @@ class StepExecutor:
         error: Exception | None = None
         try:
             await services.bodies.began(body)
-            args, kwargs = hydrate_args(step.function, row.input, skip=1)
-            result = encode(await step.function(context, *args, **kwargs))
+            result = await self._call(step, context, row)
             settled = await context.settle()
         except (UsageError, InternalError):
             raise
@@ -152,6 +154,23 @@ class StepExecutor:
                 raise
             return await self._body_failed(started, refusal)
         return StepOutcome(COMPLETED, pending_ops=not settled)
+
+    async def _call(self, step: Step[Any, Any], context: BodyContext, row: StepRow) -> bytes:
+        """The body's result, encoded; what does not fit the step or cannot be stored is told."""
+        place = f"step {step.name} ({row.correlation_id}, run {self._run_id})"
+        try:
+            args, kwargs = hydrate_args(step.function, row.input, skip=1)
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from error
+        try:
+            body = step.function(context, *args, **kwargs)
+        except TypeError as error:
+            raise FatalError(f"{place} was called with the wrong arguments: {error}") from error
+        result = await body
+        try:
+            return encode(result)
+        except UsageError as error:
+            raise UsageError(f"the result of {place} cannot be stored: {error}") from error
 
     async def _body_failed(self, started: _Started, error: Exception) -> StepOutcome:
         row, step_id = started.row, started.row.correlation_id
@@ -206,7 +225,11 @@ def _give_up(why: str, row: StepRow, step: Step[Any, Any]) -> RetriesExhausted:
     if why == INTERRUPTED:
         killed = row.attempt - 1 - row.retries
         return RetriesExhausted(
-            f"interrupted: {killed} starts of {step.name} ended without a result"
+            f"step {step.name}: {killed} starts ended without a result (its host died each time); "
+            "give it a larger crashes_max, or find what kills it"
         )
     cause = f"; last error: {decode_error(row.error)['message']}" if row.error else ""
-    return RetriesExhausted(f"{step.name} exceeded max retries ({step.max_retries}){cause}")
+    return RetriesExhausted(
+        f"step {step.name} has used up its {step.max_retries} retries{cause}; raise max_retries, "
+        "or catch StepFailedError in the workflow"
+    )

@@ -57,7 +57,11 @@ class FlowHandler:
 async def give_up(services: Services, message: Message) -> None:
     """The message was delivered too often: the whole run fails, also for a step message."""
     run_id, limit = message.run_id, services.policy.deliveries_max
-    error = RuntimeError(f"a message of this run was delivered more than {limit} times")
+    what = f"run {run_id}{f', step {message.step_id}' if message.step_id else ''}"
+    error = RuntimeError(
+        f"a message of {what} was delivered more than {limit} times; its handler fails or dies "
+        "every time: see the run's log"
+    )
     fact = RunFailed(encode_error(error, kind="runtime"), "MAX_DELIVERIES_EXCEEDED")
     services.log.note(run_id, "delivered too often", step=message.step_id, deliveries_max=limit)
     try:

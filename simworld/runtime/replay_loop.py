@@ -115,8 +115,16 @@ class Replay:
         outcome = self._run_pass(view).outcome
         if not isinstance(outcome, Completed):
             return outcome
-        await self._end_run(RunCompleted(encode(outcome.output)))
+        try:
+            output = encode(outcome.output)
+        except UsageError as error:
+            raise UsageError(f"the result of {self._place} cannot be stored: {error}") from error
+        await self._end_run(RunCompleted(output))
         return None
+
+    @property
+    def _place(self) -> str:
+        return f"workflow {self._identity.workflow_name} (run {self._run_id})"
 
     # The log.
 
@@ -207,6 +215,7 @@ class Replay:
     async def _diverged(self, message: str) -> None:
         """The log and the pass do not fit: the run fails, or is replayed anew (spec §5.5)."""
         log, policy = self._services.log, self._policy
+        message = f"{self._place}: {message}"
         if policy.unconsumed in (UnconsumedEvents.U0, UnconsumedEvents.U1):
             await self._fail_run(ReplayDivergence(message), "RUNTIME_ERROR")
         elif self._recoveries < policy.recoveries_max:

@@ -102,7 +102,7 @@ async def run_output(services: Services, run_id: str) -> Any:
         workflow = services.program.workflows.get(row.workflow_name)
         return hydrate(row.output, None if workflow is None else result_hint(workflow.function))
     if row.status is RunStatus.CANCELLED:
-        raise RunFailedError(run_id, "was cancelled", "", "no result")
+        raise RunFailedError(run_id, "was cancelled", "", "somebody cancelled it; it has no result")
     error = decode_error(row.error)
     raise RunFailedError(run_id, "failed", row.error_code, f"{error['name']}: {error['message']}")
 

@@ -34,8 +34,8 @@ class Labels:
         self._reworded: dict[str, str] = {}
 
     def learn(self, identifier: str, label: str) -> None:
-        """From now on ``identifier`` is called ``label``."""
-        self._of[identifier] = label
+        """``identifier`` is called ``label``, if it has no label yet."""
+        self._of.setdefault(identifier, label)
 
     def readable(self, identifier: str) -> str:
         """The label of an id; anything else, and nothing, is its own label."""

@@ -461,7 +461,7 @@ def test_a_cancelled_run_ends_and_wakes_nobody(policy):
         return await caught(client.result(run_id), RunFailedError)
 
     text, played = script(sleeper, acts, policy=policy)
-    assert text == "run wrun_1 was cancelled: no result"
+    assert text == "run wrun_1 was cancelled: somebody cancelled it; it has no result"
     assert played.types[-1] == "run_cancelled"
     assert played.run.status == "cancelled"
 

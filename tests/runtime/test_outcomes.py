@@ -222,7 +222,10 @@ def test_a_step_nobody_knows_fails_for_good_and_the_error_names_the_known_ones(p
     assert played.bodies == {}
     error = decode_error(played.steps["broken#1"].error)
     assert error["kind"] == "fatal"
-    assert error["message"] == "no step is called 'broken' here; known: fatal, work"
+    assert error["message"] == (
+        "no step is called 'broken' in this program; known: fatal, work; pass it to "
+        "Program.of(workflow, *steps)"
+    )
     assert played.answer.code == "USER_ERROR"
 
 
