@@ -14,7 +14,17 @@ from typing import Any
 import attrs
 
 from simworld.campaign import preset
-from simworld.engine import EnginePolicy, Event, Program, RunRow, StepRow
+from simworld.engine import (
+    Completed,
+    EnginePolicy,
+    Event,
+    Program,
+    RunIdentity,
+    RunRow,
+    StepRow,
+    encode,
+    run_pass,
+)
 from simworld.records import (
     BodyBegan,
     BodyEnded,
@@ -283,8 +293,22 @@ def play(
         kernel.close()
         sim_queue.disconnect()
     assert kernel.drained, "it never came to rest"
+    if not (errors or around):
+        for run_id, run in world.runs.items():
+            check_cold_replay(program, policy, run, world.logs[run_id])
     answer = answers[0] if answers else None
     return _played(kernel, labels, world, streams, storage, log, answer, waiting)
+
+
+def check_cold_replay(program, policy, run, log):
+    """I-16: without its terminal event the log leads one pass from scratch to the same end."""
+    if run.status != "completed":
+        return
+    end = next(index for index, event in enumerate(log) if event.type == "run_completed")
+    identity = RunIdentity(run.run_id, run.workflow_name, run.started_at_ms, run.created_at_ms)
+    outcome = run_pass(program, identity, log[:end], policy, 0).outcome
+    assert isinstance(outcome, Completed), outcome
+    assert encode(outcome.output) == run.output
 
 
 def _played(kernel, labels, world, streams, storage, log, answer, waiting):
