@@ -36,7 +36,7 @@ def test_make_hunt_finds_tells_and_checks() -> None:
 def test_a_race_is_told_as_a_race() -> None:
     done = run(
         *(sys.executable, "-m", "simworld.cli", "hunt", "inflated_attempts", "--case", "R-02"),
-        *("--variant", "v2_merge", "--seed", "23", "--trials", "60", "--expect"),
+        *("--variant", "v2_merge", "--seed", "23", "--trials", "1500", "--expect"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is held back here" in done.stdout
@@ -63,12 +63,14 @@ def test_every_command_shown_is_understood(line: str) -> None:
     assert all(option in done.stdout for option in options)
 
 
-def test_the_example_scenario_is_found_and_holds(tmp_path: pathlib.Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    folder = tmp_path / "readme_scenarios"
+@pytest.mark.parametrize("name", ["order_total", "approval"])
+def test_an_example_scenario_is_found_and_holds(tmp_path: pathlib.Path, name: str) -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (example,) = [each for each in examples if f'name="{name}"' in each]
+    folder = tmp_path / f"readme_{name}"
     folder.mkdir()
-    (folder / "order_total.py").write_text(f'"""From the README."""\n\n{example}')
-    scenario = load_scenarios(str(folder))["order_total"]
+    (folder / f"{name}.py").write_text(f'"""From the README."""\n\n{example}')
+    scenario = load_scenarios(str(folder))[name]
     result = hunt(scenario, preset("fixed"), trials=300)
     assert str(result.verdict) == "PASS", result.findings
     assert result.as_expected
