@@ -1,6 +1,7 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
+from simworld.campaign.loading import load_scenarios
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
     engine_digest,
@@ -12,15 +13,14 @@ from simworld.campaign.replaying import (
     tell,
 )
 from simworld.campaign.scenario import (
+    TURNS_MAX,
     Case,
     Scenario,
     case_variant,
     claimed_variant,
     declared_verdict,
-    load_scenarios,
 )
 from simworld.campaign.trial import (
-    TURNS_MAX,
     WORLDS,
     Setup,
     Trial,

@@ -33,6 +33,7 @@ from simworld.campaign.trial import (
     run_trial,
 )
 from simworld.campaign.variants import Variant
+from simworld.check import waits_of
 from simworld.entropy import Stream, derive
 from simworld.errors import (
     ReplayDivergence,
@@ -72,6 +73,8 @@ class _Tally:
     ended: int = 0
     overlapped: int = 0
     unknown: str = ""
+    waits: str = ""
+    """What the first trial that left runs open waits for."""
     findings: dict[tuple[str, str], Finding] = attrs.Factory(dict)
     interrupted: bool = False
     diverged: bool = False
@@ -79,6 +82,8 @@ class _Tally:
 
     def add(self, trial: Trial) -> None:
         """Count one trial."""
+        if trial.ended_count < trial.runs_count and not self.waits:
+            self.waits = f"in trial {self.trials} {'; '.join(waits_of(trial.final))}"
         self.trials += 1
         self.turns += trial.turns
         self.deliveries += trial.deliveries
@@ -124,7 +129,7 @@ class Hunter:
         """Trial ``number``, ready to run; the same for the same seed, whatever ran before."""
         stream = Stream(derive(self.seed, self.scenario.name, number))
         case = self.cases[stream.below(len(self.cases))] if len(self.cases) > 1 else self.cases[0]
-        workload = case.draw(stream)
+        workload = self.scenario.drawn(case, stream)
         victims = self.scenario.victims(workload)
         faults = Nemesis(stream.fork("nemesis"), case.budget, victims)
         victim = faults.victim if stream.chance(FOCUS) else ""
@@ -173,7 +178,7 @@ class Hunter:
                 self.scenario,
                 case,
                 self.variant,
-                attrs.evolve(case.draw(stream), failures=()),
+                attrs.evolve(self.scenario.drawn(case, stream), failures=()),
                 explorer,
                 NoFaults(),
                 full_trace=True,
@@ -223,6 +228,9 @@ def hunt(
                 )
     except KeyboardInterrupt:
         tally.interrupted = True
+    except UsageError as error:
+        place = f"trial {number} of {scenario.name} on {_told_variant(variant)}"
+        raise UsageError(f"{place}: {error}") from error
     except ReplayDivergence as error:
         tally.diverged, mistake = True, error
     seconds_spent = time.perf_counter() - began - shrinking
@@ -305,8 +313,11 @@ def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
         return Verdict(UNKNOWN, reason="no trial was run")
     if missed and len(hunter.cases) == len(hunter.scenario.cases):
         return Verdict(UNKNOWN, reason=f"never reached {missed[0]} in {tally.trials} trials")
-    if tally.runs == 0 or tally.ended < ENDED_SHARE_MIN * tally.runs:
-        return Verdict(UNKNOWN, reason=f"only {tally.ended} of {tally.runs} runs ended")
+    if tally.runs == 0:
+        return Verdict(UNKNOWN, reason="the client script has started no run")
+    if tally.ended < ENDED_SHARE_MIN * tally.runs:
+        counts = f"only {tally.ended} of {tally.runs} runs ended"
+        return Verdict(UNKNOWN, reason=f"{counts}; {tally.waits}")
     return Verdict(PASS)
 
 
@@ -328,6 +339,10 @@ def _surprises(hunter: Hunter, tally: _Tally) -> Iterator[str]:
             yield f"case {case} declares {declared} and breaks {', '.join(other)}"
 
 
+def _told_variant(variant: Variant) -> str:
+    return " ".join((variant.name, *variant.changed))
+
+
 def _result(
     hunter: Hunter,
     tally: _Tally,
@@ -339,11 +354,10 @@ def _result(
 ) -> Result:
     trials = max(tally.trials, 1)
     variant = hunter.variant
-    name = " ".join((variant.name, *variant.changed))
     return Result(
         hunter.scenario.name,
         case,
-        name,
+        _told_variant(variant),
         world,
         hunter.seed,
         explorer,

@@ -16,15 +16,16 @@ import attrs
 import msgspec
 
 import simworld
-from simworld.campaign.scenario import Scenario
+from simworld.campaign.scenario import TURNS_LIMIT, Scenario
 from simworld.campaign.trial import WORLDS, Setup, Trial, checks_seed, prepared, run_trial
 from simworld.campaign.variants import Variant, preset, with_knob
-from simworld.check import laws_named
+from simworld.check import MAIN_RUN, laws_named
 from simworld.entropy import Stream
 from simworld.errors import (
     DidNotReproduce,
     InternalError,
     ReproVersionError,
+    UncontrolledNondeterminism,
     UsageError,
     unknown_name,
 )
@@ -51,7 +52,6 @@ from simworld.sim import RecordedFaults
 
 COUNT_MAX = 10_000
 """Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near."""
-TURNS_LIMIT = 10_000_000
 EXTRA_MAX = 10**12
 """Further values of a repro's workload are no larger, either way."""
 SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
@@ -103,9 +103,13 @@ def shrunk(setup: Setup, trial: Trial, anomaly: Anomaly) -> Candidate:
 
     whole = Candidate(trial.schedule, trial.faults, setup.workload)
     if attempt(whole) is None:
-        raise InternalError(
-            f"trial did not fail again under its own schedule ({anomaly.law} at {anomaly.place}); "
-            "run the hunt with --run-twice to see where the two differ"
+        again, _ = _run(setup, whole, strict=False, full_trace=False)
+        if again.digest == trial.digest:
+            raise InternalError(f"one trace breaks {anomaly.law} and then does not")
+        raise UncontrolledNondeterminism(
+            f"a trial of {setup.scenario.name} did not fail again under its own schedule "
+            f"({anomaly.law} at {anomaly.place}); a workflow or a step body uses something that "
+            "differs between two runs; hunt with --run-twice to see where they do"
         )
     return shrink(whole, attempt)
 
@@ -188,7 +192,7 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
     numbers = [
         repro.turns_max - 1,
         workload.steps,
-        workload.max_retries,
+        workload.max_retries or 0,
         *workload.durations_ms,
         *[count - 1 for _, count in workload.failures],
         *[fault.value - 1 for fault in repro.faults],
@@ -197,7 +201,7 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
     if min(numbers) < 0:
         raise UsageError(f"{path} is a damaged repro: a count in it is too small")
     if (
-        max(workload.steps, workload.max_retries, *[fault.value for fault in repro.faults], 0)
+        max(workload.steps, workload.max_retries or 0, *[fault.value for fault in repro.faults], 0)
         > COUNT_MAX
         or repro.turns_max > TURNS_LIMIT
         or any(abs(value) > EXTRA_MAX for _, value in workload.extra)
@@ -290,7 +294,11 @@ def _story(repro: Repro, trial: Trial, anomaly: Anomaly) -> Story:
 
 
 def _run_of(trial: Trial, anomaly: Anomaly) -> str:
-    """The run the anomaly is about: what was recorded when it showed says so, else the first."""
+    """The run the anomaly is about: its place or what was recorded then says so, else the first."""
+    label = anomaly.place.partition("/")[0]
+    if label != MAIN_RUN:
+        labels = trial.final.labels
+        return next((run_id for run_id in trial.logs if labels.get(run_id) == label), "")
     for record in trial.records:
         if record.turn == anomaly.turn:
             if isinstance(record, Committed):

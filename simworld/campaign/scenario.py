@@ -8,18 +8,13 @@ the one call is ``start`` with the scenario's ``args``.
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.metadata
-import importlib.util
-import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simworld.campaign.script import Script
+from simworld.campaign.script import Script, asked, place_of
 from simworld.campaign.variants import PRESETS, Variant, with_knob
 from simworld.check import Cost, laws_named
 from simworld.engine import Event, Program, Step, Workflow
@@ -34,6 +29,10 @@ UNCLAIMED = "-"
 GUARDS = tuple(f"G{number}" for number in range(9))
 FAILING_WEIGHT = 2
 """How much more often a step with a planned failure is aimed at."""
+TURNS_MAX = 4_000
+"""Operations per trial; half of them may be searched, the rest drains fairly."""
+TURNS_LIMIT = 10_000_000
+"""No scenario and no repro may ask for more."""
 
 
 @attrs.frozen(eq=False)
@@ -56,6 +55,12 @@ class Case:
     """Entries of the catalogue (spec §6) this case is about."""
     knobs: tuple[str, ...] = ()
     """``knob=value`` settings that belong to the case, on every variant."""
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.budget, FaultBudget):
+            raise UsageError(
+                f"the budget of case {self.name} is a FaultBudget, not {self.budget!r}"
+            )
 
 
 @attrs.frozen(eq=False)
@@ -90,6 +95,20 @@ class Scenario:
     """A hunt runs no more trials than this; for scenarios whose trials are dozens of runs each."""
     cost: Callable[[Workload], Cost | None] | None = None
     """What one run may cost (I-27); None: it is not judged."""
+    turns_max: int = TURNS_MAX
+    """Operations per trial; more of them for workflows that do more."""
+
+    def __attrs_post_init__(self) -> None:
+        _check_parts(self)
+        names = [case.name for case in self.cases]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"scenario {self.name} has two cases called {name!r}")
+        if not 1 <= self.turns_max <= TURNS_LIMIT:
+            raise UsageError(
+                f"turns_max of scenario {self.name} is {self.turns_max}; at least 1 and at most "
+                f"{TURNS_LIMIT}"
+            )
 
     def case(self, name: str) -> Case:
         """The case called ``name``; ``UsageError`` with the nearest name otherwise."""
@@ -99,13 +118,33 @@ class Scenario:
         raise unknown_name(f"case of {self.name}", name, [case.name for case in self.cases])
 
     def program(self, workload: Workload) -> Program:
-        """The program under test, with the drawn ``max_retries``."""
+        """The program under test, with the drawn ``max_retries``, if one was drawn."""
         return _program(self, workload.max_retries)
+
+    def drawn(self, case: Case, stream: Stream) -> Workload:
+        """What the case draws."""
+        workload = asked(f"draw of case {case.name} of scenario {self.name}", case.draw, stream)
+        if not isinstance(workload, Workload):
+            raise UsageError(
+                f"draw of case {case.name} of scenario {self.name}, at {place_of(case.draw)}, "
+                f"returns a Workload, not {workload!r}"
+            )
+        return workload
+
+    def given(self, workload: Workload) -> tuple[object, ...]:
+        """The arguments that the run is started with."""
+        args = asked(f"args of scenario {self.name}", self.args, workload)
+        if not isinstance(args, tuple):
+            raise UsageError(
+                f"args of scenario {self.name}, at {place_of(self.args)}, returns a tuple with the "
+                f"workflow's arguments, such as (1,), not {args!r}"
+            )
+        return args
 
     def victims(self, workload: Workload) -> list[str]:
         """Labels of the steps a nemesis may aim at; those with planned failures more often."""
         if self.targets is not None:
-            labels = list(self.targets(workload))
+            labels = list(asked(f"targets of scenario {self.name}", self.targets, workload))
         elif self.steps:
             labels = [f"{self.steps[0].name}#{n}" for n in range(1, workload.steps + 1)]
         else:
@@ -114,8 +153,41 @@ class Scenario:
         return labels + failing * FAILING_WEIGHT
 
 
+def _check_parts(scenario: Scenario) -> None:
+    """``UsageError`` for a part that is of another kind than the field's."""
+    for field, values, kind, cure in (
+        ("workflow", (scenario.workflow,), Workflow, "decorate the function with @workflow"),
+        ("steps", scenario.steps, Step, "decorate each function with @step"),
+        ("children", scenario.children, Workflow, "decorate each function with @workflow"),
+        ("cases", scenario.cases, Case, "write Case(…)"),
+    ):
+        if not isinstance(values, tuple | list):
+            raise UsageError(
+                f"{field} of scenario {scenario.name} is a tuple, such as (one, other), not "
+                f"{values!r}"
+            )
+        for value in values:
+            if not isinstance(value, kind):
+                raise UsageError(f"{field} of scenario {scenario.name}: {value!r} is none; {cure}")
+    if not scenario.cases:
+        raise UsageError(f"scenario {scenario.name} has no cases; give it one: Case(…)")
+
+
+def check_failures(scenario: Scenario, workload: Workload) -> None:
+    """``UsageError`` for a planned failure of a step that the scenario does not have."""
+    for label, number in workload.failures:
+        name, _, ordinal = label.rpartition("#")
+        steps = scenario.program(workload).steps
+        if name not in steps or not ordinal.isdecimal() or number < 1:
+            known = ", ".join(f"{each}#1" for each in sorted(steps))
+            raise UsageError(
+                f"scenario {scenario.name} plans that body {number} of {label!r} fails; write the "
+                f"label of one of its steps ({known or 'it has none'}, …) and a number from 1"
+            )
+
+
 @functools.lru_cache(maxsize=256)
-def _program(scenario: Scenario, max_retries: int) -> Program:
+def _program(scenario: Scenario, max_retries: int | None) -> Program:
     return Program.of(
         scenario.workflow, *scenario.steps, children=scenario.children, max_retries=max_retries
     )
@@ -168,72 +240,6 @@ def claimed_variant(key: str) -> Variant:
     for setting in knobs:
         variant = with_knob(variant, setting)
     return variant
-
-
-def load_scenarios(where: str | None = None) -> dict[str, Scenario]:
-    """The scenarios of a folder, a file or a module, by name.
-
-    None: the folder ``scenarios`` of the current directory; without one, whatever installed
-    packages offer under the entry point group ``simworld.scenarios`` (decisions §5.11).
-    """
-    if where is not None:
-        path = pathlib.Path(where)
-        modules = _from_path(path) if path.exists() else [_import(where)]
-    elif pathlib.Path("scenarios").is_dir():
-        modules = _from_path(pathlib.Path("scenarios"))
-    else:
-        points = importlib.metadata.entry_points(group="simworld.scenarios")
-        modules = [point.load() for point in sorted(points, key=lambda point: point.name)]
-    found: dict[str, Scenario] = {}
-    for module in modules:
-        for value in vars(module).values():
-            if isinstance(value, Scenario):
-                if found.get(value.name, value) is not value:
-                    raise UsageError(f"two scenarios are called {value.name!r}")
-                found[value.name] = value
-    if not found:
-        raise UsageError(
-            f"no scenarios in {where or 'the folder scenarios/ of this directory'}; "
-            "name a folder, file or module with --scenarios"
-        )
-    return dict(sorted(found.items()))
-
-
-def _from_path(path: pathlib.Path) -> list[ModuleType]:
-    path = path.resolve()
-    files = sorted(path.glob("*.py")) if path.is_dir() else [path]
-    folder = path if path.is_dir() else path.parent
-    parent = str(folder.parent)
-    if parent not in sys.path:
-        sys.path.insert(0, parent)
-    return [_load(folder, file) for file in files if file.stem != "__init__"]
-
-
-def _load(folder: pathlib.Path, file: pathlib.Path) -> ModuleType:
-    """The module of one file, found by its place: another package may have the folder's name."""
-    name = f"{folder.name}.{file.stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(file):
-        return known
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"cannot load scenarios from {str(file)!r}: it is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    if known is None:
-        sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ImportError as error:
-        sys.modules.pop(name, None)
-        raise UsageError(f"cannot load scenarios from {str(file)!r}: {error}") from error
-    return module
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(f"cannot load scenarios from {name!r}: {error}") from error
 
 
 def check_claims(scenario: Scenario) -> None:

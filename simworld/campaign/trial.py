@@ -13,10 +13,16 @@ from collections.abc import Sequence
 import attrs
 import msgspec
 
-from simworld.campaign.scenario import Case, Scenario, case_variant
-from simworld.campaign.script import run_script
+from simworld.campaign.scenario import (
+    TURNS_MAX,
+    Case,
+    Scenario,
+    case_variant,
+    check_failures,
+)
+from simworld.campaign.script import asked, run_script
 from simworld.campaign.variants import Variant
-from simworld.check import ALWAYS, Context, Law, judge, laws_named, verdict
+from simworld.check import ALWAYS, Context, Law, Oracle, judge, laws_named, verdict, waits_of
 from simworld.engine import (
     RUN_TERMINAL,
     AttemptGuard,
@@ -62,14 +68,13 @@ from simworld.sim import (
 )
 from simworld.worlds import AtomicWorld, MemoryQueue, MemoryStreams
 
-TURNS_MAX = 4_000
-"""Operations per trial; half of them may be searched, the rest drains fairly."""
-
 WORLDS = ("atomic",)
 """The worlds a trial can be run on."""
 
 START = Op("start a run")
 SCRIPT = Op("begin the client's script")
+CLIENT = "client"
+"""The task that runs a scenario's script."""
 
 
 @attrs.frozen
@@ -153,7 +158,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
     context = _context(setup, faults, system.program, final)
     anomalies = judge(_laws(setup.scenario), context, kernel.records, final)
     return Trial(
-        verdict(anomalies, setup.scenario.law, kernel.drained),
+        verdict(anomalies, setup.scenario.law, kernel.drained, _unfinished(final)),
         anomalies,
         kernel.blocks,
         faults,
@@ -168,6 +173,16 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         tuple(kernel.trace or ()),
         tuple(kernel.notes),
     )
+
+
+def _unfinished(final: Final) -> Sequence[str]:
+    """Who has not ended, with what they wait for; of a drained trial the client script alone.
+
+    Whoever else is left then waits on behalf of a run, and that is judged by the laws.
+    """
+    if not final.drained:
+        return [*waits_of(final), *final.waiting]
+    return [each for each in final.waiting if each.startswith(f"{CLIENT} ")]
 
 
 def _final(kernel: Kernel, system: _System) -> Final:
@@ -233,11 +248,11 @@ def _compose(kernel: Kernel, setup: Setup) -> _System:
 
 def _spawn_client(kernel: Kernel, scenario: Scenario, workload: Workload, client: Client) -> None:
     if scenario.client is None:
-        start = functools.partial(client.start, *scenario.args(workload))
+        start = functools.partial(client.start, *scenario.given(workload))
         kernel.spawn("start", start, part="start", op=START)
     else:
         script = functools.partial(run_script, scenario.client, client, workload)
-        kernel.spawn("client", script, part="client", op=SCRIPT)
+        kernel.spawn(CLIENT, script, part=CLIENT, op=SCRIPT)
 
 
 @functools.lru_cache(maxsize=64)
@@ -248,24 +263,38 @@ def _laws(scenario: Scenario) -> tuple[Law, ...]:
 
 def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: Final) -> Context:
     workload, engine = setup.workload, setup.variant.engine
-    oracle, cost = setup.scenario.oracle, setup.scenario.cost
+    scenario = setup.scenario
+    cost = scenario.cost
     return Context(
-        max_retries=workload.max_retries,
-        crashes_max=engine.crash_budget(workload.max_retries),
+        budgets={
+            name: (step.max_retries, engine.crash_budget(step.max_retries))
+            for name, step in program.steps.items()
+        },
         exclusive_bodies=setup.variant.exclusive_bodies,
         failures=workload.failures,
         faults=faults,
         durations_max_ms=max(workload.durations_ms, default=0),
         lease_ms=engine.lease_ms,
         redelivery_ms=setup.variant.queue.redelivery_ms,
-        may_fail=setup.scenario.may_fail,
+        may_fail=scenario.may_fail,
         attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
-        oracle=None if oracle is None else functools.partial(oracle, workload),
-        workflow=setup.scenario.workflow.name,
+        oracle=_oracle(scenario, workload),
+        workflow=scenario.workflow.name,
         minted=setup.variant.world.log_position is LogPosition.MINT_AT_START,
         cold_replay=functools.partial(_cold_replay, program, engine, final),
-        cost=None if cost is None else cost(workload),
+        cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
     )
+
+
+def _oracle(scenario: Scenario, workload: Workload) -> Oracle | None:
+    oracle = scenario.oracle
+    if oracle is None:
+        return None
+
+    def told(log: Sequence[Event]) -> object:
+        return asked(f"oracle of scenario {scenario.name}", oracle, workload, log)
+
+    return told
 
 
 def _cold_replay(
@@ -297,11 +326,16 @@ def prepared(
     explorer: Explorer,
     faults: Faults,
     *,
-    turns_max: int = TURNS_MAX,
+    turns_max: int | None = None,
     full_trace: bool = False,
     checks: int | None = None,
 ) -> Setup:
-    """A ``Setup`` with the case's own knobs applied to the variant."""
+    """A ``Setup`` with the case's own knobs applied to the variant.
+
+    ``turns_max`` None: as the scenario has it.
+    """
+    if workload.failures:
+        check_failures(scenario, workload)
     return Setup(
         scenario,
         case,
@@ -309,7 +343,7 @@ def prepared(
         workload,
         explorer,
         faults,
-        turns_max,
+        scenario.turns_max if turns_max is None else turns_max,
         full_trace,
         checks,
     )

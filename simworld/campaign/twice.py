@@ -22,7 +22,8 @@ from typing import Any
 import attrs
 
 from simworld.campaign.hunt import Hunter
-from simworld.campaign.scenario import Scenario, load_scenarios
+from simworld.campaign.loading import load_scenarios
+from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import run_trial
 from simworld.campaign.variants import Variant, preset, with_knob
 from simworld.engine import TERMINAL_RUN_EVENTS, Event, RunIdentity, asked_for, run_pass

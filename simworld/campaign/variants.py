@@ -23,6 +23,7 @@ from simworld.engine import (
     Delivery,
     Engine,
     EnginePolicy,
+    HookOrder,
     IdScheme,
     InlineGate,
     KeyPolicy,
@@ -150,6 +151,7 @@ PRESETS: dict[str, Variant] = {
             EnginePolicy(
                 attempt_guard=AttemptGuard.G8,
                 inline_gate=InlineGate.OWNED,
+                hook_order=HookOrder.CODE_ORDER,
                 key_policy=KeyPolicy.EPOCH,
                 bg_after=BackgroundAfter.ALWAYS_CONTINUE,
                 bg_status_check=StatusCheck.NOT_TERMINAL,

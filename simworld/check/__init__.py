@@ -4,6 +4,7 @@ from simworld.check.judge import judge, verdict
 from simworld.check.law import (
     DEADLOCK_MS,
     EPSILON_MS,
+    MAIN_RUN,
     SLACK_MS,
     ColdReplay,
     Context,
@@ -12,12 +13,14 @@ from simworld.check.law import (
     Oracle,
 )
 from simworld.check.laws import ALWAYS, LAWS, laws_named
+from simworld.check.liveness import waits_of
 
 __all__ = [
     "ALWAYS",
     "DEADLOCK_MS",
     "EPSILON_MS",
     "LAWS",
+    "MAIN_RUN",
     "SLACK_MS",
     "ColdReplay",
     "Context",
@@ -27,4 +30,5 @@ __all__ = [
     "judge",
     "laws_named",
     "verdict",
+    "waits_of",
 ]

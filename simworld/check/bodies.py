@@ -172,10 +172,10 @@ I_13 = Law(
 class _Counts:
     """How many bodies each step has had, one after the other."""
 
-    __slots__ = ("alive", "bodies", "exclusive", "most")
+    __slots__ = ("alive", "bodies", "context", "exclusive")
 
     def __init__(self, context: Context) -> None:
-        self.most = context.max_retries + 1 + context.crashes_max
+        self.context = context
         self.exclusive = context.exclusive_bodies
         self.bodies: dict[StepKey, int] = {}
         self.alive: dict[StepKey, list[BodyBegan]] = {}
@@ -192,11 +192,15 @@ def _i13a_body(state: _Counts, record: BodyBegan) -> Anomaly | None:
         return None
     count = state.bodies.get(key, 0) + 1
     state.bodies[key] = count
-    if count <= state.most:
+    if count == 1:
+        return None
+    retries, crashes = state.context.budget_of(step)
+    most = retries + 1 + crashes
+    if count <= most:
         return None
     message = (
         f"{step}: body {record.number} began, which makes {count} tries; max_retries + 1 and "
-        f"crashes_max together allow {state.most}"
+        f"crashes_max together allow {most}"
     )
     return Anomaly("I-13a", "unbounded-bodies", message, at(step), record.turn)
 

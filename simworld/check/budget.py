@@ -25,9 +25,11 @@ StepKey: TypeAlias = tuple[str, str]
 class _Budget:
     """What has been spent on one step."""
 
-    __slots__ = ("alive", "errors", "fatals", "killed", "retries", "starts")
+    __slots__ = ("alive", "bodies", "crashes", "errors", "fatals", "killed", "retries", "starts")
 
-    def __init__(self) -> None:
+    def __init__(self, max_retries: int, crashes_max: int) -> None:
+        self.bodies = max_retries + 1
+        self.crashes = crashes_max
         self.starts = 0
         self.retries = 0
         self.errors = 0
@@ -46,14 +48,13 @@ class _Budget:
 
 
 class _Budgets:
-    """All steps, and the sizes of their budgets."""
+    """All steps with their budgets."""
 
-    __slots__ = ("bodies", "calm", "crashes", "steps")
+    __slots__ = ("calm", "context", "steps")
 
     def __init__(self, context: Context) -> None:
-        self.bodies = context.max_retries + 1
+        self.context = context
         self.calm = not context.faults
-        self.crashes = context.crashes_max
         self.steps: dict[StepKey, _Budget] = {}
 
     def of(self, run_id: str, step: str) -> _Budget:
@@ -61,7 +62,7 @@ class _Budgets:
         key = (run_id, step)
         budget = self.steps.get(key)
         if budget is None:
-            budget = self.steps[key] = _Budget()
+            budget = self.steps[key] = _Budget(*self.context.budget_of(step))
         return budget
 
 
@@ -76,11 +77,11 @@ def _i12_retrying(state: _Budgets, record: Committed) -> None:
 def _i12_began(state: _Budgets, record: BodyBegan) -> Anomaly | None:
     budget = state.of(record.run_id, record.step)
     budget.alive[record.number] = record
-    if not state.calm or budget.retries < state.bodies:
+    if not state.calm or budget.retries < budget.bodies:
         return None
     message = (
         f"body {record.number} of {record.step} began after {budget.retries} recorded retries, in "
-        f"a trial without faults; max_retries allows {state.bodies - 1} of them"
+        f"a trial without faults; max_retries allows {budget.bodies - 1} of them"
     )
     return Anomaly("I-12", "retries-beyond-budget", message, at(record.step), record.turn)
 
@@ -108,22 +109,22 @@ def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
     fact = record.event.fact
     why = read_error(fact.error)["kind"] if isinstance(fact, StepFailed) else ""
     if why == EXHAUSTED:
-        if budget.errors >= state.bodies or budget.killed >= state.crashes:
+        if budget.errors >= budget.bodies or budget.killed >= budget.crashes:
             return None
         kind = "retries-not-exhausted"
         what = (
-            f"failed for good as exhausted, but only {budget.errors} of the {state.bodies} bodies "
+            f"failed for good as exhausted, but only {budget.errors} of the {budget.bodies} bodies "
             "allowed had ended with an error"
         )
     elif why == INTERRUPTED:
         # The start that failed the step is none of those that were interrupted.
         running = budget.running(record.now_ms)
         killed = budget.starts - budget.retries - 1 - running
-        if killed >= state.crashes:
+        if killed >= budget.crashes:
             return None
         kind = "interrupted-too-early"
         what = (
-            f"failed for good as interrupted, but only {max(killed, 0)} of the {state.crashes} "
+            f"failed for good as interrupted, but only {max(killed, 0)} of the {budget.crashes} "
             f"starts allowed had ended without a result ({running} bodies are running)"
         )
     elif why == "fatal":

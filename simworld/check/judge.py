@@ -12,6 +12,9 @@ from simworld.records import FAIL, PASS, UNKNOWN, Anomaly, Committed, Final, Rec
 Listeners: TypeAlias = tuple[tuple[int, Step], ...]
 """(index of the law, its step) of those that listen."""
 
+UNFINISHED_MAX = 3
+"""Tasks that a verdict names."""
+
 
 class _Dispatch:
     """Who listens to what, worked out once per set of laws."""
@@ -65,10 +68,14 @@ def judge(
     return list(found.values())
 
 
-def verdict(anomalies: Sequence[Anomaly], primary: str, drained: bool) -> Verdict:
+def verdict(
+    anomalies: Sequence[Anomaly], primary: str, drained: bool, unfinished: Sequence[str] = ()
+) -> Verdict:
     """FAIL with the primary law if that is broken, else with the first that is.
 
-    Without anomalies it is PASS once the trial has drained; before that, nobody knows.
+    Without anomalies it is PASS once the trial has drained; before that, nobody knows.  Nor where
+    somebody is left ``unfinished`` (each told with what they wait for): they may have wanted to do
+    more.
     """
     if anomalies:
         broken = [each.law for each in anomalies]
@@ -76,7 +83,20 @@ def verdict(anomalies: Sequence[Anomaly], primary: str, drained: bool) -> Verdic
     if not drained:
         return Verdict(
             UNKNOWN,
-            reason="turns_max was reached before the trial was drained; usual causes: a livelock, "
-            "or a bound too small for the workload",
+            reason=f"turns_max was reached before the trial was drained{_listed(unfinished)}; "
+            "usual causes: a livelock, or a bound too small for the workload (raise "
+            "Scenario.turns_max)",
+        )
+    if unfinished:
+        return Verdict(
+            UNKNOWN,
+            reason=f"the client script never ends{_listed(unfinished)}: no message, timer or "
+            "handler is left that could help it",
         )
     return Verdict(PASS)
+
+
+def _listed(unfinished: Sequence[str]) -> str:
+    more = ["…"] if len(unfinished) > UNFINISHED_MAX else []
+    shown = [*unfinished[:UNFINISHED_MAX], *more]
+    return f" ({'; '.join(shown)})" if shown else ""

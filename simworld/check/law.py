@@ -34,6 +34,10 @@ DEADLOCK_MS = 60_000
 """A full pool without an event for so long will never have one again: who holds it only polls."""
 
 
+MAIN_RUN = "run"
+"""Label of the first run, which stands for every run that has none."""
+
+
 def _types(facts: Any) -> tuple[str, ...]:
     return tuple(each.type for each in get_args(facts))
 
@@ -68,10 +72,12 @@ class Cost:
 class Context:
     """What the variant promises and what the trial was up against."""
 
-    max_retries: int
-    """Of every step: it may run max_retries + 1 times."""
-    crashes_max: int
-    """Starts of a step that may end without a result before it is given up."""
+    max_retries: int = 3
+    """Of every step that ``budgets`` does not name: it may run max_retries + 1 times."""
+    crashes_max: int = 4
+    """Starts of such a step that may end without a result before it is given up."""
+    budgets: Mapping[str, tuple[int, int]] = {}
+    """Name of a step → its own max_retries and crashes_max."""
     exclusive_bodies: bool = False
     """The variant promises I-14."""
     failures: tuple[tuple[str, int], ...] = ()
@@ -97,6 +103,17 @@ class Context:
     cold_replay: ColdReplay | None = None
     """None: nobody can replay a run (I-16)."""
     cost: Cost | None = None
+
+    def budget_of(self, label: str) -> tuple[int, int]:
+        """max_retries and crashes_max of the step with this label."""
+        own = self.budgets.get(label.rpartition("#")[0])
+        return own if own is not None else (self.max_retries, self.crashes_max)
+
+    @property
+    def tries_max(self) -> int:
+        """How often any step may begin, over both budgets."""
+        budgets = self.budgets.values() or ((self.max_retries, self.crashes_max),)
+        return max(retries + 1 + crashes for retries, crashes in budgets)
 
 
 def _done(state: Any, final: Final) -> list[Anomaly]:
@@ -146,9 +163,14 @@ class Law:
         return listener(state, record) if listener is not None else None
 
 
-def at(step: str) -> str:
+def at(step: str, run: str = MAIN_RUN) -> str:
     """The place of an anomaly: a step of the run, or with an empty label the run itself."""
-    return f"run/{step}" if step else "run"
+    return f"{run}/{step}" if step else run
+
+
+def run_label(final: Final, run_id: str) -> str:
+    """The run's label; where nobody has given it one, that of the first run."""
+    return final.labels.get(run_id, MAIN_RUN)
 
 
 def read_error(data: bytes) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simworld.check.law import DEADLOCK_MS, EPSILON_MS, SLACK_MS, Context, Law, at
+from simworld.check.law import DEADLOCK_MS, EPSILON_MS, SLACK_MS, Context, Law, at, run_label
 from simworld.engine import (
     RUN_TERMINAL,
     STEP_TERMINAL,
@@ -40,12 +40,26 @@ def _stuck(final: Final, run_id: str) -> list[tuple[str, str]]:
     return steps + waits
 
 
-def _awaits_payload(final: Final, run_id: str) -> bool:
-    """Whether a hook of the run may still be resumed from outside."""
-    return any(
-        key[0] == run_id and row.status == HookStatus.LIVE and not row.is_system
+def _tokens(final: Final, run_id: str) -> list[str]:
+    """Tokens of the run's hooks that may still be resumed from outside."""
+    return [
+        row.token
         for key, row in final.hooks.items()
-    )
+        if key[0] == run_id and row.status == HookStatus.LIVE and not row.is_system
+    ]
+
+
+def waits_of(final: Final) -> list[str]:
+    """What each run that has not ended waits for, a sentence each."""
+    found: list[str] = []
+    for run_id, run in final.runs.items():
+        if run.status in RUN_TERMINAL:
+            continue
+        waits = [f"{label}, which is {status}" for label, status in _stuck(final, run_id)]
+        waits += [f"a payload for the hook {token!r}" for token in _tokens(final, run_id)]
+        told = " and ".join(waits) or "nothing that is recorded"
+        found.append(f"{run_label(final, run_id)} waits for {told}")
+    return found
 
 
 def _l01_end(context: Context, final: Final) -> list[Anomaly]:
@@ -56,7 +70,7 @@ def _l01_end(context: Context, final: Final) -> list[Anomaly]:
         if run.status in RUN_TERMINAL:
             continue
         stuck = _stuck(final, run_id)
-        if not stuck and _awaits_payload(final, run_id):
+        if not stuck and _tokens(final, run_id):
             continue  # it waits for the world outside, and only for that
         open_ones = ", ".join(f"{label} is {status}" for label, status in stuck)
         message = (
@@ -65,7 +79,7 @@ def _l01_end(context: Context, final: Final) -> list[Anomaly]:
         )
         if final.waiting:
             message += f"; waiting: {'; '.join(final.waiting)}"
-        place = at(stuck[0][0] if stuck else "")
+        place = at(stuck[0][0] if stuck else "", run_label(final, run_id))
         found.append(Anomaly("L-01", "stuck-run", message, place, final.turn))
     return found
 
@@ -90,14 +104,13 @@ def _bound_ms(context: Context, final: Final) -> int:
     """All that may lawfully follow the last fault, if every step of every run spends both budgets
     in turn, and every wait its time: a run may be waiting for another one."""
     each_ms = context.durations_max_ms + _again_ms(context) + EPSILON_MS
-    attempts = context.max_retries + 1 + context.crashes_max
     sleeps_ms = sum(
         max(0, event.fact.resume_at_ms - event.created_at_ms) + EPSILON_MS
         for log in final.logs.values()
         for event in log
         if isinstance(event.fact, WaitCreated)
     )
-    return max(1, len(final.steps)) * attempts * each_ms + sleeps_ms + SLACK_MS
+    return max(1, len(final.steps)) * context.tries_max * each_ms + sleeps_ms + SLACK_MS
 
 
 def _l02_end(context: Context, final: Final) -> list[Anomaly]:
@@ -124,7 +137,9 @@ def _l02_end(context: Context, final: Final) -> list[Anomaly]:
                 f"the run ended {took_ms} ms after the last fault or payload, or its creation; "
                 f"{bound_ms} ms would do for everything that is allowed to happen"
             )
-            found.append(Anomaly("L-02", "late-end", message, at(""), final.turn))
+            found.append(
+                Anomaly("L-02", "late-end", message, run_label(final, run.run_id), final.turn)
+            )
     return found
 
 

@@ -4,30 +4,57 @@ starts nothing (I-26), and a run costs what it may (I-27)."""
 from __future__ import annotations
 
 from simworld import errors
-from simworld.check.law import Context, Law, at, read_error, read_output
+from simworld.check.law import Context, Law, at, read_error, read_output, run_label
 from simworld.engine import INTERRUPTED, RunFailed, RunStatus, StepFailed, encode
 from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Final
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
 
-def _i18_body(context: Context, record: BodyEnded) -> Anomaly | None:
+class _Failures:
+    """The steps that have had a body which failed: (run id, label)."""
+
+    __slots__ = ("context", "steps")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.steps: dict[tuple[str, str], None] = {}
+
+
+def _i18_body(state: _Failures, record: BodyEnded) -> Anomaly | None:
     """A body that fails although nobody planned it: a mistake, here or in the scenario."""
-    if record.outcome == "ok" or context.may_fail:
+    if record.outcome == "ok":
         return None
-    if (record.step, record.number) in context.failures:
+    state.steps[record.run_id, record.step] = None
+    context = state.context
+    if context.may_fail or (record.step, record.number) in context.failures:
         return None
-    message = f"body {record.number} of {record.step} failed, which the scenario did not plan"
+    why = f" with {record.error}" if record.error else ""
+    message = f"body {record.number} of {record.step} failed{why}; the scenario did not plan that"
     return Anomaly("I-18", "unplanned-body-failure", message, at(record.step), record.turn)
 
 
-def _i18_end(context: Context, final: Final) -> list[Anomaly]:
+def _i18_step_failed(state: _Failures, record: Committed) -> Anomaly | None:
+    """A step that is fatal though no body of it has failed: it could not even be begun."""
+    event, fact, step = record.event, record.event.fact, record.step
+    if state.context.may_fail or (event.run_id, step) in state.steps:
+        return None
+    error = read_error(fact.error if isinstance(fact, StepFailed) else b"")
+    if error["kind"] != "fatal":
+        return None
+    message = f"{step} failed for good without a body: {error['name']}: {error['message']}"
+    return Anomaly("I-18", "step-failed-without-body", message, at(step), record.turn)
+
+
+def _i18_end(state: _Failures, final: Final) -> list[Anomaly]:
+    context = state.context
     oracle = context.oracle
     found: list[Anomaly] = []
     for run_id, row in final.runs.items():
         log = final.logs.get(run_id)
         if log is None:
             continue
+        place = run_label(final, run_id)
         if (
             row.status == RunStatus.FAILED
             and not context.may_fail
@@ -35,7 +62,7 @@ def _i18_end(context: Context, final: Final) -> list[Anomaly]:
         ):
             error = read_error(row.error)
             message = f"the run failed though no step had: {error['name']}: {error['message']}"
-            found.append(Anomaly("I-18", "run-failed-by-itself", message, at(""), final.turn))
+            found.append(Anomaly("I-18", "run-failed-by-itself", message, place, final.turn))
         if row.status != RunStatus.COMPLETED or oracle is None:
             continue
         if context.workflow not in ("", row.workflow_name):
@@ -49,14 +76,15 @@ def _i18_end(context: Context, final: Final) -> list[Anomaly]:
             continue  # equal values, written differently (1 and 1.0)
         seen = repr(output) if readable else f"unreadable bytes {row.output!r}"
         message = f"the run returned {seen}, its recorded results call for {expected!r}"
-        found.append(Anomaly("I-18", "wrong-output", message, at(""), final.turn))
+        found.append(Anomaly("I-18", "wrong-output", message, place, final.turn))
     return found
 
 
 I_18 = Law(
     id="I-18",
     title="A run returns what its recorded results call for, and fails only if a step has.",
-    on={BodyEnded: _i18_body},
+    on={BodyEnded: _i18_body, "step_failed": _i18_step_failed},
+    start=_Failures,
     end=_i18_end,
 )
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from simworld.errors import SimworldError, UsageError
+from simworld.errors import UsageError
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario
@@ -57,15 +57,7 @@ def complain(code: int, line: str) -> int:
 
 
 def scenarios_of(where: str | None) -> dict[str, Scenario]:
-    """The scenarios found there; whatever goes wrong is bad input."""
+    """The scenarios found there."""
     from simworld.campaign import load_scenarios
 
-    try:
-        return load_scenarios(where)
-    except SimworldError:
-        raise
-    except Exception as error:  # a scenario file is the user's code: it may fail in any way
-        place = where or "scenarios/"
-        raise UsageError(
-            f"cannot load scenarios from {place}: {type(error).__name__}: {error}"
-        ) from error
+    return load_scenarios(where)

@@ -166,7 +166,8 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
             knobs = f" with {' '.join(args.set)}" if args.set else ""
             raise UsageError(
                 f"{scenario.name} declares no verdict on {variant.name}{knobs}, so --expect has "
-                "nothing to compare with"
+                "nothing to compare with; declare it in Case.expect, name other scenarios or "
+                "variants, or leave --expect out"
             )
     return plan
 

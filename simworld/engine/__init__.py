@@ -93,11 +93,19 @@ from simworld.engine.lifecycle import (
     legality_matrix,
     release_hook,
 )
+from simworld.engine.lines import (
+    author_line,
+    called_exit,
+    event_loop_line,
+    innermost_line,
+    mistake,
+)
 from simworld.engine.payload import (
     decode,
     decode_error,
     encode,
     encode_error,
+    error_text,
     hydrate,
     hydrate_args,
     result_hint,
@@ -110,6 +118,7 @@ from simworld.engine.policy import (
     Dispatch,
     Engine,
     EnginePolicy,
+    HookOrder,
     IdScheme,
     InlineGate,
     KeyPolicy,
@@ -128,7 +137,6 @@ from simworld.engine.policy import (
     one_of,
     switch,
 )
-from simworld.engine.program import event_loop_line, innermost_line
 from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.engine.replay import Pass, Program, asked_for, disagreement, run_pass
 from simworld.engine.suspension import (
@@ -194,6 +202,7 @@ __all__ = [
     "HookCreated",
     "HookDisposed",
     "HookFact",
+    "HookOrder",
     "HookReceived",
     "HookRequest",
     "HookRow",
@@ -262,8 +271,10 @@ __all__ = [
     "apply_wait",
     "asked_for",
     "at_least",
+    "author_line",
     "authoritative_attempt",
     "before_body",
+    "called_exit",
     "check_attr",
     "check_hook",
     "check_step",
@@ -276,6 +287,7 @@ __all__ = [
     "disagreement",
     "encode",
     "encode_error",
+    "error_text",
     "event_loop_line",
     "failure_owner",
     "gather",
@@ -284,6 +296,7 @@ __all__ = [
     "hydrate_args",
     "innermost_line",
     "legality_matrix",
+    "mistake",
     "now_ms",
     "one_of",
     "race",

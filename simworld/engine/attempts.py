@@ -6,7 +6,7 @@ table of decisions §2 says which guard is right where; no guard that only count
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 from simworld.engine.lifecycle import StepRow
 from simworld.engine.policy import AttemptGuard, EnginePolicy, InlineGate
@@ -22,8 +22,7 @@ _ADMIT = {
 }
 
 
-@attrs.frozen
-class StartedBy:
+class StartedBy(NamedTuple):
     """The delivery that starts a step."""
 
     message_id: str

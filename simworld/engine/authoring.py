@@ -23,9 +23,20 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Sequence,
 )
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
 
 import attrs
 
@@ -129,7 +140,11 @@ class StepContext(Protocol):
         """Record attributes of the run (log only)."""
 
     async def aborted(self, signal: AbortSignal) -> bool:
-        """Whether the workflow has called ``abort`` by now."""
+        """Whether the workflow has called ``abort``.
+
+        A step called after ``abort`` is sure to see it.  One that was called before is told as
+        well as can be: if a host dies just after the abort was recorded, it never is.
+        """
 
 
 @attrs.frozen(eq=False)
@@ -142,7 +157,7 @@ class Step(Generic[P, R]):
     """Bodies that may fail before the last one: it runs max_retries + 1 times at most."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StepHandle[R]:
-        return current_loop(f"step {self.name} was called").request_step(self.name, args, kwargs)
+        return current_loop("step {} was called", self.name).request_step(self.name, args, kwargs)
 
 
 def result_type(step: Step[..., Any] | None) -> object:
@@ -156,6 +171,13 @@ class Workflow(Generic[P, R]):
 
     function: Callable[P, Coroutine[Any, Any, R]]
     name: str
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refuse: a run is started by a client, or by a step as a child."""
+        raise UsageError(
+            f"workflow {self.name} is called like a function; start it as a child in a step: "
+            f"ctx.start_child({self.name}, …), or from a client: client.start_run({self.name}, …)"
+        )
 
 
 @overload
@@ -208,8 +230,9 @@ def _started(awaitable: Coroutine[Any, Any, T] | Hook[T], verb: str) -> Future[T
         return awaitable.next()
     if isinstance(awaitable, Coroutine):
         return current_loop(verb).spawn(awaitable)
+    unpack = f"; unpack it: {verb}(*[…])" if isinstance(awaitable, list | tuple | Generator) else ""
     raise UsageError(
-        f"{verb} takes steps, sleeps, hooks and coroutines, not {type(awaitable).__name__}"
+        f"{verb} takes steps, sleeps, hooks and coroutines, not {type(awaitable).__name__}{unpack}"
     )
 
 

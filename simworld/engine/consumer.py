@@ -8,18 +8,19 @@ hops after its result (decisions §5.4; the hop counts are assumed).  D1–D3 ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, get_args
 
 from simworld.engine.authoring import Step, StepFailedError, result_type
 from simworld.engine.events import (
     Event,
+    Fact,
     HookConflict,
     HookReceived,
     StepCompleted,
+    StepCreated,
     StepFailed,
     StepStarted,
-    WaitCompleted,
     WaitCreated,
 )
 from simworld.engine.hooks import HookConflictError
@@ -33,11 +34,8 @@ from simworld.engine.policy import (
 from simworld.engine.program import Entity, HookState, PassLoop, StepHandle, WaitHandle
 from simworld.engine.suspension import (
     Diverged,
-    HookRequest,
     Request,
-    StepRequest,
     Unconsumed,
-    WaitRequest,
 )
 from simworld.errors import UsageError
 
@@ -48,7 +46,7 @@ ITERATOR_HOPS = 4
 HYDRATION_MAX = 4
 """Longest hydration of one result, in hops."""
 
-_SWALLOWED = frozenset({"step_started", "step_retrying"})
+_BEGINNINGS = (StepCreated, StepStarted)
 _CREATIONS = {
     "step_created": "step",
     "wait_created": "wait",
@@ -56,6 +54,32 @@ _CREATIONS = {
     "hook_conflict": "hook",
 }
 _SKIPPED = frozenset({"step", "wait", "hook"})
+_KINDS: dict[str, str] = {each.type: each.type.partition("_")[0] for each in get_args(Fact)}
+
+
+def _names(fact: Any, request: Any) -> tuple[str, str]:
+    return fact.step_name, request.step_name
+
+
+def _tokens(fact: Any, request: Any) -> tuple[str, str]:
+    return fact.token, request.token
+
+
+def _times(fact: Any, request: Any) -> tuple[str, str]:
+    asked = str(request.resume_at_ms)
+    return str(fact.resume_at_ms) if fact.resume_at_ms else asked, asked
+
+
+_MEANINGS: dict[str, Callable[[Any, Any], tuple[str, str]]] = {
+    "step_created": _names,
+    "step_started": _names,
+    "hook_created": _tokens,
+    "hook_conflict": _tokens,
+    "hook_received": _tokens,
+    "hook_disposed": _tokens,
+    "wait_completed": _times,
+}
+"""What an event says besides its kind, and what its request has asked for."""
 
 
 class _Due(NamedTuple):
@@ -84,6 +108,7 @@ class Consumer:
         "_policy",
         "_steps",
         "_tick",
+        "_validates",
         "index",
         "verdict",
     )
@@ -99,6 +124,7 @@ class Consumer:
         """A payload nobody waits for is kept at once; whoever asks next gets it before results
         that are earlier in the log (R-49)."""
         self._peeks = policy.clock is WorkflowClock.C0
+        self._validates = policy.validate
         self._log: Sequence[Event] = ()
         self._due: list[_Due] = []
         self._tick = 0
@@ -115,7 +141,7 @@ class Consumer:
 
     def advance(self) -> bool:
         """Deliver the next result; False when nothing can be delivered any more."""
-        log, entities = self._log, self._loop.entities
+        log, entities, validates = self._log, self._loop.entities, self._validates
         while self.index < len(log):
             event = log[self.index]
             correlation_id = event.correlation_id
@@ -124,39 +150,41 @@ class Consumer:
                 # Attributes are log only: no world can refuse the second of two handlers.
                 if entity is None or (entity.request.done and event.type != "attr_set"):
                     break  # nobody asked for it (yet)
-                if self._policy.validate and self._differs(entity.request, event):
-                    return False
-                delivered = self._consume(entity, event)
-                if delivered is None:
-                    break
-                self._consumed(event)
-                if delivered:
-                    return True
-                continue
-            self._consumed(event)
-        return self._deliver_due()
-
-    def _consumed(self, event: Event) -> None:
-        self.index += 1
-        if self._peeks:
-            self._loop.now_ms = event.created_at_ms
+                fact, request = event.fact, entity.request
+                if isinstance(fact, _BEGINNINGS) and isinstance(entity, StepHandle):
+                    # Most of a log is these, so they are not left to ``_consume``.
+                    if validates and fact.step_name != entity.request.step_name:
+                        self._differs(request, event)
+                        return False
+                    if isinstance(fact, StepCreated):
+                        if request.created:
+                            break
+                        request.created = True
+                    elif fact.input:  # created lazily
+                        request.created = True
+                    delivered: bool | None = False
+                else:
+                    if validates and self._differs(request, event):
+                        return False
+                    delivered = self._consume(entity, event)
+                    if delivered is None:
+                        break
+            else:
+                delivered = False
+            self.index += 1
+            if self._peeks:
+                self._loop.now_ms = event.created_at_ms
+            if delivered:
+                return True
+        return self._due != [] and self._deliver_due()
 
     def _consume(self, entity: Entity, event: Event) -> bool | None:
         """Take an event: True if its result was delivered; None: it does not belong here."""
         kind, request = event.type, entity.request
         if isinstance(entity, StepHandle):
-            if kind in _SWALLOWED:
-                if isinstance(event.fact, StepStarted) and event.fact.input:
-                    request.created = True  # lazily
-                return False
-            if kind == "step_created":
-                if request.created:
-                    return None
-                request.created = True
-                return False
             if kind in ("step_completed", "step_failed"):
                 return self._finish(entity, event, "step")
-            return None
+            return False if kind == "step_retrying" else None
         if isinstance(entity, WaitHandle):
             fact = event.fact
             if isinstance(fact, WaitCreated) and not request.created:
@@ -195,7 +223,10 @@ class Consumer:
 
     def _finish(self, entity: Entity, event: Event, kind: str) -> bool:
         self._loop.finish(entity.request)
-        return self._hand_over(entity, event, kind)
+        if self._ahead:
+            return self._hand_over(entity, event, kind)
+        self._deliver(entity, event)
+        return True
 
     def _hand_over(self, entity: Entity, event: Event, kind: str) -> bool:
         """Deliver at once under D4; else it falls due some hops after its hydration."""
@@ -220,9 +251,8 @@ class Consumer:
         return self._hydrated + HOPS[kind]
 
     def _deliver_due(self) -> bool:
+        """Deliver the first of the results that are due; there is one."""
         due = self._due
-        if not due:
-            return False
         best: _Due | None = None
         for each in due:
             if (best is None or each[:2] < best[:2]) and not self._blocked(each):
@@ -298,7 +328,9 @@ class Consumer:
         else:
             skipped = False
         if skipped:
-            self._consumed(event)
+            self.index += 1
+            if self._peeks:
+                self._loop.now_ms = event.created_at_ms
         return skipped
 
     def _creations(self) -> set[str]:
@@ -317,20 +349,15 @@ class Consumer:
 
     def _differs(self, request: Request, event: Event) -> bool:
         """Whether the log means something else by this id (later eras, spec §5.2)."""
-        fact, kind = event.fact, event.type.partition("_")[0]
-        told, asked = kind, request.kind
-        if kind == request.kind:
-            if isinstance(request, StepRequest):
-                asked = request.step_name
-                told = getattr(fact, "step_name", asked)
-            elif isinstance(request, HookRequest):
-                told, asked = getattr(fact, "token", request.token), request.token
-            elif isinstance(request, WaitRequest) and isinstance(fact, WaitCompleted):
-                asked = str(request.resume_at_ms)
-                told = str(fact.resume_at_ms) if fact.resume_at_ms else asked
+        told = kind = _KINDS[event.type]
+        asked = request.kind
         if told == asked:
-            return False
-        if kind == request.kind:
+            meaning = _MEANINGS.get(event.type)
+            if meaning is None:
+                return False
+            told, asked = meaning(event.fact, request)
+            if told == asked:
+                return False
             told, asked = f"{kind} {told!r}", f"{kind} {asked!r}"
         self.verdict = Diverged(
             event.event_id,

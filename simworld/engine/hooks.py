@@ -112,9 +112,33 @@ def create_webhook(
     answer.
     """
     loop = current_loop("create_webhook was called")
+    if respond_with is not None:
+        _check_response(respond_with)
     mode = "manual" if manual else "default" if respond_with is None else "static"
     metadata = encode({"respond": mode, "response": respond_with})
     return Hook(loop, loop.request_hook(token, metadata=metadata, is_webhook=True), None)
+
+
+def _check_response(response: object) -> None:
+    """``UsageError`` for a static answer that could not be given."""
+    wrong = ""
+    if not isinstance(response, dict):
+        wrong = f"it is a {type(response).__name__}"
+    elif unknown := [key for key in response if key not in ("status", "headers", "body")]:
+        wrong = f"it has the key {unknown[0]!r}"
+    elif type(status := response.get("status", 202)) is not int or not 100 <= status <= 599:
+        wrong = f"its status is {status!r}"
+    elif not isinstance(body := response.get("body", b""), bytes):
+        wrong = f"its body is a {type(body).__name__}"
+    elif not isinstance(headers := response.get("headers", {}), dict) or not all(
+        isinstance(each, str) for pair in headers.items() for each in pair
+    ):
+        wrong = f"its headers are {headers!r}"
+    if wrong:
+        raise UsageError(
+            "respond_with of a webhook is a dict with any of status (100 to 599), headers (text to "
+            f"text) and body (bytes), but {wrong}"
+        )
 
 
 class AbortController:
@@ -127,12 +151,18 @@ class AbortController:
         """Pass it to steps; they ask ``await ctx.aborted(signal)``."""
 
     def abort(self, reason: object = None) -> None:
-        """Give up; recorded at the next suspension.  Later calls do nothing."""
+        """Give up; recorded at the next suspension.  Later calls do nothing.
+
+        Steps called from now on are sure to see it.  Those that run already read it from a stream,
+        which is written next to the log, best effort: a host that dies in between leaves them
+        unaware.
+        """
         if self._loop.closed or self.signal.aborted:
             return
+        encoded = encode(reason)
         self.signal.aborted, self.signal.reason = True, reason
         if not self._state.aborted:
-            self._state.request.abort = encode(reason)
+            self._state.request.abort = encoded
 
 
 def create_abort() -> AbortController:

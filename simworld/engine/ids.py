@@ -40,8 +40,14 @@ class RunIdentity:
     def seed(self, what: Seed) -> int:
         """Seed of everything random in the workflow (spec §1.4)."""
         if what is Seed.RUN_ID:
-            return derive(0, self.run_id, self.workflow_name)
-        return derive(0, self.run_id, self.workflow_name, self.started_at_ms)
+            return _derived(self.run_id, self.workflow_name)
+        return _derived(self.run_id, self.workflow_name, self.started_at_ms)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _derived(*names: object) -> int:
+    """Remembered, because every pass of a run begins with it."""
+    return derive(0, *names)
 
 
 class Draws:
@@ -63,6 +69,11 @@ class Draws:
 
     def draw(self, kind: str, site: bytes) -> str:
         """The next id, for example ``step_01J…``; ``site`` says what is asked for."""
+        if self._scheme is IdScheme.CALL_SITE:
+            seen = self._seen
+            count = seen.get((kind, site), 0)
+            seen[kind, site] = count + 1
+            return _call_site_id(self._start, kind, site, count)
         if self._scheme is IdScheme.MONOTONIC:
             known = self._known
             if known is None:
@@ -73,12 +84,9 @@ class Draws:
         if self._scheme is IdScheme.FRESH_RANDOM:
             time = self._identity.started_at_ms << 80
             return f"{kind}_{ulid(time | self._generator().bits(80))}"
-        key: object = kind if self._scheme is IdScheme.PER_KIND else (kind, site)
-        count = self._seen.get(key, 0)
-        self._seen[key] = count + 1
-        if self._scheme is IdScheme.PER_KIND:
-            return f"{kind}_{_sequence(self._identity, self._seed, kind).at(count)}"
-        return _call_site_id(self._start, kind, site, count)
+        count = self._seen.get(kind, 0)
+        self._seen[kind] = count + 1
+        return f"{kind}_{_sequence(self._identity, self._seed, kind).at(count)}"
 
     def bits(self, count: int) -> int:
         """Randomness for the workflow's own use: 0 ≤ it < 2 ** count."""

@@ -16,7 +16,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +25,7 @@ from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
 
 _PLAIN = frozenset({int, str, bytes, float, bool, type(None)})
+_SEQUENCES = (list, tuple)  # a union would be made anew at every check
 _STREAM, _SIGNAL = 1, 2
 """Codes of the msgpack extension types; they are in logs, so they never change their meaning."""
 FOUND_MAX = 80
@@ -36,8 +37,13 @@ def _to_ext(value: object) -> msgspec.msgpack.Ext:
     if type(value) is StreamRef:
         return msgspec.msgpack.Ext(_STREAM, _encoder.encode([value.run_id, value.name]))
     if type(value) is AbortSignal:
-        return msgspec.msgpack.Ext(_SIGNAL, _encoder.encode(value.stream))
-    raise _refused(f"a value of type {type(value).__name__}")
+        return msgspec.msgpack.Ext(
+            _SIGNAL, _encoder.encode([value.stream, value.aborted, value.reason])
+        )
+    what = f"a value of type {type(value).__name__}"
+    if isinstance(value, Awaitable):
+        raise UsageError(f"{what} cannot be a payload; did you forget to await it?")
+    raise _refused(what)
 
 
 def _from_ext(code: int, data: memoryview) -> object:
@@ -45,7 +51,8 @@ def _from_ext(code: int, data: memoryview) -> object:
     if code == _STREAM:
         return StreamRef(*inside)
     if code == _SIGNAL:
-        return AbortSignal(inside)
+        stream, aborted, reason = inside
+        return AbortSignal(stream, aborted=aborted, reason=reason)
     raise UsageError(
         f"these bytes hold a reference of kind {code}, which this simworld does not know; the log "
         "was written by a newer one"
@@ -64,7 +71,7 @@ def _check(value: object) -> None:
     kind: Any = type(value)
     if kind in _PLAIN:
         return
-    if isinstance(value, list | tuple):
+    if isinstance(value, _SEQUENCES):
         for each in value:
             if type(each) not in _PLAIN:
                 _check(each)
@@ -72,7 +79,8 @@ def _check(value: object) -> None:
         for key, each in value.items():
             if type(key) is not str:
                 raise _refused(f"a dict with a key of type {type(key).__name__}")
-            _check(each)
+            if type(each) not in _PLAIN:
+                _check(each)
     elif isinstance(value, enum.Enum):
         if type(value.value) not in (str, int):
             raise _refused(f"an enum value that is neither text nor a whole number ({value})")
@@ -105,11 +113,11 @@ def _check_typed(value: object, kind: Any) -> None:
 
 def _check_sets(value: object) -> None:
     """No sets, however deep."""
-    if isinstance(value, set | frozenset):
+    if isinstance(value, (set, frozenset)):
         raise UsageError("a set has no order and cannot be a payload; use a sorted list")
     kind: Any = type(value)
     inside: Iterable[object] = ()
-    if isinstance(value, list | tuple):
+    if isinstance(value, _SEQUENCES):
         inside = value
     elif isinstance(value, dict):
         inside = value.values()
@@ -153,10 +161,14 @@ def _shown(value: object) -> str:
 # --- there and back ------------------------------------------------------------------------------
 
 
-def encode(value: object) -> bytes:
-    """The value's bytes; ``UsageError`` for what cannot be stored (an open file, a set …)."""
+def encode(value: object, *, plain: bool = False) -> bytes:
+    """The value's bytes; ``UsageError`` for what cannot be stored (an open file, a set …).
+
+    ``plain``: whoever asks knows that it holds nothing that would not come back as it was.
+    """
     try:
-        _check(value)
+        if not plain:
+            _check(value)
         return _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"this value cannot be a payload: {error}") from error
@@ -169,8 +181,16 @@ def decode(data: bytes) -> Any:
 
 def encode_error(error: BaseException, *, kind: str) -> bytes:
     """An error as bytes; ``kind`` says why it is final: fatal, exhausted, interrupted, error."""
-    text = str(error).encode("utf-8", "backslashreplace").decode()
+    text = error_text(error).encode("utf-8", "backslashreplace").decode()
     return _encoder.encode({"kind": kind, "message": text, "name": type(error).__name__})
+
+
+def error_text(error: BaseException) -> str:
+    """``str(error)``, or why there is none: an author's own ``__str__`` may fail."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"(its __str__ raises {type(broken).__name__})"
 
 
 def decode_error(data: bytes) -> dict[str, str]:

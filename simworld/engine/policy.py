@@ -85,6 +85,15 @@ class KeyPolicy(enum.StrEnum):
     """The correlation id and how many starts and deliveries are over; of a wait, when it is due."""
 
 
+class HookOrder(enum.StrEnum):
+    """In which order hooks are created and disposed of at a suspension (spec §3.6, R-27)."""
+
+    CREATIONS_FIRST = "creations_first"
+    """All creations, then all disposals (as merged)."""
+    CODE_ORDER = "code_order"
+    """Those of one token as the code has them, so that a token can be let go and taken again."""
+
+
 class WaitPush(enum.StrEnum):
     """Where a wait_completed that this handler wrote comes from (spec §3.4, R-37)."""
 
@@ -273,6 +282,7 @@ class EnginePolicy:
     key_policy: KeyPolicy = one_of(KeyPolicy.PLAIN)
     bg_after: BackgroundAfter = one_of(BackgroundAfter.LAST_COMPLETER)
     bg_status_check: StatusCheck = one_of(StatusCheck.EQ_RUNNING)
+    hook_order: HookOrder = one_of(HookOrder.CREATIONS_FIRST)
     max_inline: int = at_least(1, 1)
     """Owned steps that run inline side by side."""
     lazy_create: bool = switch(False)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 from simworld.engine.ids import Draws, RunIdentity
+from simworld.engine.lines import called_exit, event_loop_line, innermost_line
 from simworld.engine.policy import EnginePolicy, IdScheme, Seed, SleepClock
 from simworld.engine.suspension import (
     UNCHANGEABLE,
@@ -49,9 +50,10 @@ class Future(Generic[T]):
 
     def _settle(self) -> None:
         self.done = True
-        callbacks, self.callbacks = self.callbacks, []
+        callbacks = self.callbacks  # nobody adds to them any more
         for callback in callbacks:
             callback(self)
+        callbacks.clear()
 
     def when_done(self, callback: Callable[[Future[Any]], None]) -> None:
         """Call back with this future once it is settled (at once, if it is)."""
@@ -170,6 +172,9 @@ class Branch(Future[T]):
             return
         except Suspended:
             return
+        except SystemExit as error:
+            self.loop.misuse = called_exit(error, "the workflow")
+            return
         except Exception as error:
             line, loop_name = event_loop_line(error)
             if loop_name:
@@ -181,29 +186,6 @@ class Branch(Future[T]):
             self.loop.misuse = _foreign(innermost_line(self.coroutine), type(awaited).__name__)
             return
         awaited.when_done(self.wake)
-
-
-def innermost_line(coroutine: Any) -> str:
-    """``file:line`` where the innermost coroutine awaited by ``coroutine`` is suspended."""
-    while hasattr(getattr(coroutine, "cr_await", None), "cr_frame"):
-        coroutine = coroutine.cr_await
-    frame = getattr(coroutine, "cr_frame", None)
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "a coroutine"
-
-
-_EVENT_LOOPS = ("asyncio", "trio", "anyio", "curio")
-
-
-def event_loop_line(error: Exception) -> tuple[str, str]:
-    """Where an event loop was asked for that is not running, and which; else two empty texts."""
-    line, frame = "", error.__traceback__ if isinstance(error, RuntimeError) else None
-    while frame is not None:
-        module = frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-        if module in _EVENT_LOOPS:
-            return line, module
-        line = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
-        frame = frame.tb_next
-    return "", ""
 
 
 def _foreign(line: str, what: str) -> UsageError:
@@ -257,19 +239,19 @@ class PassLoop:
         """Ask for a step; the draw of its id makes the order of calls part of the log."""
         if self.closed:
             raise Suspended
-        request = StepRequest("", len(self.requests) + 1, name, args, kwargs)
-        if self._needs_site or kwargs:
+        # Written out, without ``_draw`` and ``_ask``: every pass asks for all its steps again.
+        requests = self.requests
+        request = StepRequest("", len(requests) + 1, name, args, kwargs)
+        site = b""
+        if self._needs_site:
+            site = b"%s/%s" % (name.encode(), request.keep_input())
+        elif kwargs or not UNCHANGEABLE.issuperset(map(type, args)):
             request.keep_input()
-        else:
-            for each in args:
-                if type(each) not in UNCHANGEABLE:
-                    request.keep_input()
-                    break
-        request.correlation_id = self._draw(
-            "step", name, request.input if self._needs_site else b""
-        )
+        request.correlation_id = correlation_id = self.draws.draw("step", site)
         handle: StepHandle[Any] = StepHandle(request)
-        self._ask(handle)
+        self.entities[correlation_id] = handle
+        requests.append(request)
+        self.open[correlation_id] = request
         return handle
 
     def request_wait(self, duration_ms: int) -> WaitHandle:
@@ -380,11 +362,14 @@ def join() -> Future[Any]:
     return future
 
 
-def current_loop(doing: str) -> PassLoop:
-    """The pass that is running; ``UsageError`` outside a workflow."""
+def current_loop(doing: str, name: str = "") -> PassLoop:
+    """The pass that is running; ``UsageError`` outside a workflow.
+
+    ``doing`` says what is done, with ``{}`` where ``name`` belongs.
+    """
     if not _current:
         raise UsageError(
-            f"{doing} outside a workflow: only a workflow function may do this; a step body uses "
-            "the verbs of its context (ctx.…)"
+            f"{doing.format(name)} outside a workflow: only a workflow function may do this; a "
+            "step body uses the verbs of its context (ctx.…)"
         )
     return _current[-1]

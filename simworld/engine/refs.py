@@ -31,12 +31,15 @@ class StreamRef:
 
 
 class AbortSignal:
-    """Tells steps whether the workflow has given up on them; made by ``create_abort``."""
+    """Tells steps whether the workflow has given up on them; made by ``create_abort``.
+
+    It carries what it says along: a step that is called after ``abort`` sees it at once.
+    """
 
     __slots__ = ("aborted", "reason", "stream")
 
-    def __init__(self, stream: StreamRef) -> None:
+    def __init__(self, stream: StreamRef, *, aborted: bool = False, reason: object = None) -> None:
         self.stream = stream
-        self.aborted = False
-        """In workflow code: whether it has called ``abort``; a step asks ``ctx.aborted``."""
-        self.reason: object = None
+        self.aborted = aborted
+        """Whether the workflow had called ``abort``; a step asks ``ctx.aborted`` for later news."""
+        self.reason = reason

@@ -48,17 +48,20 @@ class StepRequest(Request):
         """The step's name and its ordinal, for example ``work#3``: for people."""
         return f"{self.step_name}#{self.ordinal}"
 
-    def keep_input(self) -> None:
+    def keep_input(self) -> bytes:
         """Fix the input as it is now; else it is encoded when somebody asks, if ever."""
-        self._kept = self.input
+        self._kept = self._encoded()
+        return self._kept
 
     @property
     def input(self) -> bytes:
         """The encoded arguments; ``UsageError`` where they cannot be stored."""
-        if self._kept:
-            return self._kept
+        return self._kept or self._encoded()
+
+    def _encoded(self) -> bytes:
+        plain = not self.kwargs and UNCHANGEABLE.issuperset(map(type, self.args))
         try:
-            return encode([list(self.args), self.kwargs])
+            return encode((self.args, self.kwargs), plain=plain)
         except UsageError as error:
             raise UsageError(
                 f"an argument of step {self.label} cannot be stored: {error}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import attrs
+from typing import NamedTuple, Protocol
 
 
-@attrs.frozen
-class BodyInfo:
+class BodyInfo(NamedTuple):
     """One execution of a step's body."""
 
     run_id: str

@@ -72,8 +72,8 @@ class Tasks(Protocol):
         It may raise nothing but faults of the world (``SimworldError``), which end it silently.
         """
 
-    def latch(self) -> Latch:
-        """A new latch, not set."""
+    def latch(self, wish: str) -> Latch:
+        """A new latch, not set; ``wish``: what whoever waits for it "waits to" do."""
 
     async def kill_host(self, why: str) -> None:
         """End the process that runs this, as if it had died; does not return."""

@@ -68,8 +68,7 @@ class Message:
     """Replays that have diverged so far in this chain of recovery messages (U2)."""
 
 
-@attrs.frozen
-class Delivery:
+class Delivery(NamedTuple):
     """One delivery of a message."""
 
     message_id: str

@@ -59,6 +59,8 @@ class BodyEnded(NamedTuple):
     number: int
     outcome: str
     """``ok``, ``error`` (retryable) or ``fatal``."""
+    error: str = ""
+    """Why it failed: ``ValueError: boom``."""
 
 
 class Sent(NamedTuple):

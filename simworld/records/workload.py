@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from simworld.errors import UsageError
+
 
 @attrs.frozen
 class Workload:
@@ -14,7 +16,8 @@ class Workload:
     """
 
     steps: int = 5
-    max_retries: int = 3
+    max_retries: int | None = None
+    """Of every step; None: each step has its own."""
     durations_ms: tuple[int, ...] = ()
     """Virtual duration of each step's body; missing ones take no time."""
     failures: tuple[tuple[str, int], ...] = ()
@@ -41,3 +44,9 @@ class FaultBudget:
     """Operations that commit and whose caller never learns it."""
     kill_bodies: int = 0
     """Bodies of one step that die before they end."""
+
+    def __attrs_post_init__(self) -> None:
+        for kind in ("duplicates", "crashes", "lost_answers", "kill_bodies"):
+            value = getattr(self, kind)
+            if value < 0:
+                raise UsageError(f"{kind} of a FaultBudget cannot be negative: {value} (0: none)")

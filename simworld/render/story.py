@@ -67,7 +67,9 @@ def _setting(story: Story, roles: Roles, width: int) -> list[str]:
 
 
 def _workload(workload: Workload) -> str:
-    text = f"{count(workload.steps, 'step')}, max_retries {workload.max_retries}"
+    text = count(workload.steps, "step")
+    if workload.max_retries is not None:
+        text += f", max_retries {workload.max_retries}"
     if any(workload.durations_ms):
         durations = ", ".join(str(each) for each in workload.durations_ms)
         text += f"; bodies take {durations} ms"

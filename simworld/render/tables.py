@@ -128,7 +128,12 @@ def summary_line(results: Sequence[Result]) -> str:
     surprises = declared.count(False)
     said = ""
     if declared:
-        said = f"; {surprises} not as declared" if surprises else "; all as declared"
+        undeclared = sum(1 for each in results if each.expected is None)
+        said = "; all as declared"
+        if surprises:
+            said = f"; {surprises} not as declared"
+        elif undeclared:
+            said = f"; all declared ones as declared, {undeclared} undeclared"
     trials = count(sum(each.trials for each in results), "trial")
     turns = count(sum(each.turns for each in results), "turn")
     seconds = number(sum(each.seconds for each in results))

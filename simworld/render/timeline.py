@@ -25,10 +25,12 @@ NAMED_MAX = 3
 
 _FAULTY = re.compile(r"\bcrash|\bdie[sd]?\b|\bdead\b|\blost\b|\bkilled\b", re.I)
 _RECORDED = re.compile(r"event (\d+)\b")
-_NOISE = re.compile(r"\S*[#/]\S*|\b(?:wrun|step|msg|evnt)_[0-9A-Z]{10,}\b|\b\d+\b")
+_NOISE = re.compile(r"\S*[#/]\S*|\b(?:wrun|step|msg|evnt)_[0-9A-Z]{10,}\b|(?<!\S)\d+(?!\S)")
 
 HELD, DEAD, BROKEN = "is held back here", "not done: its host dies just before", "the law is broken"
 """What can be said below a turn."""
+NOTHING = "nothing to record"
+"""The outcome of an operation that changed nothing."""
 
 
 @attrs.frozen
@@ -111,9 +113,15 @@ def step_of(place: str) -> str:
 
 
 def _about(turn: Turn, place: str) -> bool:
-    """Whether the turn acts on the broken place: its step, or else the run's own events."""
+    """Whether the turn acts on the broken place: its step, or else whatever the log tells."""
+    if turn.outcome == NOTHING:
+        return False
     entity = step_of(place)
-    return _mentions(turn, entity) if "#" in entity else " run_" in f" {turn.op}"
+    return _mentions(turn, entity) if "#" in entity else _is_told(turn)
+
+
+def _is_told(turn: Turn) -> bool:
+    return turn.outcome.startswith("event ") or " run_" in f" {turn.op}"
 
 
 def _mentions(turn: Turn, entity: str) -> bool:

@@ -7,6 +7,7 @@ settled, or without it after the settle window (spec §3.7).
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from functools import partial
 from typing import Any
 
 from simworld.engine import (
@@ -16,12 +17,13 @@ from simworld.engine import (
     StreamRef,
     Workflow,
     encode,
+    mistake,
     ulid,
 )
 from simworld.entropy import derive
 from simworld.errors import InternalError, UsageError
 from simworld.ports import BodyInfo
-from simworld.runtime.runs import resume_hook, run_output, start_run
+from simworld.runtime.runs import resume_hook, run_output, start_run, steadily
 from simworld.runtime.services import Services
 from simworld.runtime.streams import Operations, StreamWriter, read_stream
 
@@ -68,6 +70,10 @@ class BodyContext:
 
     async def sleep(self, duration_ms: int) -> None:
         """See ``StepContext``."""
+        if not isinstance(duration_ms, int) or duration_ms < 0:
+            raise UsageError(
+                f"ctx.sleep takes a whole number of milliseconds (≥ 0), not {duration_ms!r}"
+            )
         await self._services.clock.sleep_ms(duration_ms)
 
     async def effect(self, name: str) -> None:
@@ -109,8 +115,10 @@ class BodyContext:
             async for chunk in chunks:
                 await writer.write(chunk)
             await writer.close()
-        except (UsageError, InternalError):
+        except InternalError:
             raise
+        except UsageError as error:
+            raise mistake(f"a stream of {self._place}", error) from error
         except Exception as error:
             # No end marker: what is there is not the whole.
             self._error = error
@@ -145,6 +153,11 @@ class BodyContext:
             raise self._error
         return settled
 
+    @property
+    def _place(self) -> str:
+        body = self._body
+        return f"step {body.step_name} ({body.step_id}, run {body.run_id})"
+
     # Other runs, and its own.
 
     async def start_child(
@@ -157,7 +170,7 @@ class BodyContext:
         self._services.log.note(
             body.run_id, "child started", step=body.step_id, child=child_id, workflow=workflow.name
         )
-        await start_run(self._services, child_id, workflow, args, kwargs)
+        await start_run(self._services, child_id, workflow, args, kwargs, message_first=True)
         return child_id
 
     async def await_run(self, run_id: str) -> Any:
@@ -172,12 +185,17 @@ class BodyContext:
         """See ``StepContext``."""
         if not changes:
             raise UsageError("set_attributes takes at least one attribute, as name=value")
-        await self._services.storage.create(self._body.run_id, AttrSet("", encode(changes)))
+        fact = AttrSet("", encode(changes))
+        create = partial(self._services.storage.create, self._body.run_id, fact)
+        await steadily(self._services, create)
 
     async def aborted(self, signal: AbortSignal) -> bool:
-        """See ``StepContext``."""
+        """See ``StepContext``; the stream is for bodies that have run since before the abort."""
+        if signal.aborted:
+            return True
         stream = signal.stream
-        found = await self._services.streams.read(stream.run_id, stream.name, 0, live=False)
+        read = partial(self._services.streams.read, stream.run_id, stream.name, 0, live=False)
+        found = await steadily(self._services, read)
         return bool(found.chunks) or found.closed
 
 

@@ -31,6 +31,7 @@ from simworld.engine import (
     encode_error,
     failure_owner,
     hydrate_args,
+    mistake,
     start_condition,
     start_owner,
 )
@@ -85,7 +86,6 @@ class StepExecutor:
         self._create = services.storage.create
         self._run_id = run_id
         self._by = by
-        self._owner = failure_owner(services.policy, by)
         self._timer = timer
 
     async def execute(
@@ -118,7 +118,7 @@ class StepExecutor:
         why = before_body(policy, row, self._by, step.max_retries)
         if why:
             error = _give_up(why, row, step)
-            return await self._fail(step_id, error, kind=why, owner=self._owner)
+            return await self._fail(step_id, error, kind=why, owner=self._failure_owner())
         return await self._run_body(_Started(row, step))
 
     async def _run_body(self, started: _Started) -> StepOutcome:
@@ -166,7 +166,10 @@ class StepExecutor:
             body = step.function(context, *args, **kwargs)
         except TypeError as error:
             raise FatalError(f"{place} was called with the wrong arguments: {error}") from error
-        result = await body
+        try:
+            result = await body
+        except UsageError as error:
+            raise mistake(place, error) from error
         try:
             return encode(result)
         except UsageError as error:
@@ -177,14 +180,16 @@ class StepExecutor:
         if isinstance(error, RunExpiredError):
             return StepOutcome(GONE)
         if isinstance(error, FatalError):
-            return await self._fail(step_id, error, kind="fatal", owner=self._owner)
+            return await self._fail(step_id, error, kind="fatal", owner=self._failure_owner())
         if after_error(self._policy, row, self._by, started.step.max_retries):
-            return await self._fail(step_id, error, kind=EXHAUSTED, owner=self._owner)
+            return await self._fail(step_id, error, kind=EXHAUSTED, owner=self._failure_owner())
         after_ms, until_ms = RETRY_S * 1_000, 0
         if isinstance(error, RetryableError):
             after_ms = error.retry_after_ms
             until_ms = self._services.clock.now_ms() + after_ms
-        fact = StepRetrying(step_id, encode_error(error, kind="error"), until_ms, self._owner)
+        fact = StepRetrying(
+            step_id, encode_error(error, kind="error"), until_ms, self._failure_owner()
+        )
         try:
             await self._create(self._run_id, fact)
         except EntityConflictError:
@@ -204,6 +209,9 @@ class StepExecutor:
             return StepOutcome(GONE)
         self._note("step failed", step_id, error)
         return StepOutcome(FAILED)
+
+    def _failure_owner(self) -> str:
+        return failure_owner(self._policy, self._by)
 
     def _note(self, message: str, step_id: str, error: Exception) -> None:
         self._services.log.note(self._run_id, message, step=step_id, error=repr(error))
@@ -225,8 +233,8 @@ def _give_up(why: str, row: StepRow, step: Step[Any, Any]) -> RetriesExhausted:
     if why == INTERRUPTED:
         killed = row.attempt - 1 - row.retries
         return RetriesExhausted(
-            f"step {step.name}: {killed} starts ended without a result (its host died each time); "
-            "give it a larger crashes_max, or find what kills it"
+            f"step {step.name}: {killed} starts ended without a result (their hosts died, or they "
+            "outlived lease_ms); give it a larger crashes_max, or find what kills it"
         )
     cause = f"; last error: {decode_error(row.error)['message']}" if row.error else ""
     return RetriesExhausted(

@@ -24,6 +24,7 @@ from simworld.engine import (
     StepRequest,
     Suspension,
     WaitDispatch,
+    WaitRequest,
     encode_error,
 )
 from simworld.errors import (
@@ -110,10 +111,11 @@ class _Invocation:
         self._message = message
         self._run_id = run_id
         self._began_ms = services.clock.now_ms()
+        self._by = by
         self._timer = ReplayTimer(services, run_id, delivery)
         self._executor = StepExecutor(services, run_id, by, self._timer)
-        self._recorder = Recorder(services, run_id)
-        self._dispatcher = Dispatcher(services, run_id, by)
+        self._dispatcher: Dispatcher | None = None
+        """From the first suspension on; most deliveries never get there."""
         self._replay = Replay(services, run_id, message.recoveries)
         self._carried: set[str] = set()
         """Steps created in an iteration that went on at once: still ours in the next one."""
@@ -137,7 +139,7 @@ class _Invocation:
                     await self._services.queue.send(Message(self._run_id))
                     return None
                 suspension = await replay.advance()
-                if suspension is None or (only_if_new and not _asks_for_more(suspension)):
+                if suspension is None or (only_if_new and not self._asks_for_more(suspension)):
                     return None
                 only_if_new = False
                 proceeds, answer = await self._handle_suspension(suspension)
@@ -179,7 +181,8 @@ class _Invocation:
 
         (True, None) asks for the next pass; (False, answer) ends the delivery.
         """
-        recorded = await self._recorder.record(suspension)
+        recorder = Recorder(self._services, self._run_id)
+        recorded = await recorder.record(suspension, carried=len(self._carried))
         if recorded.conflict:
             return False, Redeliver(0)
         recorded.owned |= self._carried
@@ -190,6 +193,9 @@ class _Invocation:
             return False, None
         view, dispatcher = self._replay.view, self._dispatcher
         assert view is not None
+        if dispatcher is None:
+            dispatcher = Dispatcher(self._services, self._run_id, self._by)
+            self._dispatcher = dispatcher
         inline = dispatcher.choose_inline(recorded, view)
         await dispatcher.send_steps(recorded, inline, view)
         now_ms = self._services.clock.now_ms()
@@ -197,10 +203,14 @@ class _Invocation:
         answer = wake(self._policy, recorded, now_ms)
         if not inline:
             return False, answer
-        return await self._run_inline(inline, recorded, answer)
+        return await self._run_inline(inline, recorded, dispatcher, answer)
 
     async def _run_inline(
-        self, inline: list[StepRequest], recorded: Recorded, answer: Redeliver | None
+        self,
+        inline: list[StepRequest],
+        recorded: Recorded,
+        dispatcher: Dispatcher,
+        answer: Redeliver | None,
     ) -> tuple[bool, Redeliver | None]:
         """Run the bodies side by side, then go on as their results say."""
         if len(inline) == 1:
@@ -210,7 +220,7 @@ class _Invocation:
             outcomes = await self._services.tasks.gather(parts)
         for step, outcome in zip(inline, outcomes, strict=True):
             if outcome.kind == RETRY:
-                await self._dispatcher.send_retry(step, outcome.after_s)
+                await dispatcher.send_retry(step, outcome.after_s)
         throttled = [each.after_s for each in outcomes if each.kind == THROTTLED]
         if throttled:
             return False, Redeliver(max(throttled))
@@ -225,12 +235,12 @@ class _Invocation:
             step.correlation_id, step.step_name, inline=True, lazy_input=lazy_input
         )
 
-
-def _asks_for_more(suspension: Suspension) -> bool:
-    """Whether a pass wants anything that is not in the log yet."""
-    for request in suspension.requests:
-        if not request.created:
-            return True
-        if isinstance(request, HookRequest) and (request.dispose or request.abort is not None):
-            return True
-    return False
+    def _asks_for_more(self, suspension: Suspension) -> bool:
+        """Whether a pass wants what is not in the log yet, or a timer that this message carries."""
+        timers = self._policy.wait_dispatch is WaitDispatch.RETURN_VALUE
+        for request in suspension.requests:
+            if not request.created or (timers and isinstance(request, WaitRequest)):
+                return True
+            if isinstance(request, HookRequest) and (request.dispose or request.abort is not None):
+                return True
+        return False

@@ -6,14 +6,12 @@ again, so the cost of an iteration does not depend on how long the run is alread
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from simworld.engine import (
     TERMINAL_RUN_EVENTS,
     TERMINAL_STEP_EVENTS,
     Event,
-    StepCreated,
-    StepRetrying,
     StepStarted,
     WaitCreated,
 )
@@ -37,6 +35,8 @@ class StepView:
 class LogView:
     """Events in the order in which this invocation has come to know them."""
 
+    __slots__ = ("_done", "_known", "ended", "events", "in_order", "open_waits", "pending_steps")
+
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.events: list[Event] = []
         """Grows at its end only."""
@@ -48,53 +48,80 @@ class LogView:
         """Correlation id → resumeAt of waits that are created and not completed, in list order."""
         self.pending_steps: dict[str, StepView] = {}
         """Steps that have begun to exist and have no result; correlation id → what is known."""
-        self._known: set[str] = set()
+        self._known: set[str] | None = None
+        """The ids of all events, once somebody has asked for them."""
         self._done: set[str] = set()
         """Steps and waits that are over, wherever in the list their creation stands."""
-        for event in events:
-            self._add(event)
+        self._add(events)
 
     def extend(self, events: Iterable[Event], *, dedupe: bool) -> None:
         """Add events that were read; ``dedupe`` drops those that are here already (R-39)."""
         known = self._known
+        if known is None:
+            known = self._known = {event.event_id for event in self.events}
+        fresh = []
         for event in events:
             if not (dedupe and event.event_id in known):
-                self._add(event)
+                known.add(event.event_id)
+                fresh.append(event)
+        self._add(fresh)
 
-    def _add(self, event: Event) -> None:
-        if self.events and event.position <= self.events[-1].position:
-            self.in_order = False
-        self.events.append(event)
-        self._known.add(event.event_id)
-        fact, entity = event.fact, event.correlation_id
-        if event.type in _ENDINGS:
-            self._done.add(entity)
-            self.pending_steps.pop(entity, None)
-            self.open_waits.pop(entity, None)
-        elif isinstance(fact, StepCreated | StepStarted | StepRetrying):
-            if entity not in self._done:
-                self._add_step(fact, event)
-        elif isinstance(fact, WaitCreated):
-            if entity not in self._done:
-                self.open_waits[entity] = fact.resume_at_ms
-        elif event.type in TERMINAL_RUN_EVENTS:
-            self.ended = True
+    def _add(self, events: Iterable[Event]) -> None:
+        log = self.events
+        last = log[-1].position if log else 0
+        for event in events:
+            if event.position <= last:
+                self.in_order = False
+            last = event.position
+            log.append(event)
+            fold = _FOLDS.get(event.type)
+            if fold is not None:
+                fold(self, event)
 
-    def _add_step(self, fact: StepCreated | StepStarted | StepRetrying, event: Event) -> None:
-        step = self.pending_steps.get(event.correlation_id)
+    def _run_ended(self, event: Event) -> None:
+        self.ended = True
+
+    def _over(self, event: Event) -> None:
+        entity = event.correlation_id
+        self._done.add(entity)
+        self.pending_steps.pop(entity, None)
+        self.open_waits.pop(entity, None)
+
+    def _step_created(self, event: Event) -> None:
+        entity = event.correlation_id
+        if entity not in self._done and entity not in self.pending_steps:
+            self.pending_steps[entity] = StepView()
+
+    def _step_started(self, event: Event) -> None:
+        fact, step = event.fact, self.pending_steps.get(event.correlation_id)
+        assert isinstance(fact, StepStarted)
         if step is None:
-            if isinstance(fact, StepRetrying) or (isinstance(fact, StepStarted) and not fact.input):
-                return  # of a step whose creation is not in here
+            if not fact.input or event.correlation_id in self._done:
+                return  # of a step whose creation is not in here, or that is over
             step = self.pending_steps[event.correlation_id] = StepView()
-        if isinstance(fact, StepStarted):
-            step.over = step.starts
-            step.starts += 1
-            step.owner = fact.owner
-            step.lease_until_ms = fact.lease_until_ms
-            step.started_ms = event.created_at_ms
-        elif isinstance(fact, StepRetrying):
+        step.over = step.starts
+        step.starts += 1
+        step.owner = fact.owner
+        step.lease_until_ms = fact.lease_until_ms
+        step.started_ms = event.created_at_ms
+
+    def _step_retrying(self, event: Event) -> None:
+        step = self.pending_steps.get(event.correlation_id)
+        if step is not None:
             step.over = step.starts
             step.owner = ""
 
+    def _wait_created(self, event: Event) -> None:
+        fact = event.fact
+        if isinstance(fact, WaitCreated) and event.correlation_id not in self._done:
+            self.open_waits[event.correlation_id] = fact.resume_at_ms
 
-_ENDINGS = TERMINAL_STEP_EVENTS | {"wait_completed"}
+
+_FOLDS: dict[str, Callable[[LogView, Event], None]] = {
+    **dict.fromkeys(sorted(TERMINAL_RUN_EVENTS), LogView._run_ended),
+    **dict.fromkeys((*sorted(TERMINAL_STEP_EVENTS), "wait_completed"), LogView._over),
+    "step_created": LogView._step_created,
+    "step_started": LogView._step_started,
+    "step_retrying": LogView._step_retrying,
+    "wait_created": LogView._wait_created,
+}

@@ -28,6 +28,7 @@ from simworld.engine import (
     WaitPush,
     encode,
     encode_error,
+    mistake,
     run_pass,
 )
 from simworld.errors import (
@@ -98,7 +99,7 @@ class Replay:
             return outcome
         if isinstance(outcome, Failed):
             if isinstance(outcome.error, UsageError):
-                raise outcome.error
+                raise mistake(self._place, outcome.error) from outcome.error
             broken = isinstance(outcome.error, SimworldError)
             await self._fail_run(outcome.error, "RUNTIME_ERROR" if broken else "USER_ERROR")
         else:
@@ -112,7 +113,10 @@ class Replay:
             view = await self._load()
         if view.ended:
             return None
-        outcome = self._run_pass(view).outcome
+        try:
+            outcome = self._run_pass(view).outcome
+        except UsageError as error:
+            raise mistake(self._place, error) from error
         if not isinstance(outcome, Completed):
             return outcome
         try:

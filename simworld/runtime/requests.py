@@ -14,9 +14,11 @@ import attrs
 from simworld.engine import (
     AttrRequest,
     AttrSet,
+    Engine,
     Fact,
     HookCreated,
     HookDisposed,
+    HookOrder,
     HookReceived,
     HookRequest,
     InlineGate,
@@ -80,8 +82,11 @@ class Recorder:
         self._services = services
         self._run_id = run_id
 
-    async def record(self, suspension: Suspension) -> Recorded:
-        """Write what is not in the log yet; faults that the spec does not swallow are raised."""
+    async def record(self, suspension: Suspension, *, carried: int = 0) -> Recorded:
+        """Write what is not in the log yet; faults that the spec does not swallow are raised.
+
+        ``carried``: steps that are the handler's own from an earlier iteration.
+        """
         recorded = Recorded([], [], set(), set())
         hooks: list[HookRequest] = []
         others: list[StepRequest | WaitRequest | AttrRequest] = []
@@ -100,9 +105,11 @@ class Recorder:
                 recorded.again = True
                 others.append(request)
         if hooks:
-            recorded.conflict = await self._record_hooks(hooks)
+            in_order = self._services.policy.hook_order is HookOrder.CODE_ORDER
+            record = self._record_in_order if in_order else self._record_hooks
+            recorded.conflict = await record(hooks)
         if others:
-            recorded.lazy = self._lazy(recorded)
+            recorded.lazy = self._lazy(recorded, carried)
             await self._create_all(others, recorded)
         return recorded
 
@@ -132,6 +139,32 @@ class Recorder:
         await gather([(f"abort.{each.label}", self._abort(each)) for each in aborted])
         return conflict
 
+    async def _record_in_order(self, hooks: Sequence[HookRequest]) -> bool:
+        """Side by side, but for hooks of one token: those as the code has them (R-27)."""
+        by_token: dict[str, list[HookRequest]] = {}
+        for hook in hooks:
+            if not hook.created or hook.dispose or hook.abort is not None:
+                by_token.setdefault(hook.token, []).append(hook)
+        conflicts = await self._services.tasks.gather(
+            [(f"hooks.{group[0].label}", self._record_token(group)) for group in by_token.values()]
+        )
+        return any(conflicts)
+
+    async def _record_token(self, hooks: Sequence[HookRequest]) -> bool:
+        conflict = False
+        for hook in hooks:
+            if not hook.created:
+                answer = await self._write(_hook_created(hook), ENDED)
+                if answer and answer.event and answer.event.type == "hook_conflict":
+                    conflict = True
+                    self._services.log.note(self._run_id, "hook conflict", token=hook.token)
+                    continue
+            if hook.dispose:
+                await self._write(HookDisposed(hook.correlation_id, hook.token), GONE)
+            if hook.abort is not None:
+                await self._abort(hook)
+        return conflict
+
     async def _abort(self, hook: HookRequest) -> None:
         """Tell the log, and whoever reads the signal's stream, if that can be done."""
         assert hook.abort is not None
@@ -156,14 +189,17 @@ class Recorder:
             if answer is not None and isinstance(request, StepRequest):
                 recorded.owned.add(request.correlation_id)
 
-    def _lazy(self, recorded: Recorded) -> set[str]:
+    def _lazy(self, recorded: Recorded, carried: int) -> set[str]:
         """New steps that may run inline and are created by their own start."""
         policy = self._services.policy
-        if not policy.lazy_create or (recorded.waits and not policy.inline_with_wait):
+        if not policy.lazy_create or policy.engine is Engine.V1:
+            return set()  # V1 runs nothing inline
+        if recorded.waits and not policy.inline_with_wait:
             return set()
         anyone = policy.inline_gate is InlineGate.NONE
         candidates = [step for step in recorded.steps if anyone or not step.created]
-        return {step.correlation_id for step in candidates[: policy.max_inline] if not step.created}
+        chosen = candidates[: max(0, policy.max_inline - carried)]
+        return {step.correlation_id for step in chosen if not step.created}
 
     async def _write(self, fact: Fact, swallowed: tuple[type[Exception], ...]) -> Answer | None:
         """The answer; None where the refusal is one that somebody else's write explains."""

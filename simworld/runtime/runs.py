@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from simworld.engine import (
     HookReceived,
@@ -31,8 +32,12 @@ from simworld.errors import (
 from simworld.ports import Message, RunInput
 from simworld.runtime.services import Services
 
+T = TypeVar("T")
+
 POLL_MS = 1_000
 """How often somebody who waits for a run looks at it."""
+TRIES_MAX = 5
+"""How often an operation that may be repeated is tried, one poll apart."""
 UNKNOWN_RETRIES_S = (1, 3, 6)
 """When to look again for a run that nobody has created yet."""
 
@@ -51,10 +56,14 @@ async def start_run(
     workflow: Workflow[Any, Any],
     args: tuple[object, ...],
     kwargs: dict[str, object],
+    *,
+    message_first: bool = False,
 ) -> None:
     """Record run_created and, at the same time, queue the first message of the run.
 
     The message carries what run_created does, so that either of them is enough (resilient start).
+    ``message_first``: one after the other, for a starter that may die between the two and that
+    nobody starts again: a run without a message would be pending for ever.
     """
     known = services.program.workflows
     if known.get(workflow.name) is not workflow:
@@ -62,7 +71,7 @@ async def start_run(
             raise UsageError(f"another workflow is called {workflow.name!r} in this program")
         raise unknown_name("workflow", workflow.name, known)
     payload = encode([list(args), kwargs])
-    over = services.tasks.latch()
+    over = services.tasks.latch("hear whether run_created was recorded")
     refused: list[SimworldError] = []
 
     async def create() -> None:
@@ -74,12 +83,19 @@ async def start_run(
             services.log.note(run_id, "run_created not recorded", why=str(error))
         over.set()
 
-    services.tasks.start("create", create())
+    if not message_first:
+        services.tasks.start("create", create())
+    message = Message(run_id, run_input=RunInput(workflow.name, payload))
     try:
-        await services.queue.send(Message(run_id, run_input=RunInput(workflow.name, payload)))
+        if message_first:
+            await steadily(services, lambda: services.queue.send(message))
+        else:
+            await services.queue.send(message)
     except SimworldError as error:
         error.add_note(f"run {run_id} may have no message; reenqueue({run_id!r}) sends one")
         raise
+    if message_first:
+        await create()
     await over.wait()
     if refused:
         raise refused.pop()
@@ -92,12 +108,30 @@ def _run_started_mends(error: SimworldError) -> bool:
     return isinstance(error, DefiniteFailure | IndefiniteFailure)
 
 
+async def steadily(services: Services, operation: Callable[[], Awaitable[T]]) -> T:
+    """Repeat an operation that may be repeated until the world has answered it, or for a while.
+
+    A lost answer, a 429 and a 5xx are the world's faults: a step body that merely looks at
+    something is not to fail by them (I-21).
+    """
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await operation()
+        except IndefiniteFailure:
+            pass
+        except WorldError as error:
+            if error.status != 429 and error.status < 500:
+                raise
+        await services.clock.sleep_ms(POLL_MS)
+    return await operation()
+
+
 async def run_output(services: Services, run_id: str) -> Any:
     """The run's output, once it has completed; ``RunFailedError`` if it ended otherwise."""
     row = await _known_run(services, run_id)
     while row.status in (RunStatus.PENDING, RunStatus.RUNNING):
         await services.clock.sleep_ms(POLL_MS)
-        row = await services.storage.run(run_id)
+        row = await steadily(services, lambda: services.storage.run(run_id))
     if row.status is RunStatus.COMPLETED:
         workflow = services.program.workflows.get(row.workflow_name)
         return hydrate(row.output, None if workflow is None else result_hint(workflow.function))
@@ -111,11 +145,11 @@ async def _known_run(services: Services, run_id: str) -> RunRow:
     """The run's row; one that nobody has created may still be created by its first message."""
     for after_s in UNKNOWN_RETRIES_S:
         try:
-            return await services.storage.run(run_id)
+            return await steadily(services, lambda: services.storage.run(run_id))
         except EntityNotFoundError:
             await services.clock.sleep_ms(after_s * 1_000)
     try:
-        return await services.storage.run(run_id)
+        return await steadily(services, lambda: services.storage.run(run_id))
     except EntityNotFoundError as error:
         raise EntityNotFoundError(
             f"there is no run {run_id}, {sum(UNKNOWN_RETRIES_S)} s after the first look: neither "

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 
 from simworld.engine import StreamWrite
 from simworld.errors import SimworldError, UsageError
 from simworld.ports import Latch, Tasks
+from simworld.runtime.runs import steadily
 from simworld.runtime.services import Services
 
 BATCH_CHUNKS_MAX = 1_000
@@ -45,7 +47,7 @@ class Operations:
         if not self._open:
             return True
         if self._idle is None:
-            self._idle = self._tasks.latch()
+            self._idle = self._tasks.latch("see its streams settled")
         return await self._idle.wait(timeout_ms)
 
 
@@ -115,6 +117,10 @@ class StreamWriter:
         await self._services.streams.close(self._run_id, self._name)
 
     @property
+    def _wish(self) -> str:
+        return f"see its chunks of stream {self._name} sent"
+
+    @property
     def _place(self) -> str:
         return f"stream {self._name!r} of run {self._run_id}"
 
@@ -125,7 +131,7 @@ class StreamWriter:
     def _batch_for(self, size: int) -> _Batch:
         batch = self._waiting[-1] if self._waiting else None
         if batch is None or not batch.has_room(size):
-            batch = self._newest = _Batch(self._services.tasks.latch())
+            batch = self._newest = _Batch(self._services.tasks.latch(self._wish))
             self._waiting.append(batch)
         return batch
 
@@ -161,10 +167,11 @@ async def read_stream(
     """The chunks from index ``start`` (negative: from the end), those to come as well."""
     streams = services.streams
     if start < 0:
-        info = await streams.info(run_id, name)
+        info = await steadily(services, partial(streams.info, run_id, name))
         start = max(0, info.tail + 1 + start)
     while True:
-        found = await streams.read(run_id, name, start, live=True)
+        read = partial(streams.read, run_id, name, start, live=True)
+        found = await steadily(services, read)
         for chunk in found.chunks:
             yield chunk
         if found.closed:

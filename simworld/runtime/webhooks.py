@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from simworld.engine import RUN_TERMINAL, StreamRef, decode
-from simworld.errors import HookNotFoundError
+from simworld.errors import HookNotFoundError, unknown_name
 from simworld.ports import Chunks
 from simworld.runtime.runs import POLL_MS, deliver
 from simworld.runtime.services import Services
@@ -46,12 +46,12 @@ async def resume_webhook(
 
     ``HookNotFoundError`` for hooks of other kinds as well: from outside there is nothing there.
     """
+    if not isinstance(request, WebhookRequest):
+        request = _request_of(request)
     hook = await services.storage.hook(token)
     if not hook.is_webhook:
         raise HookNotFoundError(f"no webhook has the token {token!r}; resume other hooks directly")
-    payload: dict[str, Any] = (
-        attrs.asdict(request) if isinstance(request, WebhookRequest) else dict(request)
-    )
+    payload: dict[str, Any] = attrs.asdict(request)
     answers = decode(hook.metadata)
     if answers["respond"] != "manual":
         await deliver(services, hook, payload)
@@ -69,9 +69,18 @@ async def resume_webhook(
     )
 
 
+def _request_of(fields: Mapping[str, Any]) -> WebhookRequest:
+    """The request with these fields; ``UsageError`` for one that requests do not have."""
+    known = [field.name for field in attrs.fields(WebhookRequest)]
+    for name in fields:
+        if name not in known:
+            raise unknown_name("field of a webhook request", name, known)
+    return WebhookRequest(**fields)
+
+
 async def _first_chunk(services: Services, response: StreamRef) -> Chunks:
     """What the response holds as soon as there is something, or the run has ended."""
-    arrived = services.tasks.latch()
+    arrived = services.tasks.latch("see an answer to its request")
 
     async def listen() -> None:
         await services.streams.read(response.run_id, response.name, 0, live=True)

@@ -9,6 +9,18 @@ from simworld.sim.tasks import EPOCH_MS, Task
 class Chronicle:
     """What a kernel writes down; it never looks at it again."""
 
+    __slots__ = (
+        "fired",
+        "last_fault_ms",
+        "notes",
+        "now_ms",
+        "path",
+        "records",
+        "tasks",
+        "trace",
+        "turn",
+    )
+
     def __init__(self, *, full_trace: bool) -> None:
         self.turn = 0
         self.now_ms = EPOCH_MS

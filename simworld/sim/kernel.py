@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
+from simworld.engine import called_exit
 from simworld.errors import ControlFlow, Crashed, InternalError, SimworldError, UsageError
 from simworld.marks import reached
 from simworld.records import Crash, Explorer, Fault, Op
@@ -33,6 +34,13 @@ GAVE_UP = Op("go on: it has waited long enough")
 
 class Kernel(Chronicle):
     """One trial's scheduler; it is its own ``ChoicePoint``."""
+
+    __slots__ = (  # more attributes than a plain object holds well
+        "_ask_always", "_blocks", "_choose", "_closed", "_explorer", "_failure", "_graveyard",
+        "_halted", "_last", "_limit", "_next", "_registering", "_searching", "_timers",
+        "current", "drained", "enabled", "faults", "live_deliveries", "losing", "on_crash",
+        "overlapped", "staying", "turns_max",
+    )  # fmt: skip
 
     def __init__(
         self, *, explorer: Explorer, faults: Faults, turns_max: int, full_trace: bool = False
@@ -98,16 +106,16 @@ class Kernel(Chronicle):
         self.enabled.remove(task)
         self._set_timer(task, duration_ms, WAKE)
 
-    def suspend(self, waiters: Waiters, timeout_ms: int | None) -> Task:
+    def suspend(self, waiters: Waiters, wish: Op, timeout_ms: int | None) -> Task:
         """The running task waits for ``wake`` or a timeout; it must ``await PARK`` at once.
 
-        Then its ``op`` says what came first.
+        ``wish``: what it waits to do.  Then its ``op`` says what came first.
         """
         task = self._running()
         self._registering = False
         self.enabled.remove(task)
         task.waits_in = waiters
-        task.op = HAPPENED
+        task.op = wish
         if timeout_ms is not None:
             self._set_timer(task, timeout_ms, GAVE_UP)
         return task
@@ -322,6 +330,8 @@ class Kernel(Chronicle):
             self._finish(task, stop.value, None)
         except (UsageError, InternalError, ControlFlow, KeyboardInterrupt):
             raise
+        except SystemExit as error:
+            raise called_exit(error, task.name) from error
         except Exception as error:
             self._finish(task, None, error)
         else:
@@ -414,7 +424,7 @@ class Kernel(Chronicle):
     @property
     def blocks(self) -> list[tuple[str, int, str]]:
         """Phase 1 as blocks: (task, its operation count at the end, text of its first one)."""
-        return [(name, until, op) for name, until, op in self._blocks]
+        return [tuple(block) for block in self._blocks]
 
     # Faults.
 
@@ -462,7 +472,7 @@ class Kernel(Chronicle):
         for coroutine in (*self._graveyard, *unfinished):
             try:
                 coroutine.close()
-            except (Exception, ControlFlow):
+            except (Exception, ControlFlow, SystemExit):
                 # A finally block of a dead host failed, or called a port: nobody is there to see.
                 continue
         for task in self.tasks:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 
+from simworld.errors import WorldError
 from simworld.records import Op
 
 shared = functools.lru_cache(maxsize=16_384)
@@ -21,6 +22,8 @@ MAIN_RUN = "run"
 
 _COUNTED_RUN = re.compile(r"wrun_(\d{1,9})")
 _MINTED = re.compile(r"(?:step|hook|wait|attr)_[0-9A-Z]{10,}|wrun_\w+")
+_RUN_TWICE = re.compile(r"\brun (?=run\b)")
+"""What a label makes of ``run wrun_1``."""
 _FROM_RUN_ROW = frozenset({"step_created", "hook_created", "hook_received", "wait_created"})
 """Facts about an entity that are refused once its run has ended."""
 
@@ -30,6 +33,8 @@ class Labels:
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
+        self.known = self._of.get
+        """The label of an id that has one, else None."""
         self._children: dict[str, int] = {}
         self._reworded: dict[str, str] = {}
 
@@ -63,8 +68,14 @@ class Labels:
         """``text`` with every id in it replaced by its label; remembered."""
         known = self._of.get(text) or self._reworded.get(text)
         if known is None:
-            known = self._reworded[text] = _MINTED.sub(lambda match: self.readable(match[0]), text)
+            known = _MINTED.sub(lambda match: self.readable(match[0]), text)
+            known = self._reworded[text] = _RUN_TWICE.sub("", known)
         return known
+
+    def refused(self, refusal: WorldError) -> str:
+        """A refusal as the outcome of an operation, which says itself what was refused."""
+        text = self.reworded(str(refusal))
+        return f"refused: {refusal.status} {text.rpartition(' refused: ')[2]}"
 
     def all(self) -> dict[str, str]:
         """id → label."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simworld.sim.kernel import HAPPENED, Kernel
+from simworld.sim.labels import Labels, checkpoint_op
 from simworld.sim.parking import PARK
 from simworld.sim.tasks import Task
 
@@ -10,10 +11,12 @@ from simworld.sim.tasks import Task
 class SimLatch:
     """``ports.Latch``: who waits cannot be chosen; of a set and a timeout the first one counts."""
 
-    __slots__ = ("_is_set", "_kernel", "_waiting")
+    __slots__ = ("_is_set", "_kernel", "_labels", "_waiting", "_wish")
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, labels: Labels, wish: str) -> None:
         self._kernel = kernel
+        self._labels = labels
+        self._wish = wish
         self._is_set = False
         self._waiting: list[Task] = []
 
@@ -28,7 +31,8 @@ class SimLatch:
         """See ``ports.Latch``; no choice point where there is nothing to wait for."""
         if self._is_set or (timeout_ms is not None and timeout_ms <= 0):
             return self._is_set
-        task = self._kernel.suspend(self, timeout_ms)
+        wish = checkpoint_op(self._labels.reworded(self._wish))
+        task = self._kernel.suspend(self, wish, timeout_ms)
         self._waiting.append(task)
         await PARK
         return task.op is HAPPENED

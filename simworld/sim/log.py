@@ -19,6 +19,9 @@ from simworld.sim.labels import Labels
 
 _ONE_IN = 16
 """How many passes there are for every one that is run again."""
+_ONE_IN_RETAINED = 2
+"""The same for retained ones, which are rare; of a long run's passes fewer are checked."""
+_LONG = 32
 _MIX = 0x9E3779B97F4A7C15
 _DRAWN_TOKEN = re.compile(r"[\w-]{21}")
 """A hook's token whose author gave none."""
@@ -44,7 +47,7 @@ class SimLog:
                 self._learn(report.identity.run_id, request)
         if isinstance(outcome, Suspension):
             self._write_waits(report.identity.run_id, outcome)
-        if self._checks is not None and _drawn(self._checks, len(report.log)):
+        if self._checks is not None and _drawn(self._checks, len(report.log), report.retained):
             self._check(report)
 
     def _write_waits(self, run_id: str, outcome: Suspension) -> None:
@@ -113,5 +116,6 @@ class SimLog:
         kernel.remark(message)
 
 
-def _drawn(seed: int, length: int) -> bool:
-    return ((seed ^ length) * _MIX >> 32) % _ONE_IN == 0
+def _drawn(seed: int, length: int, retained: bool) -> bool:
+    one_in = _ONE_IN_RETAINED + length // _LONG if retained else _ONE_IN
+    return ((seed ^ length) * _MIX >> 32) % one_in == 0

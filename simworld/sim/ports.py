@@ -6,13 +6,21 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from simworld.engine import event_loop_line
+from simworld.engine import error_text, event_loop_line
 from simworld.errors import Crashed, UsageError
 from simworld.marks import reached
 from simworld.ports import BodyInfo
-from simworld.records import BodyBegan, BodyEnded, Fault
+from simworld.records import BodyBegan, BodyEnded, Fault, Op
 from simworld.sim.kernel import Kernel
-from simworld.sim.labels import Labels, begin_op, body_op, checkpoint_op, deliver_op, publish_op
+from simworld.sim.labels import (
+    Labels,
+    begin_op,
+    body_op,
+    checkpoint_op,
+    deliver_op,
+    publish_op,
+    shared,
+)
 from simworld.sim.latches import SimJob, SimLatch
 from simworld.sim.parking import PARK
 from simworld.sim.tasks import Host, Task
@@ -21,6 +29,15 @@ T = TypeVar("T")
 
 _ORDINALS = re.compile(r"(\.\d+)?(~\d+)?$")
 """What follows a part in a path: which of several equal sends, which delivery."""
+
+
+@shared
+def _delivery(name: str) -> tuple[str, Op]:
+    """What is delivered by the task called so, and its first operation."""
+    part = name.rpartition("/")[2]
+    if "~" in part or "." in part:
+        part = _ORDINALS.sub("", part)
+    return part, deliver_op(name, part)
 
 
 class SimTasks:
@@ -47,10 +64,7 @@ class SimTasks:
         on_lost: Callable[[], None],
     ) -> SimPending:
         """See ``ports.Tasks``."""
-        part = name.rpartition("/")[2]
-        if "~" in part or "." in part:
-            part = _ORDINALS.sub("", part)
-        op = deliver_op(name, part)
+        part, op = _delivery(name)
         task = self._kernel.spawn(name, start, part=part, op=op, delay_ms=delay_ms, on_lost=on_lost)
         return SimPending(self._kernel, task)
 
@@ -68,9 +82,9 @@ class SimTasks:
         part = self._labels.readable(name)
         return SimJob(self._kernel, self._kernel.start_job(part, coroutine, begin_op(part)))
 
-    def latch(self) -> SimLatch:
+    def latch(self, wish: str) -> SimLatch:
         """See ``ports.Tasks``."""
-        return SimLatch(self._kernel)
+        return SimLatch(self._kernel, self._labels, wish)
 
     async def kill_host(self, why: str) -> None:
         """See ``ports.Tasks``; dying is an operation too."""
@@ -216,6 +230,7 @@ class SimBodies:
             kernel.crash(task.host)
             await PARK
         self._open.pop(task.host.name, None)
+        why = "" if error is None else f"{type(error).__name__}: {error_text(error)}"
         kernel.records.append(
             BodyEnded(
                 kernel.turn,
@@ -225,10 +240,12 @@ class SimBodies:
                 step,
                 self._numbers[body],
                 outcome,
+                why,
             )
         )
         if kernel.trace is not None:
-            kernel.tell(f"body {self._numbers[body]} of {step}: {outcome}")
+            told = f"{outcome}, {why}" if why else outcome
+            kernel.tell(f"body {self._numbers[body]} of {step}: {told}")
 
 
 def _check_foreign(error: Exception) -> None:

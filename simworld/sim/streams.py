@@ -40,7 +40,7 @@ class SimStreams:
         try:
             await self._inner.write(run_id, name, chunks)
         except WorldError as refusal:
-            self._answered(op, f"refused: {refusal.status} {refusal}")
+            self._answered(op, self._labels.refused(refusal))
             raise
         self._answered(op, _count(chunks))
 

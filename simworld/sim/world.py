@@ -52,6 +52,9 @@ def lose(kernel: Kernel, op: Op) -> IndefiniteFailure:
 
 def run_label(kernel: Kernel, labels: Labels, run_id: str) -> str:
     """The label of a run; of a new one the running body is the parent."""
+    label = labels.known(run_id)
+    if label is not None:
+        return label
     task = kernel.current
     return labels.run(run_id, task.body if task is not None else "")
 
@@ -71,7 +74,7 @@ class SimStorage:
 
     def _op(self, run_id: str, fact: Fact, entity: str) -> Op:
         run = run_label(self._kernel, self._labels, run_id)
-        if isinstance(fact, HookCreated | HookDisposed):
+        if isinstance(fact, (HookCreated, HookDisposed)):
             return create_op(fact.type, run, entity, (self._readable(fact.token),))
         if entity or run_id not in self._tokens:
             return create_op(fact.type, run, entity)
@@ -89,7 +92,7 @@ class SimStorage:
             answer = await self._inner.create(run_id, fact)
         except WorldError as refusal:
             if kernel.trace is not None:
-                kernel.tell(f"refused: {refusal.status} {refusal}")
+                kernel.tell(self._labels.refused(refusal))
             if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
                 raise lose(kernel, op) from refusal
             if fact.type == "wait_completed" and refusal.status == 409:

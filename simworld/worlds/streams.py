@@ -62,7 +62,7 @@ class MemoryStreams:
         stream = self._stream(run_id, name)
         while live and len(stream.chunks) <= start and not stream.closed:
             if stream.news is None:
-                stream.news = self._tasks.latch()
+                stream.news = self._tasks.latch(f"see more of stream {name}")
             await stream.news.wait()
         return Chunks(stream.chunks[start:], stream.closed)
 

@@ -227,3 +227,11 @@ def test_i14_it_is_the_earlier_start_whose_lease_counts() -> None:
 def test_i14_other_steps_may_run_at_the_same_time() -> None:
     tape = begins(Tape().opened(WORK, "work#3"))
     assert overlap(tape.started("work#3").began("work#3")) == []
+
+
+def test_each_step_has_its_own_budgets() -> None:
+    """Two steps, two budgets: what one of them may do is too much for the other."""
+    own = {"work": (0, 0), "rest": (3, 4)}
+    tape = Tape().opened("rest#1", "work#2").body("rest#1").body("rest#1").body("work#2")
+    assert broken("I-13a", tape, budgets=own) == []
+    assert broken("I-13a", tape.body("work#2"), budgets=own) == ["unbounded-bodies run/work#2"]

@@ -171,3 +171,11 @@ def test_a_host_that_ended_itself_excuses_what_a_fault_excuses() -> None:
     assert broken("I-12", errors(5).crash("start/flow")) == ["retries-beyond-budget run/work#3"]
     tape = errors(4).retrying(WORK).crash("start/flow")
     assert broken("I-12", tape.body(WORK, "error")) == []
+
+
+def test_each_step_has_its_own_budgets() -> None:
+    own = {"work": (1, 2), "rest": (3, 4)}
+    assert broken("I-12", errors(2).failed(WORK), budgets=own) == []
+    assert broken("I-12", errors(2).failed(WORK), budgets={"work": (3, 4)}) == [
+        "retries-not-exhausted run/work#3"
+    ]

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from simworld import cli
-from simworld.errors import DidNotReproduce, ReproVersionError
+from simworld.errors import DidNotReproduce, ReproVersionError, UsageError
 from simworld.records import Repro
 from tests.cli.fakes import FakeCampaign, Run
 from tests.render import samples
@@ -82,12 +82,10 @@ def test_scenarios_that_cannot_be_loaded_are_bad_input(
     run: Run, campaign: FakeCampaign, command: list[str]
 ) -> None:
     Path("good.json").write_bytes(msgspec.json.encode(samples.repro()))
-    campaign.scenarios = SyntaxError("invalid syntax")
+    campaign.scenarios = UsageError("cannot load scenarios from mine.py: it is none")
     ran = run(*command, "--scenarios", "mine.py")
     assert ran.code == 2
-    assert ran.err == (
-        "simworld: error: cannot load scenarios from mine.py: SyntaxError: invalid syntax\n"
-    )
+    assert ran.err == ("simworld: error: cannot load scenarios from mine.py: it is none\n")
 
 
 # --- replay and list -----------------------------------------------------------------------------

@@ -89,6 +89,7 @@ def test_nothing_declared_is_a_usage_error(run: Run, campaign: FakeCampaign) -> 
     ran = run("hunt", "--expect", "--set", "attempt_guard=G0")
     assert ran.code == 2
     assert "inflated_attempts declares no verdict on v2_merge with attempt_guard=G0" in ran.err
+    assert "declare it in Case.expect, name other scenarios or variants, or leave" in ran.err
     assert campaign.calls == []
 
 

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from simworld.engine import (
+    RUN_TERMINAL,
     HookConflict,
     HookCreated,
     HookDisposed,
@@ -36,7 +37,7 @@ from simworld.engine import (
     apply_wait,
     check_step,
 )
-from simworld.errors import EntityConflictError, TooEarlyError, WorldError
+from simworld.errors import EntityConflictError, RunExpiredError, TooEarlyError, WorldError
 
 NOW = 5_000
 STEP = "step_1"
@@ -315,3 +316,24 @@ def test_a_wait_keeps_the_time_that_was_recorded_first():
     assert waiting == WaitRow("wrun_1", "wait_1", WaitStatus.WAITING, 9_000, 1_000)
     over = apply_wait(waiting, "wrun_1", WaitCompleted("wait_1", 8_000), 9_500)
     assert over == WaitRow("wrun_1", "wait_1", WaitStatus.COMPLETED, 9_000, 1_000, 9_500)
+
+
+@pytest.mark.parametrize("status", sorted(RUN_TERMINAL))
+def test_an_expired_lease_is_not_taken_over_once_the_run_has_ended(status):
+    """To take over is to start a new body, which an ended run may not have (decisions §1.5)."""
+    run = RunRow("wrun_1", RunStatus(status), "flow", b"", 0)
+    row = StepRow(
+        "wrun_1",
+        "step_1",
+        "work",
+        StepStatus.RUNNING,
+        b"",
+        0,
+        attempt=1,
+        owner="a",
+        lease_until_ms=5,
+    )
+    with pytest.raises(RunExpiredError):
+        check_step(run, row, StepStarted("step_1", "work", "b", 20, "lease_free"), 10)
+    unconditional = check_step(run, row, StepStarted("step_1", "work"), 10)
+    assert unconditional is StepStatus.RUNNING  # spec §1.3

@@ -113,16 +113,19 @@ def test_a_controller_is_a_hook_of_the_house_and_its_signal_a_reference():
     assert decode(step.input)[0][0].stream == signals[0].stream
 
 
-def test_a_signal_is_the_same_argument_before_and_after_the_abort():
+def test_a_signal_tells_steps_that_are_called_after_the_abort():
     async def flow():
         controller = create_abort()
         work(controller.signal)
-        controller.abort()
+        controller.abort({"why": "late"})
         work(controller.signal)
         await work("end")
 
     requests = Journal(flow).run().requests
-    assert requests[1].input == requests[2].input
+    ((before,), _), ((after,), _) = (decode(each.input) for each in requests[1:3])
+    assert (before.aborted, before.reason) == (False, None)
+    assert (after.aborted, after.reason) == (True, {"why": "late"})
+    assert before.stream == after.stream
 
 
 def test_an_abort_in_a_finally_block_that_runs_when_the_pass_closes_is_none():

@@ -28,6 +28,6 @@ def test_events_of_another_run_are_not_taken_for_those_of_the_story() -> None:
 
 
 def test_further_values_are_told_with_the_run() -> None:
-    workload = Workload(steps=5, extra=(("resume-1", 999), ("count", 3)))
+    workload = Workload(steps=5, max_retries=3, extra=(("resume-1", 999), ("count", 3)))
     story = samples.story(repro=samples.repro(workload=workload))
     assert "The run: 5 steps, max_retries 3; resume-1 999; count 3." in story_text(story)

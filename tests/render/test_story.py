@@ -385,3 +385,24 @@ def test_lines_fit(width: int, place: str) -> None:
 def test_a_story_about_a_run_tells_its_events() -> None:
     story = samples.story(anomaly=samples.anomaly(place="run", law="L-01"), race=None)
     assert _cells(story, 4)[3] == "record run_started"
+
+
+def test_a_story_about_a_run_tells_what_was_recorded_and_not_what_was_not() -> None:
+    """Whatever it is about: a run's output hangs on every event of its log."""
+    story = samples.story(anomaly=samples.anomaly(place="run", turn=17))
+    first, *rest = story.turns
+    idle = first._replace(op="record run_started", outcome="nothing to record")
+    told = attrs.evolve(story, turns=(first, *[idle] * 5, *rest))
+    lines = story_text(told).splitlines()
+    assert sum("record step_created of work#" in line for line in lines) == 5
+    assert not any("nothing to record" in line for line in lines)
+    assert any("5 × record run_started" in line for line in lines)
+
+
+def test_a_fold_leaves_digits_of_names_alone() -> None:
+    turns = [
+        samples.turns()[0]._replace(turn=n + 50, op=f"resume hook round-0, {n}") for n in range(5)
+    ]
+    story = samples.story()
+    told = attrs.evolve(story, turns=(*story.turns, *turns), log=())
+    assert "round-0" in " ".join(story_text(told).split())

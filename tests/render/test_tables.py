@@ -119,6 +119,11 @@ def test_the_summary_counts_verdicts_and_surprises() -> None:
     assert "declared" not in summary_line([samples.result(expected=None)])
 
 
+def test_what_nobody_declared_is_not_told_as_declared() -> None:
+    line = summary_line([samples.result(), samples.result(expected=None)])
+    assert "; all declared ones as declared, 1 undeclared · " in line
+
+
 @pytest.mark.parametrize(
     ("change", "note"),
     [

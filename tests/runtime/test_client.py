@@ -333,10 +333,11 @@ def test_a_request_may_be_a_plain_dict():
     async def acts(client, services):
         run_id = await client.start()
         await client.sleep(10)
-        await client.resume_webhook("door", {"json": [1, 2]})
+        await client.resume_webhook("door", {"body": b"x"})
         return await client.result(run_id)
 
-    assert script(webhook(), acts)[0] == {"json": [1, 2]}
+    got = {"method": "POST", "path": "/", "headers": {}, "body": b"x"}
+    assert script(webhook(), acts)[0] == got
 
 
 def test_from_outside_other_hooks_are_not_there():

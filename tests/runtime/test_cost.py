@@ -188,7 +188,8 @@ def test_under_retained_passes_a_step_costs_the_same_however_long_the_run_is():
     calls, played = calls_per_step(FIXED, 1_000)
     # The first pass saw the preload; the second is another one, for the log was read anew.
     assert played.retained == [False, False, *[True] * 999]
-    assert calls[999 - 1] <= 1.05 * calls[10]
+    # The cheapest of some: the harness itself runs a pass again here and there.
+    assert min(calls[980:999]) <= 1.1 * min(calls[5:20])
 
 
 def test_from_scratch_a_step_costs_more_the_longer_the_run_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_streams_are_choice_points_whose_answers_may_be_lost() -> None:
         ("close stream out", ""),
         (
             "write to stream out",
-            "refused: 409 write refused: stream 'out' of run wrun_1 is closed",
+            "refused: 409 stream 'out' of run is closed",
         ),
         ("follow stream out", "2 chunks from 1, the end"),
     ]
@@ -276,3 +277,20 @@ def test_names_with_ids_in_them_are_reworded() -> None:
     assert labels.reworded("step_01ABCDEFGHJKMNPQRSTVWXYZ01.2.1") == "work#3.2.1"
     assert labels.reworded("plain") == "plain"
     assert list(labels.all()) == ["step_01ABCDEFGHJKMNPQRSTVWXYZ01"]
+
+
+def test_a_refusal_says_once_what_was_refused_and_names_runs_by_their_labels() -> None:
+    rig = Rig()
+
+    async def work() -> None:
+        for run_id in (RUN, OTHER):
+            rig.labels.run(run_id)
+            for _ in range(2):
+                with contextlib.suppress(EntityConflictError):
+                    await rig.storage.create(run_id, RunCreated("flow", b""))
+
+    rig.plays(a=work)
+    assert [outcome for _, outcome in rig.said()[1::2]] == [
+        "refused: 409 run is pending",
+        "refused: 409 run.2 is pending",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from simworld.errors import InternalError, UsageError
 from simworld.records import Fault, Op, TaskView
-from simworld.sim import EPOCH_MS, PARK, Kernel, NoFaults, RecordedFaults
+from simworld.sim import EPOCH_MS, PARK, Kernel, Labels, NoFaults, RecordedFaults, SimTasks
 
 
 class Stay:
@@ -233,3 +234,17 @@ def test_a_withdrawn_task_never_begins() -> None:
     world.kernel.run()
     assert world.done == ["c0@0"]
     assert world.kernel.now_ms == EPOCH_MS  # not even time moves for a withdrawn timer
+
+
+def test_a_task_that_never_finished_cannot_end_simworld_afterwards() -> None:
+    world = World(Stay())
+
+    async def run() -> None:
+        try:
+            await SimTasks(world.kernel, Labels()).latch("go on").wait()
+        finally:
+            sys.exit(7)
+
+    world.spawn("a", run)
+    world.kernel.run()
+    world.kernel.close()

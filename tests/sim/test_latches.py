@@ -29,7 +29,7 @@ def since_start(kernel: Kernel) -> int:
 
 def test_whoever_waits_for_a_latch_goes_on_when_it_is_set_first_come_first_served() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def waiter(name: str) -> None:
             told.append(f"{name} waits")
@@ -52,13 +52,13 @@ def test_whoever_waits_for_a_latch_goes_on_when_it_is_set_first_come_first_serve
 
 def test_a_latch_that_is_set_costs_no_turn() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
         latch.set()
 
         async def waiter() -> None:
             before = kernel.turn
             told.append(f"{await latch.wait()} {await latch.wait(0)} {kernel.turn - before}")
-            other = tasks_of(kernel).latch()
+            other = tasks_of(kernel).latch("see it")
             told.append(f"{await other.wait(0)} {kernel.turn - before}")
 
         spawn(kernel, "a", waiter)
@@ -74,7 +74,7 @@ def test_of_a_set_and_a_timeout_the_first_one_counts(
     set_after: int, timeout: int | None, answer: bool, at: int
 ) -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def waiter() -> None:
             came = await latch.wait(timeout)
@@ -94,7 +94,7 @@ def test_of_a_set_and_a_timeout_the_first_one_counts(
 
 def test_a_timeout_and_a_set_at_the_same_time_wake_once() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def waiter() -> None:
             told.append(f"{await latch.wait(100)}")
@@ -115,7 +115,7 @@ def test_a_timeout_and_a_set_at_the_same_time_wake_once() -> None:
 
 def test_a_void_timer_does_not_even_move_time() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def waiter() -> None:
             await latch.wait(10_000)
@@ -132,7 +132,7 @@ def test_a_void_timer_does_not_even_move_time() -> None:
 
 def test_who_waits_for_ever_is_named_at_the_end() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def waiter() -> None:
             await act(kernel)
@@ -142,12 +142,12 @@ def test_who_waits_for_ever_is_named_at_the_end() -> None:
 
     shown = agree(build)
     assert shown["end"][2], "nothing is runnable, so it has drained"
-    assert shown["waiting"] == ["a waits to go on: what it waited for has happened"]
+    assert shown["waiting"] == ["a waits to see it"]
 
 
 def test_a_part_of_a_gather_may_wait_before_its_first_operation() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def waits() -> None:
             told.append(f"{await latch.wait(50)}")
@@ -167,7 +167,7 @@ def test_a_part_of_a_gather_may_wait_before_its_first_operation() -> None:
 
 def test_a_latch_forgets_the_dead() -> None:
     def build(kernel: Kernel, told: list[str]) -> None:
-        latch = tasks_of(kernel).latch()
+        latch = tasks_of(kernel).latch("see it")
 
         async def victim() -> None:
             await kernel.gather([("x", waiter("x")), ("y", act(kernel, 5))])
@@ -194,7 +194,7 @@ def test_a_latch_forgets_the_dead() -> None:
 @pytest.mark.parametrize("kernel_type", BOTH)
 def test_a_latch_keeps_nothing_alive_after_the_trial(kernel_type: type[Kernel]) -> None:
     kernel = make(kernel_type)
-    latch = tasks_of(kernel).latch()
+    latch = tasks_of(kernel).latch("see it")
 
     class Held:
         """Something a waiting coroutine has in its hands."""

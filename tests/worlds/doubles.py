@@ -121,7 +121,7 @@ class Timeline:
         count = self._names[part] = self._names.get(part, 0) + 1
         return f"test/{part}" if count == 1 else f"test/{part}.{count}"
 
-    def latch(self):
+    def latch(self, wish):
         return Latch(self)
 
     async def checkpoint(self, doing):

@@ -31,6 +31,7 @@ from simworld.engine.lifecycle.tables import (
     MISSING,
     RESILIENT_START,
     RUN_ENDED,
+    RUN_ENDED_LEASED,
     RUN_MOVES,
     STEP_MOVES,
     Refusal,
@@ -102,6 +103,8 @@ def check_step(
         raise move.error(fact.type, f"step {fact.correlation_id}", state)
     if run.status in RUN_TERMINAL:
         refusal = run_ended.get(fact.type, {}).get(state)
+        if refusal is None and isinstance(fact, StepStarted) and fact.admit != "always":
+            refusal = RUN_ENDED_LEASED.get(state)
         if refusal is not None:
             raise refusal.error(fact.type, f"run {run.run_id}", run.status)
     if row is not None:

@@ -200,5 +200,7 @@ def _run_ended(create: Refusal) -> RunEnded:
 
 
 RUN_ENDED = _run_ended(Refusal.TERMINAL)
+RUN_ENDED_LEASED: dict[str, Refusal] = {StepStatus.RUNNING: Refusal.EXPIRED}
+"""Step state → what it changes for starts under a condition: to take over is to start anew."""
 RUN_ENDED_410 = _run_ended(Refusal.EXPIRED)
 """For worlds that answer a creation on a terminal run with 410."""

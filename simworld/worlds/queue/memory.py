@@ -117,10 +117,6 @@ class MemoryQueue:
         delivery = Delivery(entry.id, entry.attempt, f"{entry.id}.{number}")
         pending: list[Pending] = []
 
-        def start() -> Coroutine[Any, Any, None]:
-            latch = None if self._workers is None else self._workers.take(name)
-            return begin() if latch is None else self._wait(latch, name, begin)
-
         def begin() -> Coroutine[Any, Any, None]:
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
@@ -135,6 +131,12 @@ class MemoryQueue:
             self._release(name)
             self._failed(entry)
 
+        def begin_with_worker() -> Coroutine[Any, Any, None]:
+            assert self._workers is not None
+            latch = self._workers.take(name)
+            return begin() if latch is None else self._wait(latch, name, begin)
+
+        start = begin if self._workers is None else begin_with_worker
         task = self._tasks.spawn(name, start, delay_ms=delay_ms, on_lost=on_lost)
         pending.append(task)
         entry.waiting.append(task)

@@ -26,7 +26,7 @@ class Workers:
             self.busy[name] = None
             return None
         reached("worker.awaited")
-        latch = self.wanted[name] = self._tasks.latch()
+        latch = self.wanted[name] = self._tasks.latch("get a worker")
         return latch
 
     def release(self, name: str) -> None:

@@ -1,0 +1,113 @@
+"""Where scenarios come from: a folder, a file, a module, or what installed packages offer."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+from simworld.campaign.scenario import Scenario
+from simworld.campaign.script import line_in, told
+from simworld.errors import UsageError
+
+T = TypeVar("T")
+
+
+def load_scenarios(where: str | None = None) -> dict[str, Scenario]:
+    """The scenarios of a folder, a file or a module, by name.
+
+    None: the folder ``scenarios`` of the current directory; without one, whatever installed
+    packages offer under the entry point group ``simworld.scenarios`` (decisions §5.11).
+    """
+    if where is not None:
+        path = pathlib.Path(where)
+        modules = _from_path(path) if path.exists() else [_import(where)]
+    elif pathlib.Path("scenarios").is_dir():
+        modules = _from_path(pathlib.Path("scenarios"))
+    else:
+        points = importlib.metadata.entry_points(group="simworld.scenarios")
+        modules = [
+            _executed(point.value, point.load)
+            for point in sorted(points, key=lambda point: point.name)
+        ]
+    found: dict[str, Scenario] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Scenario):
+                if found.get(value.name, value) is not value:
+                    raise UsageError(f"two scenarios are called {value.name!r}")
+                found[value.name] = value
+    if not found:
+        raise UsageError(
+            f"no scenarios in {where or 'the folder scenarios/ of this directory'}; "
+            "name a folder, file or module with --scenarios"
+        )
+    return dict(sorted(found.items()))
+
+
+def _from_path(path: pathlib.Path) -> list[ModuleType]:
+    path = path.resolve()
+    files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+    folder = path if path.is_dir() else path.parent
+    parent = str(folder.parent)
+    if parent not in sys.path:
+        sys.path.insert(0, parent)
+    return [_load(folder, file) for file in files if file.stem != "__init__"]
+
+
+def _load(folder: pathlib.Path, file: pathlib.Path) -> ModuleType:
+    """The module of one file, found by its place: another package may have the folder's name."""
+    name = f"{folder.name}.{file.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(file):
+        return known
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"cannot load scenarios from {str(file)!r}: it is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    if known is None:
+        sys.modules[name] = module
+    try:
+        _executed(str(file), functools.partial(spec.loader.exec_module, module))
+    except UsageError:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _import(name: str) -> ModuleType:
+    return _executed(name, functools.partial(importlib.import_module, name))
+
+
+def _executed(where: str, load: Callable[[], T]) -> T:
+    try:
+        return load()
+    except (Exception, SystemExit) as error:  # the author's code: it may fail in any way
+        raise _failed(where, error) from error
+
+
+def _failed(where: str, error: BaseException) -> UsageError:
+    """What could not be loaded, the line at which it failed, and why."""
+    line = line_in(error, where) or _innermost(error)
+    if isinstance(error, SyntaxError):
+        line = f"{error.filename}:{error.lineno}"
+    at = f" at {line}" if line else ""
+    return UsageError(f"cannot load scenarios from {where!r}{at}: {told(error)}")
+
+
+def _innermost(error: BaseException) -> str:
+    """The innermost line that is neither ours nor the import system's."""
+    found, traceback = "", error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module = frame.f_globals.get("__name__", "").partition(".")[0]
+        if module not in ("simworld", "importlib") and frame.f_code.co_filename[0] != "<":
+            found = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return found
