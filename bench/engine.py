@@ -13,7 +13,6 @@ import platform
 import statistics
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import attrs
 
@@ -21,7 +20,8 @@ from bench.shapes import Shape, shapes
 from bench.timing import no_collector
 from simworld.campaign import Case, Scenario, Trial, Variant, prepared, preset, run_trial, with_knob
 from simworld.engine import StepContext, StreamRef, step, workflow
-from simworld.records import PASS, Delivered, Explorer, FaultBudget, LogRead, Sent, Workload
+from simworld.explore import Default
+from simworld.records import PASS, Delivered, FaultBudget, LogRead, Sent, Workload
 from simworld.runtime import Client
 from simworld.sim import EPOCH_MS, NoFaults
 
@@ -32,20 +32,6 @@ STEPS, ROUNDS, WINDOW = 1_000, 7, 20
 TURNS_MAX = 200_000
 TARGET = 1.3
 ENGINES = ("v1", "v2_merge", "b30", "fixed")
-
-
-class AllZero:
-    """Always stay, else the oldest: the boring order."""
-
-    name = "all-zero"
-    wants_all = False
-
-    def begin(self, stream: Any, profile: Any) -> None:
-        """Nothing is drawn."""
-
-    def choose(self, point: Any, enabled: Any) -> int:
-        """The default."""
-        return 0
 
 
 def boring(shape: Shape, variant: Variant) -> Trial:
@@ -70,8 +56,9 @@ def boring(shape: Shape, variant: Variant) -> Trial:
         client=client,
         cases=(case,),
     )
-    explorer: Explorer = AllZero()
-    setup = prepared(scenario, case, variant, Workload(), explorer, NoFaults(), turns_max=TURNS_MAX)
+    setup = prepared(
+        scenario, case, variant, Workload(), Default(), NoFaults(), turns_max=TURNS_MAX
+    )
     trial = run_trial(setup)
     assert trial.verdict.outcome == PASS, trial.verdict
     return trial

@@ -24,9 +24,9 @@ from simworld.engine import (
     workflow,
 )
 from simworld.errors import HookNotFoundError
+from simworld.explore import Default
 from simworld.records import PASS, FaultBudget, Workload
 from simworld.sim import NoFaults
-from tests.runtime.rig import AllZero
 
 
 @step
@@ -204,7 +204,7 @@ def trial_of(row, variant):
         scenario.cases[0],
         preset(variant),
         Workload(),
-        AllZero(),
+        Default(),
         NoFaults(),
         turns_max=20_000,
     )

@@ -25,6 +25,7 @@ from simworld.engine import (
     encode,
     run_pass,
 )
+from simworld.explore import Default
 from simworld.records import (
     BodyBegan,
     BodyEnded,
@@ -62,19 +63,6 @@ B12 = preset("b12").engine
 B30 = preset("b30").engine
 FIXED = preset("fixed").engine
 POLICIES = {"v2_merge": MERGE, "fixed": FIXED}
-
-
-class AllZero:
-    """Always the first: stay with the current task, else take the oldest."""
-
-    name = "all-zero"
-    wants_all = False
-
-    def begin(self, stream, profile):
-        """Nothing is drawn."""
-
-    def choose(self, point, enabled):
-        return 0
 
 
 class Passes(SimLog):
@@ -258,7 +246,7 @@ def play(
     is called with the report of every pass.
     """
     kernel = Kernel(
-        explorer=explorer or AllZero(), faults=RecordedFaults(faults), turns_max=turns_max
+        explorer=explorer or Default(), faults=RecordedFaults(faults), turns_max=turns_max
     )
     labels = Labels()
     labels.learn("wrun_1", "run")
