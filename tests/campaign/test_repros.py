@@ -32,7 +32,7 @@ G0 = with_knob(preset("v2_merge"), "attempt_guard=G0")
 def finding() -> Finding:
     """R-02 on the merged variant: the headline race."""
     scenario = SCENARIOS["inflated_attempts"]
-    result = hunt(scenario, preset("v2_merge"), seed=23, trials=600, case="R-02")
+    result = hunt(scenario, preset("v2_merge"), seed=12, trials=60, case="R-02")
     assert result.findings, "R-02 was not found"
     return result.findings[0]
 
