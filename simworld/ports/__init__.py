@@ -1,7 +1,8 @@
 """Ports: what the engine's runtime and the worlds may ask of their surroundings.
 
 Protocols only.  The simulator and the production shell implement them; code above a port cannot
-tell which.  The substrate ports (files, tables) join this room with the worlds that need them.
+tell which.  Below a world there is a second port, the substrate: a disk's files, a database's
+tables.
 """
 
 from simworld.ports.bodies import Bodies, BodyInfo
@@ -9,6 +10,17 @@ from simworld.ports.clock import Clock
 from simworld.ports.ids import Ids
 from simworld.ports.log import PassReport, RunLog
 from simworld.ports.streams import Chunks, StreamInfo, Streams
+from simworld.ports.substrate import (
+    Files,
+    Predicate,
+    Row,
+    Session,
+    Statement,
+    Tables,
+    TableSession,
+    Touches,
+    Twin,
+)
 from simworld.ports.tasks import Job, Latch, Pending, Tasks
 from simworld.ports.world import (
     Answer,
@@ -29,6 +41,7 @@ __all__ = [
     "Chunks",
     "Clock",
     "Delivery",
+    "Files",
     "Handler",
     "Ids",
     "Job",
@@ -37,12 +50,20 @@ __all__ = [
     "Page",
     "PassReport",
     "Pending",
+    "Predicate",
     "Queue",
     "Redeliver",
+    "Row",
     "RunInput",
     "RunLog",
+    "Session",
+    "Statement",
     "Storage",
     "StreamInfo",
     "Streams",
+    "TableSession",
+    "Tables",
     "Tasks",
+    "Touches",
+    "Twin",
 ]

@@ -47,6 +47,9 @@ class Storage(Protocol):
     async def hook(self, token: str) -> HookRow:
         """The live hook that owns ``token``; ``HookNotFoundError`` when there is none."""
 
+    async def active_runs(self) -> Sequence[str]:
+        """The ids of the runs that have not ended, sorted: what a restart has to look at."""
+
 
 @attrs.frozen
 class RunInput:

@@ -44,6 +44,16 @@ from simworld.records.trace import (
 )
 from simworld.records.verdicts import FAIL, PASS, UNKNOWN, Anomaly, Verdict
 from simworld.records.workload import FaultBudget, Workload
+from simworld.records.worlds import (
+    HostedProfile,
+    LocalLayout,
+    LocalLog,
+    LocalMutex,
+    LocalProfile,
+    PostgresPosition,
+    PostgresProfile,
+    PostgresWrites,
+)
 
 __all__ = [
     "FAIL",
@@ -66,13 +76,21 @@ __all__ = [
     "FaultBudget",
     "Final",
     "Finding",
+    "HostedProfile",
     "LastCursor",
+    "LocalLayout",
+    "LocalLog",
+    "LocalMutex",
+    "LocalProfile",
     "LogPosition",
     "LogRead",
     "LostAnswer",
     "Op",
     "PassChecked",
     "PassWaits",
+    "PostgresPosition",
+    "PostgresProfile",
+    "PostgresWrites",
     "Profile",
     "Progress",
     "QueueProfile",

@@ -8,7 +8,7 @@ recorded is recorded behind that point.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 import attrs
@@ -186,6 +186,10 @@ class SimStorage:
         if kernel.losing and kernel.faults.spends("lost_answer"):
             raise lose(kernel, op)
         return row
+
+    async def active_runs(self) -> Sequence[str]:
+        """See ``ports.Storage``; nothing that runs in a trial asks."""
+        return await self._inner.active_runs()
 
 
 def _outcome(event: Event | None, answer: Answer, labels: Labels) -> str:

@@ -11,7 +11,7 @@ cursors of those who have read on (R-45), and a refused create leaves a gap.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -60,6 +60,7 @@ from simworld.errors import EntityNotFoundError, HookNotFoundError, InternalErro
 from simworld.marks import reached
 from simworld.ports import Answer, Clock, Ids, Page, Tasks
 from simworld.records import LastCursor, LogPosition, TerminalCreate, WorldProfile
+from simworld.worlds.names import check_names
 
 
 class _Mint(NamedTuple):
@@ -126,6 +127,8 @@ class AtomicWorld:
         if after is None:
             assert before is not None
             return Answer(None, before)
+        if before is None:
+            check_names(run_id, fact)
         self.runs[run_id] = after
         if isinstance(fact, RunStarted):
             if before is None:
@@ -156,6 +159,8 @@ class AtomicWorld:
         assert run is not None
         if fact.type == "step_started" and row is not None and row.status == "running":
             reached("start.accepted_while_running")
+        if row is None:
+            check_names(run_id, fact)
         row = apply_step(row, run_id, fact, now_ms)
         self.steps[key] = row
         event = self._append(run_id, fact, fact.correlation_id, now_ms, mint)
@@ -170,6 +175,8 @@ class AtomicWorld:
             fact = HookConflict(fact.correlation_id, fact.token, owner)
         check_hook(run, row, fact, self._run_ended)
         assert run is not None
+        if row is None:
+            check_names(run_id, fact)
         row = apply_hook(row, run_id, fact, now_ms)
         self.hooks[key] = row
         if isinstance(fact, HookCreated):
@@ -187,6 +194,8 @@ class AtomicWorld:
         row = self.waits.get(key)
         check_wait(run, row, fact, self._run_ended)
         assert run is not None
+        if row is None:
+            check_names(run_id, fact)
         row = self.waits[key] = apply_wait(row, run_id, fact, now_ms)
         event = self._append(run_id, fact, fact.correlation_id, now_ms, mint)
         return Answer(event, run, wait=row, cursor=str(event.position))
@@ -251,6 +260,10 @@ class AtomicWorld:
                 "or its run has ended"
             )
         return row
+
+    async def active_runs(self) -> Sequence[str]:
+        """See ``ports.Storage``."""
+        return sorted(each for each, row in self.runs.items() if row.status not in RUN_TERMINAL)
 
 
 _COMMITS: dict[type[Fact], Callable[..., Answer]] = {

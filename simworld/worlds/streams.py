@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from simworld.errors import EntityConflictError, UsageError
 from simworld.ports import Chunks, Latch, StreamInfo, Tasks
+from simworld.worlds.names import check_name
 
 
 class _Stream:
@@ -38,6 +39,7 @@ class MemoryStreams:
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
+        check_name("stream name", name)
         stream = self._stream(run_id, name)
         if stream.closed:
             raise EntityConflictError(
@@ -51,6 +53,7 @@ class MemoryStreams:
 
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
+        check_name("stream name", name)
         stream = self._stream(run_id, name)
         stream.closed = True
         stream.tell()
