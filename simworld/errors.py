@@ -43,6 +43,14 @@ class DefiniteFailure(SimworldError):
     """The world's answer: the call did not happen."""
 
 
+class UniqueViolation(DefiniteFailure):
+    """The tables' answer: another row has this unique key; the transaction is rolled back."""
+
+
+class Deadlock(DefiniteFailure):
+    """The tables' answer: this transaction was rolled back so that others could go on."""
+
+
 class IndefiniteFailure(SimworldError):
     """The world's silence: the call may have happened (lost answer, timeout)."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import Phase, settings
 
+from tests.pgserver import pg_dsn, pg_server  # noqa: F401  (fixtures)
+
 # A gate must not depend on luck or on what an earlier run left behind.
 settings.register_profile(
     "gate",

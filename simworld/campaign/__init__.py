@@ -2,6 +2,7 @@
 
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.loading import load_scenarios
+from simworld.campaign.places import PLACES, Place
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
     engine_digest,
@@ -21,7 +22,6 @@ from simworld.campaign.scenario import (
     declared_verdict,
 )
 from simworld.campaign.trial import (
-    WORLDS,
     Setup,
     Trial,
     prepared,
@@ -29,22 +29,33 @@ from simworld.campaign.trial import (
     run_trial,
 )
 from simworld.campaign.twice import check_hash_seeds
-from simworld.campaign.variants import PRESETS, Knob, Variant, knob_table, preset, with_knob
+from simworld.campaign.variants import (
+    PRESETS,
+    Knob,
+    Variant,
+    as_variant,
+    knob_table,
+    placed,
+    preset,
+    with_knob,
+)
 
 __all__ = [
+    "PLACES",
     "PRESETS",
     "TURNS_MAX",
-    "WORLDS",
     "Case",
     "HuntDiverged",
     "Hunter",
     "Knob",
     "LawBrokenError",
+    "Place",
     "PropertyFinding",
     "Scenario",
     "Setup",
     "Trial",
     "Variant",
+    "as_variant",
     "case_variant",
     "check_hash_seeds",
     "check_property",
@@ -55,6 +66,7 @@ __all__ = [
     "knob_table",
     "load_repro",
     "load_scenarios",
+    "placed",
     "prepared",
     "preset",
     "profile_of",

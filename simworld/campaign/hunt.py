@@ -24,7 +24,6 @@ from simworld.campaign.scenario import (
     declared_verdict,
 )
 from simworld.campaign.trial import (
-    WORLDS,
     Setup,
     Trial,
     checks_seed,
@@ -39,7 +38,6 @@ from simworld.errors import (
     ReplayDivergence,
     UncontrolledNondeterminism,
     UsageError,
-    unknown_name,
 )
 from simworld.explore import Candidate, RunTwice, make_explorer
 from simworld.records import (
@@ -197,7 +195,6 @@ def hunt(
     seconds: float | None = None,
     explorer: str = "portfolio",
     case: str = "",
-    world: str = "atomic",
     run_twice: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
@@ -207,8 +204,6 @@ def hunt(
     ``run_twice`` every trial is run two times and ``UncontrolledNondeterminism`` is raised at the
     first turn that differs.  ``HuntDiverged`` where passes of one workflow over one log disagree.
     """
-    if world not in WORLDS:
-        raise unknown_name("world", world, WORLDS)
     if trials < 1:
         raise UsageError(f"a hunt needs at least one trial, not {trials}")
     trials = min(trials, scenario.trials_max)
@@ -234,7 +229,7 @@ def hunt(
     except ReplayDivergence as error:
         tally.diverged, mistake = True, error
     seconds_spent = time.perf_counter() - began - shrinking
-    result = _result(hunter, tally, marks.since(reached), case, explorer, seconds_spent, world)
+    result = _result(hunter, tally, marks.since(reached), case, explorer, seconds_spent)
     if mistake is not None:
         raise HuntDiverged(f"trial {number} of {scenario.name}: {mistake}", result) from mistake
     return result
@@ -350,7 +345,6 @@ def _result(
     case: str,
     explorer: str,
     seconds: float,
-    world: str,
 ) -> Result:
     trials = max(tally.trials, 1)
     variant = hunter.variant
@@ -358,7 +352,7 @@ def _result(
         hunter.scenario.name,
         case,
         _told_variant(variant),
-        world,
+        variant.place,
         hunter.seed,
         explorer,
         tally.trials,

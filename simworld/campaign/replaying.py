@@ -16,9 +16,10 @@ import attrs
 import msgspec
 
 import simworld
+from simworld.campaign.places import place_named
 from simworld.campaign.scenario import TURNS_LIMIT, Scenario
-from simworld.campaign.trial import WORLDS, Setup, Trial, checks_seed, prepared, run_trial
-from simworld.campaign.variants import Variant, preset, with_knob
+from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
+from simworld.campaign.variants import Variant, placed, preset, with_knob
 from simworld.check import MAIN_RUN, laws_named
 from simworld.entropy import Stream
 from simworld.errors import (
@@ -135,7 +136,7 @@ def repro_of(
         case=setup.case.name,
         variant=variant.name,
         knobs=variant.knobs,
-        world="atomic",
+        world=variant.place,
         workload=candidate.workload,
         faults=candidate.faults,
         schedule=candidate.schedule,
@@ -207,8 +208,7 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         or any(abs(value) > EXTRA_MAX for _, value in workload.extra)
     ):
         raise UsageError(f"{path} is a damaged repro: a count in it is too large")
-    if repro.world not in WORLDS:
-        raise unknown_name("world", repro.world, WORLDS)
+    place_named(repro.world)
     laws_named([repro.law])
     for fault in repro.faults:
         if fault.kind not in Fault.KINDS:
@@ -219,7 +219,7 @@ def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, C
     scenario = scenarios.get(repro.scenario)
     if scenario is None:
         raise unknown_name("scenario", repro.scenario, scenarios)
-    variant = preset(repro.variant)
+    variant = placed(preset(repro.variant), repro.world)
     for knob, value in repro.knobs.items():
         variant = with_knob(variant, f"{knob}={value}")
     candidate = Candidate(repro.schedule, repro.faults, repro.workload)

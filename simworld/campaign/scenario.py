@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simworld.campaign.places import place_named
 from simworld.campaign.script import Script, asked, place_of
 from simworld.campaign.variants import PRESETS, Variant, with_knob
 from simworld.check import Cost, laws_named
@@ -222,7 +223,12 @@ def claimed_laws(scenario: Scenario, variant: Variant, case: str) -> tuple[str, 
 
 
 def _claim_key(variant: Variant) -> str:
-    """``v2_merge``, ``fixed wait_push=local``, or a guard alone for ``v2_merge`` with it."""
+    """``v2_merge``, ``fixed wait_push=local``, or a guard alone for ``v2_merge`` with it.
+
+    The worlds that are repaired share all claims; of the others nobody claims anything.
+    """
+    if not place_named(variant.place).repaired:
+        return ""
     guard = f"attempt_guard={variant.engine.attempt_guard}"
     if variant.name == "v2_merge" and variant.changed == (guard,):
         return str(variant.engine.attempt_guard)

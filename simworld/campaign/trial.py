@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import msgspec
 
+from simworld.campaign.grounds import Sim, mints_first, stand_on
 from simworld.campaign.scenario import (
     TURNS_MAX,
     Case,
@@ -41,7 +42,6 @@ from simworld.records import (
     Explorer,
     Fault,
     Final,
-    LogPosition,
     Op,
     Profile,
     Record,
@@ -61,15 +61,10 @@ from simworld.sim import (
     SimIds,
     SimLog,
     SimQueue,
-    SimStorage,
-    SimStreams,
     SimTasks,
     merged,
 )
-from simworld.worlds import AtomicWorld, MemoryQueue, MemoryStreams
-
-WORLDS = ("atomic",)
-"""The worlds a trial can be run on."""
+from simworld.worlds import MemoryQueue, WorldState
 
 START = Op("start a run")
 SCRIPT = Op("begin the client's script")
@@ -99,8 +94,8 @@ class Setup:
 class _System:
     """What a trial runs."""
 
-    world: AtomicWorld
-    streams: MemoryStreams
+    state: Callable[[], WorldState]
+    """Everything the world holds."""
     queue: MemoryQueue
     sim_queue: SimQueue
     labels: Labels
@@ -145,6 +140,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         faults=setup.faults,
         turns_max=setup.turns_max,
         full_trace=setup.full_trace,
+        hosts=setup.variant.world.hosts,
     )
     system = _compose(kernel, setup)
     try:
@@ -153,7 +149,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
     finally:
         kernel.close()
         system.sim_queue.disconnect()
-    runs = system.world.runs
+    runs = final.runs
     faults = merged(kernel.fired)
     context = _context(setup, faults, system.program, final)
     anomalies = judge(_laws(setup.scenario), context, kernel.records, final)
@@ -186,7 +182,7 @@ def _unfinished(final: Final) -> Sequence[str]:
 
 
 def _final(kernel: Kernel, system: _System) -> Final:
-    world, queue = system.world, system.queue
+    world, queue = system.state(), system.queue
     return Final(
         kernel.turn,
         kernel.now_ms,
@@ -199,10 +195,7 @@ def _final(kernel: Kernel, system: _System) -> Final:
         kernel.last_fault_ms,
         world.hooks,
         world.waits,
-        {
-            key: (tuple(found.chunks), found.closed)
-            for key, found in system.streams.contents().items()
-        },
+        {key: (tuple(found.chunks), found.closed) for key, found in world.streams.items()},
         tuple(kernel.busy_with(name) for name in queue.workers_busy()),
         queue.workers_wanted(),
     )
@@ -224,17 +217,17 @@ def _digest(path: Sequence[str], final: Final) -> str:
 def _compose(kernel: Kernel, setup: Setup) -> _System:
     labels, variant, workload = Labels(), setup.variant, setup.workload
     clock, ids, tasks = SimClock(kernel), SimIds(), SimTasks(kernel, labels)
-    world = AtomicWorld(clock=clock, ids=ids, profile=variant.world, tasks=tasks)
-    streams = MemoryStreams(tasks=tasks)
+    sim = Sim(kernel, labels, tasks, clock, ids)
+    ground = stand_on(sim, variant)
     queue = MemoryQueue(tasks=tasks, clock=clock, ids=ids, profile=variant.queue)
     sim_queue = SimQueue(kernel, labels, queue)
     program = setup.scenario.program(workload)
     services = Services(
         program=program,
         policy=variant.engine,
-        storage=SimStorage(kernel, labels, world),
+        storage=ground.storage,
         queue=sim_queue,
-        streams=SimStreams(kernel, labels, streams),
+        streams=ground.streams,
         tasks=tasks,
         clock=clock,
         bodies=SimBodies(kernel, labels, workload.failures),
@@ -243,7 +236,7 @@ def _compose(kernel: Kernel, setup: Setup) -> _System:
     )
     sim_queue.connect(handler_for(services).handle)
     _spawn_client(kernel, setup.scenario, workload, Client(services))
-    return _System(world, streams, queue, sim_queue, labels, program)
+    return _System(ground.state, queue, sim_queue, labels, program)
 
 
 def _spawn_client(kernel: Kernel, scenario: Scenario, workload: Workload, client: Client) -> None:
@@ -280,7 +273,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
         oracle=_oracle(scenario, workload),
         workflow=scenario.workflow.name,
-        minted=setup.variant.world.log_position is LogPosition.MINT_AT_START,
+        minted=mints_first(setup.variant),
         cold_replay=functools.partial(_cold_replay, program, engine, final),
         cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
     )

@@ -25,7 +25,7 @@ from simworld.campaign.hunt import Hunter
 from simworld.campaign.loading import load_scenarios
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import run_trial
-from simworld.campaign.variants import Variant, preset, with_knob
+from simworld.campaign.variants import Variant, placed, preset, with_knob
 from simworld.engine import TERMINAL_RUN_EVENTS, Event, RunIdentity, asked_for, run_pass
 from simworld.errors import InternalError, ReplayDivergence, UncontrolledNondeterminism
 
@@ -53,6 +53,7 @@ def check_hash_seeds(
         "where": where,
         "variant": variant.name,
         "changed": list(variant.changed),
+        "world": variant.place,
         "seed": seed,
         "case": case,
         "explorer": explorer,
@@ -133,7 +134,7 @@ def _in_process(request: Mapping[str, object], hash_seed: str) -> list[str]:
 def _answer(request: Mapping[str, Any]) -> list[str]:
     """In the other process: one digest per trial, or the turns of one trial."""
     scenario = load_scenarios(request["where"])[request["scenario"]]
-    variant = preset(request["variant"])
+    variant = placed(preset(request["variant"]), request["world"])
     for setting in request["changed"]:
         variant = with_knob(variant, setting)
     hunter = Hunter(

@@ -16,21 +16,18 @@ from typing import Any
 
 import attrs
 
+from simworld.campaign.places import Place, place_named
 from simworld.engine import (
+    REPAIRED,
     AttemptGuard,
     BackgroundAfter,
     CompleteErrors,
     Delivery,
     Engine,
     EnginePolicy,
-    HookOrder,
-    IdScheme,
     InlineGate,
-    KeyPolicy,
     LoopErrors,
-    PassMode,
     Seed,
-    SleepClock,
     StatusCheck,
     StreamWrite,
     UnconsumedEvents,
@@ -39,7 +36,16 @@ from simworld.engine import (
     WorkflowClock,
 )
 from simworld.errors import InternalError, UsageError, unknown_name
-from simworld.records import QueueProfile, WorldProfile
+from simworld.records import (
+    HostedProfile,
+    LocalProfile,
+    PostgresProfile,
+    QueueProfile,
+    WorldProfile,
+)
+
+PARTS = ("engine", "queue", "world", "local", "postgres", "hosted")
+"""The records that hold a variant's knobs."""
 
 
 @attrs.frozen
@@ -49,8 +55,13 @@ class Variant:
     name: str
     title: str
     engine: EnginePolicy = attrs.Factory(EnginePolicy)
+    place: str = "atomic"
+    """The world it runs on, which has set the knobs of world and queue (``places``)."""
     queue: QueueProfile = attrs.Factory(QueueProfile)
     world: WorldProfile = attrs.Factory(WorldProfile)
+    local: LocalProfile = attrs.Factory(LocalProfile)
+    postgres: PostgresProfile = attrs.Factory(PostgresProfile)
+    hosted: HostedProfile = attrs.Factory(HostedProfile)
     assumed: tuple[str, ...] = ()
     """Knobs whose value no source tells; it is our guess at that era."""
     changed: tuple[str, ...] = ()
@@ -65,9 +76,9 @@ class Variant:
     def knobs(self) -> dict[str, str]:
         """Every knob and its value, as text."""
         return {
-            field.name: _told(getattr(part, field.name))
-            for part in (self.engine, self.queue, self.world)
-            for field in attrs.fields(type(part))
+            field.name: _told(getattr(getattr(self, part), field.name))
+            for part in PARTS
+            for field in attrs.fields(type(getattr(self, part)))
         }
 
 
@@ -148,26 +159,7 @@ PRESETS: dict[str, Variant] = {
         Variant(
             "fixed",
             "owner and lease per delivery, failure and crash budgets, log-order delivery",
-            EnginePolicy(
-                attempt_guard=AttemptGuard.G8,
-                inline_gate=InlineGate.OWNED,
-                hook_order=HookOrder.CODE_ORDER,
-                key_policy=KeyPolicy.EPOCH,
-                bg_after=BackgroundAfter.ALWAYS_CONTINUE,
-                bg_status_check=StatusCheck.NOT_TERMINAL,
-                wait_push=WaitPush.REFRESH,
-                wait_dispatch=WaitDispatch.MESSAGE,
-                unconsumed=UnconsumedEvents.U2,
-                validate=True,
-                delivery=Delivery.D4,
-                clock=WorkflowClock.C1,
-                sleep_clock=SleepClock.WORKFLOW,
-                ids=IdScheme.CALL_SITE,
-                seed=Seed.RUN_ID,
-                passes=PassMode.RETAINED,
-                loop_errors=LoopErrors.RETHROW,
-                complete_errors=CompleteErrors.RETHROW,
-            ),
+            REPAIRED,
         ),
     )
 }
@@ -180,12 +172,35 @@ def preset(name: str) -> Variant:
     return PRESETS[name]
 
 
+def placed(variant: Variant, place: str) -> Variant:
+    """The variant on another world, with that world's knobs and the queue that goes with it."""
+    return _rename(_put(variant, place_named(place)))
+
+
+def as_variant(place: str) -> Variant:
+    """What a world sets, as if it were a variant: for people who want to see it."""
+    on = place_named(place)
+    return attrs.evolve(_put(PRESETS["v2_merge"], on), name=on.name, title=on.title)
+
+
+def _put(variant: Variant, place: Place) -> Variant:
+    return attrs.evolve(
+        variant,
+        place=place.name,
+        queue=place.queue,
+        world=place.world,
+        local=place.local,
+        postgres=place.postgres,
+        hosted=place.hosted,
+    )
+
+
 def with_knob(variant: Variant, setting: str) -> Variant:
     """The variant with one knob changed; ``setting`` is ``knob=value``."""
     knob, equals, text = setting.partition("=")
     if not equals:
         raise UsageError(f"--set takes knob=value, not {setting!r}")
-    for part in ("engine", "queue", "world"):
+    for part in PARTS:
         record: Any = getattr(variant, part)
         if knob in attrs.fields_dict(type(record)):
             value = _parse(knob, text, getattr(record, knob))
@@ -214,7 +229,7 @@ def _parse(knob: str, text: str, current: object) -> object:
 
 
 def _rename(variant: Variant) -> Variant:
-    base = PRESETS[variant.name].knobs
+    base = _put(PRESETS[variant.name], place_named(variant.place)).knobs
     changed = tuple(f"{k}={v}" for k, v in sorted(variant.knobs.items()) if base[k] != v)
     return attrs.evolve(variant, changed=changed)
 
@@ -228,7 +243,7 @@ class Knob:
 
     name: str
     part: str
-    """``engine``, ``queue`` or ``world``."""
+    """One of ``PARTS``."""
     values: tuple[str, ...]
     """All of them; empty for a whole number."""
     default: str
@@ -243,7 +258,7 @@ def knob_table() -> tuple[Knob, ...]:
     base = PRESETS["v2_merge"]
     return tuple(
         _knob(part, field.name, getattr(record, field.name), docs.get(field.name, ""))
-        for part, record in (("engine", base.engine), ("queue", base.queue), ("world", base.world))
+        for part, record in ((part, getattr(base, part)) for part in PARTS)
         for docs in (_docs_inside(type(record)),)
         for field in attrs.fields(type(record))
     )

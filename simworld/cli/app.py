@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from simworld import __version__
-from simworld.cli import catalogue, hunt, replay, variants
+from simworld.cli import catalogue, hunt, replay, serve, variants
 from simworld.cli.common import BROKEN, UNDECIDED, USAGE, Parser, complain
 from simworld.errors import ReplayDivergence, UncontrolledNondeterminism, UsageError
 
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="simworld",
-        description="Find, shrink, tell and replay races of durable workflow engines.",
+        description="Find, shrink, tell and replay races of durable workflow engines, and run "
+        "programs on the real thing.",
         epilog="examples:\n  simworld list\n  simworld hunt --trials 2000\n"
         "  simworld replay repros/NAME.json\n  simworld variants v2_merge fixed\n\n"
         "exit codes: 0 pass, 1 fail, 2 usage, 3 unknown or not reproduced, 4 simworld itself "
@@ -50,6 +51,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"simworld {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name")
-    for each in (hunt, replay, catalogue, variants):
+    for each in (hunt, replay, catalogue, variants, serve):
         each.add(commands)
     return parser

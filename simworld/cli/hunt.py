@@ -49,6 +49,7 @@ def add(commands: Commands) -> None:
         epilog="examples:\n  simworld hunt\n"
         "  simworld hunt inflated_attempts --variant v2_merge --seed 7 --trials 5000\n"
         "  simworld hunt --variant v2_merge --set attempt_guard=G0 --expect\n"
+        "  simworld hunt inflated_attempts --world atomic --world local --world postgres\n"
         "  simworld hunt --seconds 60 --json results.json\n\n"
         "exit codes: 0 all PASS, 1 some FAIL, 3 some UNKNOWN and no FAIL (or interrupted);\n"
         "with --expect: 0 when every verdict and law is the declared one, else 1",
@@ -76,7 +77,12 @@ def add(commands: Commands) -> None:
     )
     hunt.add_argument("--explorer", default="portfolio", metavar="NAME", help="default: portfolio")
     hunt.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
-    hunt.add_argument("--world", default="atomic", metavar="NAME", help="default: atomic")
+    hunt.add_argument(
+        "--world",
+        action="append",
+        metavar="NAME",
+        help="repeatable (simworld variants --worlds shows all); default: atomic",
+    )
     hunt.add_argument(
         "--expect", action="store_true", help="compare every verdict and law with the declared one"
     )
@@ -148,28 +154,35 @@ def _hunt(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
     """Every hunt to run; ``UsageError`` for anything nobody knows."""
-    from simworld.campaign import WORLDS, declared_verdict, preset, with_knob
+    from simworld.campaign import declared_verdict, placed, preset, with_knob
     from simworld.explore import make_explorer
 
     variants = []
     for name in dict.fromkeys(args.variant or VARIANTS):
-        variant = preset(name)
-        for setting in args.set:
-            variant = with_knob(variant, setting)
-        variants.append(variant)
+        for world in _worlds(args):
+            variant = placed(preset(name), world)
+            for setting in args.set:
+                variant = with_knob(variant, setting)
+            variants.append(variant)
     make_explorer(args.explorer)
-    if args.world not in WORLDS:
-        raise unknown_name("world", args.world, WORLDS)
     plan = [(scenario, variant) for scenario in _chosen(args) for variant in variants]
     for scenario, variant in plan if args.expect else []:
         if declared_verdict(scenario, variant, args.case) is None:
             knobs = f" with {' '.join(args.set)}" if args.set else ""
             raise UsageError(
-                f"{scenario.name} declares no verdict on {variant.name}{knobs}, so --expect has "
-                "nothing to compare with; declare it in Case.expect, name other scenarios or "
-                "variants, or leave --expect out"
+                f"{scenario.name} declares no verdict on {variant.name}{knobs}{_at(variant)}, so "
+                "--expect has nothing to compare with; declare it in Case.expect, name other "
+                "scenarios or variants, or leave --expect out"
             )
     return plan
+
+
+def _at(variant: Variant) -> str:
+    return "" if variant.place == "atomic" else f" @ {variant.place}"
+
+
+def _worlds(args: argparse.Namespace) -> list[str]:
+    return list(dict.fromkeys(args.world or ["atomic"]))
 
 
 def _chosen(args: argparse.Namespace) -> list[Scenario]:
@@ -193,7 +206,7 @@ def _announce(
 ) -> None:
     from simworld.render import hunt_heading
 
-    options = [f"explorer {args.explorer}", f"world {args.world}"]
+    options = [f"explorer {args.explorer}", f"world {', '.join(_worlds(args))}"]
     options += [f"case {args.case}"] if args.case else []
     options += args.set
     options += ["every trial twice"] if args.run_twice else []
@@ -226,7 +239,7 @@ def _run(
     results: list[Result] = []
     try:
         for number, (scenario, variant) in enumerate(plan, start=1):
-            label = f"{number}/{len(plan)} {scenario.name} on {variant.name}"
+            label = f"{number}/{len(plan)} {scenario.name} on {variant.name}{_at(variant)}"
             with progress_bar(label, seconds=args.seconds, stream=sys.stderr) as progress:
                 result = hunt(
                     scenario,
@@ -236,7 +249,6 @@ def _run(
                     seconds=args.seconds,
                     explorer=args.explorer,
                     case=args.case,
-                    world=args.world,
                     run_twice=args.run_twice,
                     progress=progress,
                 )

@@ -1,4 +1,4 @@
-"""``simworld variants``: every knob, and what each variant sets it to."""
+"""``simworld variants``: every knob, and what each variant, or each world, sets it to."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ def add(commands: Commands) -> None:
         "variants",
         short="show every knob and what each variant sets",
         long="Show every knob with its values, and what each variant sets it to.  A variant is\n"
-        "a named set of knobs; hunt --set KNOB=VALUE changes one of them.",
+        "a named set of knobs; hunt --set KNOB=VALUE changes one of them.  A world sets the knobs\n"
+        "of storage and queue, whatever the variant.",
         epilog="examples:\n  simworld variants\n  simworld variants v2_merge fixed\n"
-        "  simworld variants b12 --json -",
+        "  simworld variants --worlds\n  simworld variants b12 --json -",
     )
-    variants.add_argument("names", nargs="*", metavar="NAME", help="default: all variants")
+    variants.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
+    variants.add_argument(
+        "--worlds", action="store_true", help="show worlds (hunt --world NAME), not variants"
+    )
     variants.set_defaults(command=_variants)
 
 
 def _variants(args: argparse.Namespace) -> int:
-    from simworld.campaign import PRESETS, knob_table, preset
+    from simworld.campaign import PLACES, PRESETS, as_variant, knob_table, preset
     from simworld.render import Output, check_targets, knobs_table, variants_json, variants_table
 
     knobs = knob_table()
-    chosen = [preset(name) for name in dict.fromkeys(args.names or PRESETS)]
+    named, known = (as_variant, PLACES) if args.worlds else (preset, PRESETS)
+    chosen = [named(name) for name in dict.fromkeys(args.names or known)]
     check_targets(args.json)
     out = Output(args.json)
     if args.json:

@@ -111,6 +111,7 @@ from simworld.engine.payload import (
     result_hint,
 )
 from simworld.engine.policy import (
+    REPAIRED,
     AttemptGuard,
     BackgroundAfter,
     CompleteErrors,
@@ -158,6 +159,7 @@ from simworld.engine.verbs import (
     get_writable,
     now_ms,
     random,
+    real,
     set_attributes,
     sleep,
     uuid,
@@ -168,6 +170,7 @@ __all__ = [
     "EXHAUSTED",
     "HOOK_MOVES",
     "INTERRUPTED",
+    "REPAIRED",
     "RUN_ENDED",
     "RUN_ENDED_410",
     "RUN_FACTS",
@@ -301,6 +304,7 @@ __all__ = [
     "one_of",
     "race",
     "random",
+    "real",
     "release_hook",
     "result_hint",
     "run_pass",

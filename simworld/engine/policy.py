@@ -338,3 +338,26 @@ class EnginePolicy:
     def crash_budget(self, max_retries: int) -> int:
         """``crashes_max`` with its default filled in."""
         return max_retries + 1 if self.crashes_max < 0 else self.crashes_max
+
+
+REPAIRED = EnginePolicy(
+    attempt_guard=AttemptGuard.G8,
+    inline_gate=InlineGate.OWNED,
+    hook_order=HookOrder.CODE_ORDER,
+    key_policy=KeyPolicy.EPOCH,
+    bg_after=BackgroundAfter.ALWAYS_CONTINUE,
+    bg_status_check=StatusCheck.NOT_TERMINAL,
+    wait_push=WaitPush.REFRESH,
+    wait_dispatch=WaitDispatch.MESSAGE,
+    unconsumed=UnconsumedEvents.U2,
+    validate=True,
+    delivery=Delivery.D4,
+    clock=WorkflowClock.C1,
+    sleep_clock=SleepClock.WORKFLOW,
+    ids=IdScheme.CALL_SITE,
+    seed=Seed.RUN_ID,
+    passes=PassMode.RETAINED,
+    loop_errors=LoopErrors.RETHROW,
+    complete_errors=CompleteErrors.RETHROW,
+)
+"""Every knob at its repaired value: variant ``fixed``, and what a real worker runs."""

@@ -6,11 +6,15 @@ All of it is a function of the run and its log, so that every pass gets the same
 from __future__ import annotations
 
 import datetime
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from simworld.engine.payload import encode
 from simworld.engine.program import AttrHandle, WaitHandle, current_loop
 from simworld.engine.refs import StreamRef
 from simworld.errors import UsageError
+
+T = TypeVar("T")
 
 DEFAULT_STREAM = "output"
 
@@ -54,3 +58,12 @@ def set_attributes(**changes: object) -> AttrHandle:
 def get_writable(name: str = DEFAULT_STREAM) -> StreamRef:
     """A stream of this run; steps write to it and read it, the workflow passes it on."""
     return StreamRef(current_loop("get_writable was called").run_id, name)
+
+
+async def real(awaitable: Awaitable[T]) -> T:
+    """In a step's body: await what is outside of simworld, such as trio's I/O or an HTTP client.
+
+    A real worker runs on trio, so it works there; the simulation has no outside, and tells the line
+    that asks for it.
+    """
+    return await awaitable

@@ -22,8 +22,9 @@ from simworld.records import Advance, Fault, Schedule, Workload
 ATTEMPTS_MAX = 400
 """Attempts of one shrink; on reaching it the best candidate so far is the answer."""
 
-COUNTED = ("duplicate", "kill_bodies")
-"""Faults whose value is a number of times; the others' is a position, which has no less or more."""
+COUNTED = ("duplicate", "kill_bodies", "duplicate_request", "stale_read")
+"""Faults whose value is a number of things; the others' is a place or a time, and no less or more
+of the fault."""
 
 
 @attrs.frozen

@@ -60,6 +60,33 @@ Row: TypeAlias = Mapping[str, Any]
 
 Predicate: TypeAlias = Callable[[Row], bool]
 
+Key: TypeAlias = tuple[Any, ...]
+"""Values of the columns of a primary key, or of its first columns."""
+
+
+@attrs.frozen
+class Index:
+    """An index of a table; rows with a None in it are in no unique index's way."""
+
+    name: str
+    columns: tuple[str, ...]
+    only: tuple[str, tuple[str, ...]] | None = None
+    """A partial index: the column, and the texts in it that put a row under the index."""
+    unique: bool = True
+
+
+@attrs.frozen
+class Table:
+    """A table, as data: a server's DDL is generated from it, and tables in memory obey it."""
+
+    name: str
+    columns: Mapping[str, type]
+    """Name → ``str``, ``int``, ``bool`` or ``bytes``, in order."""
+    key: tuple[str, ...]
+    """The columns of the primary key."""
+    indexes: tuple[Index, ...] = ()
+    nullable: tuple[str, ...] = ()
+
 
 class TableSession(Protocol):
     """What a statement's twin may do to the tables in memory, under read-committed rules.
@@ -67,18 +94,35 @@ class TableSession(Protocol):
     A session is one transaction.  Each call sees what was committed when its statement began, and
     what its own transaction has done.  Whoever meets a row that another open transaction has
     changed waits for its end, and then asks the predicate again of the row as it is by then.
+
+    ``key`` holds the values of the first columns of the primary key, or of all: only such rows are
+    looked at.  Rows are never changed in place: who changes one makes a new one.
     """
 
-    async def select(self, table: str, where: Predicate, *, lock: bool = False) -> list[Row]:
+    async def select(
+        self, table: str, where: Predicate | None = None, *, key: Key = (), lock: bool = False
+    ) -> list[Row]:
         """Rows in the order of their primary key; ``lock``: FOR UPDATE."""
 
     async def insert(self, table: str, row: Row, *, on_conflict: str = "error") -> Row | None:
-        """The row as stored; ``on_conflict="nothing"``: None if a unique index has it already."""
+        """The row as stored; ``on_conflict="nothing"``: None if a unique index has it already.
 
-    async def update(self, table: str, where: Predicate, change: Callable[[Row], Row]) -> list[Row]:
+        ``on_conflict="error"``: ``UniqueViolation`` if one has.
+        """
+
+    async def update(
+        self,
+        table: str,
+        change: Callable[[Row], Row],
+        where: Predicate | None = None,
+        *,
+        key: Key = (),
+    ) -> list[Row]:
         """The rows after the change, in the order of their primary key."""
 
-    async def delete(self, table: str, where: Predicate) -> list[Row]:
+    async def delete(
+        self, table: str, where: Predicate | None = None, *, key: Key = ()
+    ) -> list[Row]:
         """The rows that were deleted."""
 
     async def advisory_lock(self, key: str) -> None:
@@ -115,11 +159,22 @@ class Session(Protocol):
         """The rows that the statement returns."""
 
 
+class Notices(Protocol):
+    """What one listener has heard."""
+
+    async def wait(self, timeout_ms: int | None = None) -> bool:
+        """True once something was told since the last True (or the start), False at the timeout."""
+
+
 class Tables(Session, Protocol):
     """A database; ``run`` on it is a transaction of its own (autocommit)."""
 
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Begin; commit at the end of the block, roll back if an error leaves it."""
 
-    async def wait_notified(self, channel: str, timeout_ms: int | None = None) -> bool:
-        """Return True at the next notification that commits from now on, False at the timeout."""
+    def listen(self, channel: str) -> AbstractAsyncContextManager[Notices]:
+        """Hear what commits from the start of the block on.
+
+        So no wake-up is lost: whoever looks at the tables inside the block, and finds nothing,
+        waits, and is woken by what committed after the look, also if that was before the wait.
+        """

@@ -124,19 +124,37 @@ class Schedule:
 class Fault:
     """One fault, as a value.
 
-    =============  ==========================  =======================================
-    kind           target                      value
-    =============  ==========================  =======================================
-    duplicate      message (its task's name)   extra deliveries, ≥ 1
-    crash          task                        its host dies before its value-th operation
-    lost_answer    task                        its value-th operation commits, the caller
-                                               sees an ``IndefiniteFailure``
-    kill_bodies    step label (``work#3``)     the first value bodies die before they end
-    =============  ==========================  =======================================
+    =================  =========================  =======================================
+    kind               target                     value
+    =================  =========================  =======================================
+    duplicate          message (its task's name)  extra deliveries, ≥ 1
+    crash              task                       its host dies before its value-th operation
+    lost_answer        task                       its value-th operation commits, the caller
+                                                  sees an ``IndefiniteFailure``
+    kill_bodies        step label (``work#3``)    the first value bodies die before they end
+    lost_request       request (its task's name)  1: it never arrives
+    duplicate_request  request                    it arrives so many times more
+    late_answer        request                    it arrives so many ms after its sender has
+                                                  given up
+    stale_read         request                    the newest value commits of its run are
+                                                  not there yet
+    holed_read         request                    the value-th event from the end of the log
+                                                  is not there yet
+    =================  =========================  =======================================
     """
 
     kind: str
     target: str
     value: int
 
-    KINDS = ("duplicate", "crash", "lost_answer", "kill_bodies")
+    KINDS = (
+        "duplicate",
+        "crash",
+        "lost_answer",
+        "kill_bodies",
+        "lost_request",
+        "duplicate_request",
+        "late_answer",
+        "stale_read",
+        "holed_read",
+    )

@@ -23,6 +23,9 @@ class Dedup(enum.StrEnum):
     """For ``retention_ms`` from the send, whatever became of the message."""
     KEY_AND_PAYLOAD = "key_and_payload"
     """As in_flight, for messages that agree in key and body."""
+    JOB_KEY = "job_key"
+    """As queued_only, and a process handles a key once: a second delivery waits for the first and
+    then ends without running, as one does whose key was completed lately (PostgreSQL)."""
 
 
 class DuplicateAttempt(enum.StrEnum):
@@ -37,6 +40,9 @@ class TimeoutCounting(enum.StrEnum):
 
     FREE = "free"
     COUNTED = "counted"
+    """So timers eat the budget of deliveries (R-20)."""
+    RESTARTED = "restarted"
+    """What is delivered then is a new job, counted from 1 (PostgreSQL)."""
 
 
 class WorkerSlots(enum.StrEnum):
@@ -54,6 +60,18 @@ class Delays(enum.StrEnum):
     IGNORED = "ignored"
 
 
+class FlowOrder(enum.StrEnum):
+    """Whether flow messages of one run that carry no key may be handled side by side (R-73)."""
+
+    SIDE_BY_SIDE = "side_by_side"
+    ONE_BY_ONE = "one_by_one"
+    """In the order of their deliveries, within a process (PostgreSQL)."""
+
+
+GROWTH = 3
+"""How many times longer each delay of a growing redelivery is than the one before it."""
+
+
 @attrs.frozen
 class QueueProfile:
     """How a queue behaves inside its at-least-once contract."""
@@ -63,14 +81,34 @@ class QueueProfile:
     timeout_counting: TimeoutCounting = one_of(TimeoutCounting.FREE)
     redelivery_ms: int = at_least(0, 5_000)
     """Delay before the next delivery after a throw or the death of a handler."""
+    redelivery_flat: int = at_least(1, 32)
+    """Deliveries of a message with that delay; from the next one on it grows threefold."""
+    redelivery_max_ms: int = at_least(0, 0)
+    """What the delay grows up to; 0: it does not grow."""
+    dead_after: int = at_least(0, 0)
+    """Deliveries after which a message that is not handled is dropped (R-21); 0: never."""
+    delivery_timeout_ms: int = at_least(0, 0)
+    """After so long a delivery counts as failed, though its handler lives on (R-22); 0: never."""
+    delay_max_s: int = at_least(0, 0)
+    """A longer delay is cut to this one; 0: none is."""
     retention_ms: int = at_least(0, 86_400_000)
     """For how long a key suppresses others under ``retention``."""
     completed_max: int = at_least(1, 10_000)
-    """Deleted keys remembered under ``completed_lru``."""
+    """Deleted keys remembered under ``completed_lru`` and ``job_key``."""
+    flow_order: FlowOrder = one_of(FlowOrder.SIDE_BY_SIDE)
     workers: int = at_least(0, 0)
     """Deliveries that may be under way at a time (R-72); 0: as many as are due."""
     worker_slots: WorkerSlots = one_of(WorkerSlots.RELEASED)
     delays: Delays = one_of(Delays.HONOURED)
+
+    def again_after_ms(self, attempt: int) -> int:
+        """Delay after the ``attempt``-th delivery of a message has failed."""
+        grown = attempt - self.redelivery_flat
+        if not self.redelivery_max_ms or grown <= 0:
+            return self.redelivery_ms
+        # Beyond 20 steps every delay that grows at all is longer than any that is allowed.
+        delay_ms: int = self.redelivery_ms * GROWTH ** min(grown, 20)
+        return min(delay_ms, self.redelivery_max_ms)
 
 
 class LogPosition(enum.StrEnum):
@@ -101,6 +139,8 @@ class WorldProfile:
 
     page_max: int = at_least(1, 1_000)
     """Events per page of ``list``."""
+    hosts: int = at_least(0, 0)
+    """Processes that deliveries share, with their memory; 0: each delivery has its own."""
     log_position: LogPosition = one_of(LogPosition.AT_COMMIT)
     last_cursor: LastCursor = one_of(LastCursor.KEPT)
     terminal_create: TerminalCreate = one_of(TerminalCreate.CONFLICT)

@@ -93,6 +93,11 @@ class Result:
     """Somebody pressed Ctrl-C; everything above speaks of the trials that were done."""
 
     @property
+    def system(self) -> str:
+        """The variant, and the world it ran on if that is not the atomic one."""
+        return self.variant if self.world == "atomic" else f"{self.variant} @ {self.world}"
+
+    @property
     def as_expected(self) -> bool:
         """Outcome and law are the declared ones (a reason is free text), case by case, too."""
         if self.expected is None or self.surprises:

@@ -11,8 +11,8 @@ import attrs
 class RunLogLine:
     """One line of a run's log (``ports.RunLog.note``)."""
 
-    turn: int
-    """The turn during which it was noted, as stories count them."""
+    turn: int | None
+    """The turn during which it was noted, as stories count them; None: on a real host."""
     now_ms: int
     run: str
     task: str

@@ -44,9 +44,21 @@ class FaultBudget:
     """Operations that commit and whose caller never learns it."""
     kill_bodies: int = 0
     """Bodies of one step that die before they end."""
+    lost_requests: int = 0
+    """Requests to a server that never arrive."""
+    duplicate_requests: int = 0
+    """Requests that write and arrive twice."""
+    late_answers: int = 0
+    """Requests that write and arrive when their sender has given up."""
+    stale_reads: int = 0
+    """Reads that miss the newest commits."""
+    holed_reads: int = 0
+    """Reads of a log that miss an event before its end."""
 
     def __attrs_post_init__(self) -> None:
-        for kind in ("duplicates", "crashes", "lost_answers", "kill_bodies"):
-            value = getattr(self, kind)
+        for field in attrs.fields(FaultBudget):
+            value = getattr(self, field.name)
             if value < 0:
-                raise UsageError(f"{kind} of a FaultBudget cannot be negative: {value} (0: none)")
+                raise UsageError(
+                    f"{field.name} of a FaultBudget cannot be negative: {value} (0: none)"
+                )

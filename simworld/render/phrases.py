@@ -40,7 +40,7 @@ def surprise_lines(results: Sequence[Result]) -> list[str]:
     for each in results:
         if compared(each) is False:
             what = [f"expected {each.expected}, got {each.verdict}", *each.surprises]
-            lines.append(f"surprise: {each.scenario} on {each.variant}: {'; '.join(what)}")
+            lines.append(f"surprise: {each.scenario} on {each.system}: {'; '.join(what)}")
     return lines
 
 
@@ -62,6 +62,6 @@ def repro_names(results: Sequence[Result]) -> dict[tuple[int, int], str]:
 
 def _stem(result: Result, finding: Finding) -> str:
     anomaly = finding.anomaly
-    parts = [result.scenario, result.case, result.variant, anomaly.law, anomaly.kind]
+    parts = [result.scenario, result.case, result.system, anomaly.law, anomaly.kind]
     parts += [f"seed{result.seed}", f"trial{finding.trial}"]
     return re.sub(r"[^A-Za-z0-9_.=+-]+", "-", "-".join(part for part in parts if part))

@@ -90,6 +90,11 @@ class Roles:
         known = f"{role}, " if role != delivery else ""
         return f"{known}{_in_words(delivery)}"
 
+    def asked(self, request: str) -> str:
+        """``the request step_started.work#3 of A, delivery 1 of …``."""
+        who = delivery_of(request) or _client_of(request)
+        return f"the request {request[len(who) + 1 :]} of {self.explain(request)},"
+
     def legend(self) -> list[tuple[str, str]]:
         """(role, who that is) of everybody, clients first."""
         rows = [(name, "a client") for name in self._clients]

@@ -1,7 +1,7 @@
 """The log of a run: one line per note, as key=value or as JSON.
 
 Both forms have the same keys in the same order: when, which run, what, by whom, and the note's own
-fields.
+fields.  Lines of real hosts have no turn.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def _pairs(line: RunLogLine) -> dict[str, object]:
         "time": _time(line.now_ms),
         "run": line.run,
         "msg": line.message,
-        "turn": line.turn,
-        "task": line.task,
     }
+    if line.turn is not None:
+        pairs["turn"] = line.turn
+    pairs["task"] = line.task
     for key, value in line.fields.items():
         pairs[f"note.{key}" if key in pairs else key] = value
     return pairs

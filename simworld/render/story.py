@@ -93,6 +93,18 @@ def _fault(fault: Fault, roles: Roles) -> str:
             bodies = "first body" if fault.value == 1 else f"first {fault.value} bodies"
             verb = "dies before it ends" if fault.value == 1 else "die before they end"
             return f"the {bodies} of {fault.target} {verb}"
+        case "lost_request":
+            return f"{roles.asked(fault.target)} never arrives"
+        case "duplicate_request":
+            return f"{roles.asked(fault.target)} arrives {fault.value} times more"
+        case "late_answer":
+            ms = f"{fault.value} ms after its sender has given up"
+            return f"{roles.asked(fault.target)} arrives {ms}"
+        case "stale_read":
+            commits = "commit" if fault.value == 1 else f"{fault.value} commits"
+            return f"{roles.asked(fault.target)} misses the newest {commits} of the run"
+        case "holed_read":
+            return f"{roles.asked(fault.target)} misses the {nth} event from the end of the log"
     return f"{fault.kind} of {fault.target}: {fault.value}"
 
 

@@ -80,10 +80,11 @@ def _results(results: Sequence[Result], *, stacked: bool) -> Table:
     for name in ("first\nfound", "moves", "trials\n/s", "deliv.\n/trial", "turns\n/trial"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
-        names = [result.scenario, *([result.case] if with_case else []), result.variant]
+        names = [result.scenario, *([result.case] if with_case else []), result.system]
         if stacked:
             case = f" · {result.case}" if result.case else ""
-            variant = result.variant.replace(" ", "\n    ")  # changed knobs, one per line
+            variant = result.system.replace(" @", "@").replace(" ", "\n    ")  # a knob per line
+            variant = variant.replace("@ ", " @ ")
             names = [f"{result.scenario}{case}\n  {variant}"]
         outcome = Text(result.verdict.outcome, style=_STYLES.get(result.verdict.outcome, ""))
         table.add_row(*names, outcome, *_figures(result, arrow="→" if stacked else " → "))
@@ -145,7 +146,7 @@ def notes_text(results: Sequence[Result]) -> str:
     """What the table has no room for: why a verdict is UNKNOWN, and what weakens a PASS."""
     lines = []
     for result in results:
-        where = f"{result.scenario} on {result.variant}"
+        where = f"{result.scenario} on {result.system}"
         if result.interrupted:
             lines.append(f"{where}: interrupted after {count(result.trials, 'trial')}")
         elif result.verdict.outcome == UNKNOWN:

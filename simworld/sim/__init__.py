@@ -9,6 +9,7 @@ from simworld.sim.parking import PARK
 from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimTasks
 from simworld.sim.streams import SimStreams
 from simworld.sim.tasks import EPOCH_MS, Host, Task
+from simworld.sim.wire import SimWire
 from simworld.sim.world import SimQueue, SimStorage
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "SimStorage",
     "SimStreams",
     "SimTasks",
+    "SimWire",
     "Task",
     "merged",
 ]

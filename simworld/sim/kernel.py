@@ -22,7 +22,7 @@ from simworld.records import Crash, Explorer, Fault, Op
 from simworld.sim.chronicle import Chronicle
 from simworld.sim.nemesis import Faults
 from simworld.sim.parking import PARK, foreign_await
-from simworld.sim.tasks import Host, Task, Timers, Waiters
+from simworld.sim.tasks import Host, Hosts, Task, Timers, Waiters, values_of
 
 T = TypeVar("T")
 
@@ -36,28 +36,36 @@ class Kernel(Chronicle):
     """One trial's scheduler; it is its own ``ChoicePoint``."""
 
     __slots__ = (  # more attributes than a plain object holds well
-        "_ask_always", "_blocks", "_choose", "_closed", "_explorer", "_failure", "_graveyard",
-        "_halted", "_last", "_limit", "_next", "_registering", "_searching", "_timers",
-        "current", "drained", "enabled", "faults", "live_deliveries", "losing", "on_crash",
-        "overlapped", "staying", "turns_max",
+        "_ask_always", "_blocks", "_choose", "_closed", "_failure", "_graveyard",
+        "_halted", "_hosts", "_last", "_limit", "_next", "_registering", "_searching", "_timers",
+        "current", "drained", "enabled", "faults", "follow", "live_deliveries", "losing",
+        "on_crash", "overlapped", "staying", "turns_max",
     )  # fmt: skip
 
     def __init__(
-        self, *, explorer: Explorer, faults: Faults, turns_max: int, full_trace: bool = False
+        self,
+        *,
+        explorer: Explorer,
+        faults: Faults,
+        turns_max: int,
+        full_trace: bool = False,
+        hosts: int = 0,
     ) -> None:
         super().__init__(full_trace=full_trace)
+        self._hosts = Hosts(hosts)
         self.staying = True
         self.turns_max = turns_max
         self.drained = False
         self.current: Task | None = None
         self.enabled: list[Task] = []
         self.faults = faults
+        self.follow: Task | None = None
+        """Who goes on by default when the task that runs now cannot: a request of its own."""
         self.losing = False
         """The operation being performed, if it has an answer, is to look failed to its caller."""
         self.live_deliveries = 0
         self.overlapped = False
-        self.on_crash: Callable[[Host], None] | None = None
-        self._explorer = explorer
+        self.on_crash: list[Callable[[Host], None]] = []
         self._choose: Callable[[Any, Sequence[Task]], int] = explorer.choose
         self._ask_always = explorer.wants_all
         self._searching = True
@@ -165,7 +173,7 @@ class Kernel(Chronicle):
         on_lost: Callable[[], None] | None = None,
     ) -> Task:
         """A new task on a host of its own; ``op`` is its first operation."""
-        host = Host(name, spared=on_lost is None)  # clients (and only they) have nobody to tell
+        host = self._hosts.of(name, spared=on_lost is None)  # only clients have nobody to tell
         task = self._new_task(name, host, op)
         task.start = start
         task.on_lost = on_lost
@@ -271,7 +279,11 @@ class Kernel(Chronicle):
             raise self._failure
 
     def _pick(self) -> Task | None:
-        """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
+        """Who goes on when the last task cannot: the explorer's choice, by default the lowest.
+
+        Where a request travels, its own task goes on first, and then its sender: so that by default
+        a world on a server is no other place than one at hand.
+        """
         enabled = self.enabled
         if not enabled and not self._move_time():
             self.drained = True
@@ -279,9 +291,13 @@ class Kernel(Chronicle):
         if self.turn >= self._limit and not self._next_phase():
             return None
         lowest = enabled[0]
-        for task in enabled:
-            if task.birth < lowest.birth:
-                lowest = task
+        follow, self.follow = self.follow, None
+        if follow is not None and follow in enabled:
+            lowest = follow
+        else:
+            for task in enabled:
+                if task.birth < lowest.birth:
+                    lowest = task
         if enabled[0] is not lowest:
             enabled.remove(lowest)
             enabled.insert(0, lowest)
@@ -340,6 +356,9 @@ class Kernel(Chronicle):
 
     def _begin(self, task: Task) -> Coroutine[Any, Any, Any]:
         assert task.start is not None
+        if not task.host.alive:  # it was to begin on a process that has died meanwhile
+            task.host = self._hosts.of(task.name, spared=False)
+            task.host.tasks.append(task)
         if task.on_lost is not None:
             self.live_deliveries += 1
             if self.live_deliveries > 1:
@@ -435,18 +454,18 @@ class Kernel(Chronicle):
         killed = []
         lost: list[Callable[[], None]] = []
         for task in host.tasks:
-            if task.done or task.dead:
+            if task.done or task.dead or task.coroutine is None:
                 continue
             killed.append(task.name)
             self._bury(task)
             if task.on_lost is not None:
                 self.live_deliveries -= 1
                 lost.append(task.on_lost)
-        if self.on_crash is not None:
-            self.on_crash(host)
+        for tell in self.on_crash:
+            tell(host)
         self.records.append(Crash(self.turn, self.now_ms, host.name, tuple(killed), why))
-        for tell in lost:
-            tell()
+        for redeliver in lost:
+            redeliver()
 
     def _bury(self, task: Task) -> None:
         """The task is never resumed; its coroutine is kept, for dropping it would run it."""
@@ -478,15 +497,7 @@ class Kernel(Chronicle):
         for task in self.tasks:
             task.release()  # without cycles, a trial is freed as soon as it is over
         self._graveyard.clear()
-        self.on_crash = None
-
-
-def values_of(children: Sequence[Task]) -> list[Any]:
-    """What finished children came to; the first error in their order is raised."""
-    for child in children:
-        if child.error is not None:
-            raise child.error
-    return [child.value for child in children]
+        self.on_crash.clear()
 
 
 def _oldest_first(point: Kernel, enabled: Sequence[Task]) -> int:

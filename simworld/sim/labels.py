@@ -170,6 +170,37 @@ def publish_op(create: Op) -> Op:
 
 
 @shared
+def part_op(
+    doing: Op | None, verb: str, fine: tuple[str, ...], coarse: tuple[str, ...], *, writes: bool
+) -> Op:
+    """An operation on a world's files or tables, as a part of the call ``doing``.
+
+    It touches what the call is about, too, so that explorers know whom it could race with.
+    """
+    if doing is None:
+        return Op(verb, dict.fromkeys(fine, writes), dict.fromkeys(coarse, writes))
+    about = {label: writes and written for label, written in doing.fine.items()}
+    whole = {label: writes and written for label, written in doing.coarse.items()}
+    return Op(
+        f"{doing.text}: {verb}",
+        {**about, **dict.fromkeys(fine, writes)},
+        {**whole, **dict.fromkeys(coarse, writes)},
+    )
+
+
+@shared
+def await_op(request: str) -> Op:
+    """A request is on its way; its sender waits."""
+    return Op(f"wait for the answer: {request}")
+
+
+@shared
+def hear_op(request: str) -> Op:
+    """The answer has come to the sender, who has waited for it."""
+    return Op(f"get the answer: {request}")
+
+
+@shared
 def body_op(verb: str, run: str, step: str) -> Op:
     """An act of a step's body."""
     where = step if run == MAIN_RUN else f"{run}/{step}"

@@ -25,10 +25,10 @@ from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 from simworld.errors import ControlFlow
 from simworld.records import Explorer
-from simworld.sim.kernel import Kernel, values_of
+from simworld.sim.kernel import Kernel
 from simworld.sim.nemesis import Faults
 from simworld.sim.parking import PARK
-from simworld.sim.tasks import Task
+from simworld.sim.tasks import Task, values_of
 
 T = TypeVar("T")
 
@@ -37,10 +37,20 @@ class LockstepKernel(Kernel):
     """A slow ``Kernel`` on trio; inside a trio program call ``run_async`` instead of ``run``."""
 
     def __init__(
-        self, *, explorer: Explorer, faults: Faults, turns_max: int, full_trace: bool = False
+        self,
+        *,
+        explorer: Explorer,
+        faults: Faults,
+        turns_max: int,
+        full_trace: bool = False,
+        hosts: int = 0,
     ) -> None:
         super().__init__(
-            explorer=explorer, faults=faults, turns_max=turns_max, full_trace=full_trace
+            explorer=explorer,
+            faults=faults,
+            turns_max=turns_max,
+            full_trace=full_trace,
+            hosts=hosts,
         )
         self._nursery: trio.Nursery | None = None
         self._drivers: dict[Task, trio.lowlevel.Task] = {}

@@ -7,7 +7,7 @@ receives all of it.  Spread over all messages, three duplicates never meet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from simworld.entropy import Stream
@@ -20,6 +20,16 @@ HIT = 0.3
 """Probability that a task or message without a victim's role is hit."""
 POSITION_MAX = 14
 """A crash or a lost answer happens at one of the first operations of its task."""
+REQUEST_HIT = 0.1
+"""Probability that a request is hit; of a victim's requests it is three times as much."""
+REQUEST_FAULTS = {
+    "lost_request": "lost_requests",
+    "duplicate_request": "duplicate_requests",
+    "late_answer": "late_answers",
+    "stale_read": "stale_reads",
+    "holed_read": "holed_reads",
+}
+"""Kind of fault that strikes a request → its budget; drawn in this order."""
 
 
 class Faults(Protocol):
@@ -39,6 +49,12 @@ class Faults(Protocol):
 
     def spends(self, kind: str) -> bool:
         """Whether a crash or a lost answer that is due may happen; counts it if so."""
+
+    def strikes(self, name: str, part: str, most: Mapping[str, int]) -> Fault | None:
+        """What befalls the request about to travel, which works for the message ``part``.
+
+        ``most``: the kinds of fault that it may meet, and the largest value of each.
+        """
 
 
 class NoFaults:
@@ -60,6 +76,10 @@ class NoFaults:
         """No."""
         return False
 
+    def strikes(self, name: str, part: str, most: Mapping[str, int]) -> Fault | None:
+        """Nothing."""
+        return None
+
 
 class Nemesis:
     """Draws; ``steps`` are the labels that may become victims, more often where they repeat."""
@@ -75,6 +95,9 @@ class Nemesis:
         """Whose messages receive all of it: a step's label, ``flow``, or empty: anybody's."""
         if stream.chance(VICTIM):
             self.victim = stream.choice([*steps, "flow"])
+        sizes = {kind: self._size(getattr(budget, of)) for kind, of in REQUEST_FAULTS.items()}
+        self._requests = {kind: size for kind, size in sizes.items() if size}
+        """Kind → how many requests may still be struck by it."""
 
     def _size(self, most: int) -> int:
         if most == 0 or not self._stream.chance(KIND_ON):
@@ -123,6 +146,17 @@ class Nemesis:
         self._lost_answers -= 1
         return self._lost_answers >= 0
 
+    def strikes(self, name: str, part: str, most: Mapping[str, int]) -> Fault | None:
+        """See ``Faults``."""
+        if not self._requests or (self.victim and part != self.victim):
+            return None
+        chance = REQUEST_HIT * 3 if self.victim else REQUEST_HIT
+        for kind, left in self._requests.items():
+            if left and kind in most and self._stream.chance(chance):
+                self._requests[kind] = left - 1
+                return Fault(kind, name, self._stream.between(1, most[kind]))
+        return None
+
 
 class RecordedFaults:
     """Repeats the faults of a repro, found by their stable names."""
@@ -151,6 +185,14 @@ class RecordedFaults:
     def spends(self, kind: str) -> bool:
         """Yes: the record says what happens."""
         return True
+
+    def strikes(self, name: str, part: str, most: Mapping[str, int]) -> Fault | None:
+        """See ``Faults``."""
+        for kind in most:
+            value = self._by_kind[kind].get(name, 0)
+            if value:
+                return Fault(kind, name, value)
+        return None
 
 
 def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:

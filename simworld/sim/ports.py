@@ -166,7 +166,7 @@ class SimBodies:
         self._begun: dict[tuple[str, str], int] = {}
         self._numbers: dict[BodyInfo, int] = {}
         self._open: dict[str, int] = {}
-        kernel.on_crash = self._host_died
+        kernel.on_crash.append(self._host_died)
 
     def _host_died(self, host: Host) -> None:
         if self._open.pop(host.name, 0):
@@ -186,7 +186,7 @@ class SimBodies:
         self._begun[key] = number
         self._numbers[body] = number
         host = task.host.name
-        self._open[host] = 1
+        self._open[host] = self._open.get(host, 0) + 1
         kernel.records.append(
             BodyBegan(
                 kernel.turn,
@@ -229,7 +229,7 @@ class SimBodies:
             kernel.tell("the host dies before the body has ended")
             kernel.crash(task.host)
             await PARK
-        self._open.pop(task.host.name, None)
+        self._open[task.host.name] -= 1
         why = "" if error is None else f"{type(error).__name__}: {error_text(error)}"
         kernel.records.append(
             BodyEnded(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Coroutine
+import zlib
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from simworld.records import Op
@@ -15,7 +16,7 @@ EPOCH_MS = 1_750_000_000_000
 class Host:
     """A crash domain; by default one per delivery."""
 
-    __slots__ = ("alive", "name", "spared", "tasks")
+    __slots__ = ("alive", "memory", "name", "spared", "tasks")
 
     def __init__(self, name: str, *, spared: bool = False) -> None:
         self.name = name
@@ -23,6 +24,27 @@ class Host:
         self.spared = spared
         """The nemesis leaves it alone: there is nobody to tell of its death (a client's)."""
         self.tasks: list[Task] = []
+        self.memory: Any = None
+        """What the world keeps in the memory of this process; gone when it dies."""
+
+
+class Hosts:
+    """Which host a delivery runs on: one of its own, or one of so many that deliveries share."""
+
+    def __init__(self, count: int) -> None:
+        self._shared: list[Host | None] = [None] * count
+        self._born = 0
+
+    def of(self, name: str, *, spared: bool) -> Host:
+        """The host of the task called so, by its name alone; a dead one has been started anew."""
+        if spared or not self._shared:
+            return Host(name, spared=spared)
+        index = zlib.crc32(name.encode()) % len(self._shared)
+        host = self._shared[index]
+        if host is None or not host.alive:
+            self._born += 1
+            host = self._shared[index] = Host(f"process-{self._born}")
+        return host
 
 
 class Waiters(Protocol):
@@ -43,6 +65,7 @@ class Task:
         "coroutine",
         "crash_at",
         "dead",
+        "doing",
         "done",
         "error",
         "host",
@@ -84,6 +107,8 @@ class Task:
         self.waits_in: Waiters | None = None
         self.body = ""
         """Run and step of the body it runs, as labels."""
+        self.doing: Op | None = None
+        """The call of the World port it is in, where that consists of several operations."""
         self.armed = False
         self.parts: dict[str, int] | None = None
         """How many messages, parts and jobs of each name this task has brought about."""
@@ -111,6 +136,7 @@ class Task:
         """Let go of everything that could lead back here."""
         self.start = self.coroutine = self.on_lost = self.parent = self.waits_in = None
         self.error = None
+        self.host.memory = None
         self.host.tasks.clear()
 
     def child_name(self, part: str) -> str:
@@ -145,3 +171,11 @@ class Timers:
             if task.alarm == number and not task.dead:
                 return deadline_ms, task
         return None
+
+
+def values_of(children: Sequence[Task]) -> list[Any]:
+    """What finished children came to; the first error in their order is raised."""
+    for child in children:
+        if child.error is not None:
+            raise child.error
+    return [child.value for child in children]

@@ -59,14 +59,13 @@ def run_label(kernel: Kernel, labels: Labels, run_id: str) -> str:
     return labels.run(run_id, task.body if task is not None else "")
 
 
-class SimStorage:
-    """A storage whose calls are choice points."""
+class Watch:
+    """What every interposed storage does: name the call, and write down what was committed."""
 
-    def __init__(self, kernel: Kernel, labels: Labels, inner: Storage) -> None:
+    def __init__(self, kernel: Kernel, labels: Labels) -> None:
         self._kernel = kernel
         self._labels = labels
         self._readable = labels.readable
-        self._inner = inner
         self._created: dict[str, None] = {}
         """The runs whose run_created has been written down."""
         self._tokens: dict[str, dict[str, None]] = {}
@@ -79,6 +78,42 @@ class SimStorage:
         if entity or run_id not in self._tokens:
             return create_op(fact.type, run, entity)
         return create_op(fact.type, run, entity, tuple(self._tokens[run_id]))
+
+    def write_down(self, event: Event, entity: str, answer: Answer) -> None:
+        """An event has been committed; the rows of ``answer`` are those right after it."""
+        kernel, fact, run_id = self._kernel, event.fact, event.run_id
+        task = kernel.current
+        assert task is not None
+        if event.type == "run_created":
+            self._created[run_id] = None
+        elif isinstance(fact, RunStarted) and run_id not in self._created and answer.preload:
+            # It has brought the run's data and created the run, in the same commit.
+            pending = attrs.evolve(answer.run, status=RunStatus.PENDING, started_at_ms=0)
+            created = Answer(answer.preload[0], pending)
+            self.write_down(answer.preload[0], "", created)
+        elif isinstance(fact, HookCreated):
+            self._tokens.setdefault(run_id, {})[self._readable(fact.token)] = None
+        kernel.records.append(
+            Committed(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                event,
+                entity,
+                answer.run,
+                answer.step,
+                answer.hook,
+                answer.wait,
+            )
+        )
+
+
+class SimStorage(Watch):
+    """A storage whose calls are choice points."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, inner: Storage) -> None:
+        super().__init__(kernel, labels)
+        self._inner = inner
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
@@ -104,39 +139,12 @@ class SimStorage:
             raise
         event = answer.event
         if event is not None:
-            self._write_down(event, entity, answer)
+            self.write_down(event, entity, answer)
         if kernel.trace is not None:
-            kernel.tell(_outcome(event, answer, self._labels))
+            kernel.tell(outcome_of(event, answer, self._labels))
         if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
             raise lose(kernel, op)
         return answer
-
-    def _write_down(self, event: Event, entity: str, answer: Answer) -> None:
-        kernel, fact, run_id = self._kernel, event.fact, event.run_id
-        task = kernel.current
-        assert task is not None
-        if event.type == "run_created":
-            self._created[run_id] = None
-        elif isinstance(fact, RunStarted) and run_id not in self._created and answer.preload:
-            # It has brought the run's data and created the run, in the same commit.
-            pending = attrs.evolve(answer.run, status=RunStatus.PENDING, started_at_ms=0)
-            created = Answer(answer.preload[0], pending)
-            self._write_down(answer.preload[0], "", created)
-        elif isinstance(fact, HookCreated):
-            self._tokens.setdefault(run_id, {})[self._readable(fact.token)] = None
-        kernel.records.append(
-            Committed(
-                kernel.turn,
-                kernel.now_ms,
-                task.name,
-                event,
-                entity,
-                answer.run,
-                answer.step,
-                answer.hook,
-                answer.wait,
-            )
-        )
 
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``."""
@@ -192,7 +200,8 @@ class SimStorage:
         return await self._inner.active_runs()
 
 
-def _outcome(event: Event | None, answer: Answer, labels: Labels) -> str:
+def outcome_of(event: Event | None, answer: Answer, labels: Labels) -> str:
+    """What came of a create, for people."""
     if event is None:
         return "nothing to record"
     told = f"event {event.position}"

@@ -6,7 +6,17 @@ them here, written against substrates.
 """
 
 from simworld.worlds.atomic import AtomicWorld
-from simworld.worlds.queue import MemoryQueue
+from simworld.worlds.hosted import HostedStreams, HostedWorld
+from simworld.worlds.queue import QUEUES, MemoryQueue
+from simworld.worlds.state import WorldState
 from simworld.worlds.streams import MemoryStreams
 
-__all__ = ["AtomicWorld", "MemoryQueue", "MemoryStreams"]
+__all__ = [
+    "QUEUES",
+    "AtomicWorld",
+    "HostedStreams",
+    "HostedWorld",
+    "MemoryQueue",
+    "MemoryStreams",
+    "WorldState",
+]

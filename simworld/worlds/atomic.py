@@ -63,6 +63,10 @@ from simworld.records import LastCursor, LogPosition, TerminalCreate, WorldProfi
 from simworld.worlds.names import check_names
 
 
+CURSOR_MAX = 20
+"""Digits of a cursor."""
+
+
 class _Mint(NamedTuple):
     """What an event is given before it is visible."""
 
@@ -230,13 +234,16 @@ class AtomicWorld:
 
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``; the cursor is the position of the last event returned."""
-        log = self.logs.get(run_id, [])
+        return self.page(self.logs.get(run_id, ()), cursor)
+
+    def page(self, log: Sequence[Event], cursor: str | None) -> Page:
+        """A page of a log, which may lack events of the one that is kept here."""
         start = 0
         if cursor is not None:
-            if not (cursor.isascii() and cursor.isdigit()):
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= CURSOR_MAX):
                 raise UsageError(f"{cursor!r} is not a cursor of this world")
             start = int(cursor)
-            if self._minted is not None:
+            if log and log[-1].position != len(log):  # it has gaps
                 start = bisect_right(log, start, key=_position)
         end = start + self._page_max
         found = log[start:end]

@@ -175,7 +175,6 @@ def test_claims_are_checked() -> None:
     ("options", "message"),
     [
         ({"trials": 0}, "at least one trial"),
-        ({"world": "atomc"}, "did you mean atomic"),
         ({"explorer": "portfolo"}, "did you mean portfolio"),
         ({"case": "R-2"}, "unknown case of inflated_attempts"),
     ],

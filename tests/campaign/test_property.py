@@ -17,11 +17,13 @@ from simworld.errors import UsageError
 
 SCENARIOS = load_scenarios()
 FAULTY = {
-    "concurrent_first_attempts": (with_knob(preset("v2_merge"), "attempt_guard=G0"), "I-12"),
-    "inflated_attempts": (preset("v2_merge"), "I-12"),
-    "retry_exhaustion": (preset("v2_merge"), "I-13a"),
-    "cursor_dedupe": (with_knob(preset("fixed"), "wait_push=local"), "I-16"),
+    "concurrent_first_attempts": (with_knob(preset("v2_merge"), "attempt_guard=G0"), ["I-12"]),
+    "inflated_attempts": (preset("v2_merge"), ["I-12"]),
+    "retry_exhaustion": (preset("v2_merge"), ["I-13a"]),
+    "cursor_dedupe": (with_knob(preset("fixed"), "wait_push=local"), ["I-16", "I-17"]),
 }
+"""Scenario → a variant, and the laws it is known to break; which comes first depends on the draws,
+and those on the numbers in the source, which Hypothesis collects."""
 
 
 @pytest.mark.parametrize("name", sorted(FAULTY))
@@ -31,9 +33,9 @@ def test_fixed_obeys_its_laws_on_drawn_scenarios(name: str) -> None:
 
 
 @pytest.fixture(scope="module", params=sorted(FAULTY))
-def found(request: pytest.FixtureRequest) -> tuple[PropertyFinding, str]:
+def found(request: pytest.FixtureRequest) -> tuple[PropertyFinding, list[str]]:
     """What Hypothesis finds in the faulty variant."""
-    variant, law = FAULTY[request.param]
+    variant, laws = FAULTY[request.param]
     scenario = SCENARIOS[request.param]
     if request.param == "inflated_attempts":
         # lost answers break I-21 of the merged engine first (R-14): leave them to another test
@@ -45,17 +47,17 @@ def found(request: pytest.FixtureRequest) -> tuple[PropertyFinding, str]:
         )
     finding = check_property(scenario, variant, examples=150, schedules=30)
     assert finding is not None
-    return finding, law
+    return finding, laws
 
 
-def test_a_faulty_variant_is_refuted(found: tuple[PropertyFinding, str]) -> None:
-    finding, law = found
-    assert finding.anomaly.law == law
+def test_a_faulty_variant_is_refuted(found: tuple[PropertyFinding, list[str]]) -> None:
+    finding, laws = found
+    assert finding.anomaly.law in laws
     assert "moves:" in str(finding)
 
 
 def test_hypothesis_shrinks_the_scenario_and_we_the_schedule(
-    found: tuple[PropertyFinding, str],
+    found: tuple[PropertyFinding, list[str]],
 ) -> None:
     finding, _ = found
     workload = finding.workload
@@ -64,11 +66,11 @@ def test_hypothesis_shrinks_the_scenario_and_we_the_schedule(
     assert len(finding.repro.schedule.entries) + len(finding.repro.faults) <= 10
 
 
-def test_the_finding_replays(found: tuple[PropertyFinding, str]) -> None:
-    finding, law = found
+def test_the_finding_replays(found: tuple[PropertyFinding, list[str]]) -> None:
+    finding, _ = found
     story = replay(finding.repro, SCENARIOS)
     assert story is not None
-    assert story.anomaly.law == law
+    assert story.anomaly.law == finding.anomaly.law
 
 
 def test_the_search_is_deterministic() -> None:

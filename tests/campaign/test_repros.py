@@ -176,8 +176,8 @@ def test_other_versions_and_foreign_files_are_refused(
         load_repro(changed(finding, path, turns_max=-5))
     with pytest.raises(UsageError, match="a count in it is too large"):
         load_repro(changed(finding, path, turns_max=10**9))
-    with pytest.raises(UsageError, match="unknown world 'postgres'"):
-        load_repro(changed(finding, path, world="postgres"))
+    with pytest.raises(UsageError, match="unknown world 'postgress'"):
+        load_repro(changed(finding, path, world="postgress"))
     with pytest.raises(UsageError, match="unknown law 'Z-99'"):
         load_repro(changed(finding, path, law="Z-99"))
     fault = [{"kind": "meteor", "target": "start", "value": 1}]

@@ -48,6 +48,7 @@ class FakeScenario:
 @attrs.frozen
 class FakeVariant:
     name: str
+    place: str = "atomic"
     changed: tuple[str, ...] = ()
 
 
@@ -97,6 +98,11 @@ class FakeCampaign:
             raise unknown_name(f"value of {knob}", value, ("G0", "G8"))
         return attrs.evolve(variant, changed=(*variant.changed, setting))
 
+    def placed(self, variant: FakeVariant, place: str) -> FakeVariant:
+        if place not in ("atomic", "local"):
+            raise unknown_name("world", place, ("atomic", "local"))
+        return attrs.evolve(variant, place=place)
+
     def declared_verdict(self, scenario: Any, variant: Any, case: str = "") -> Verdict | None:
         return None if variant.changed else EXPECTED[variant.name]
 
@@ -140,12 +146,11 @@ class FakeCampaign:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
-        names = "load_scenarios preset with_knob declared_verdict hunt tell replay run_log"
+        names = "load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
         for name in [*names.split(), "save_repro", "load_repro", "check_hash_seeds"]:
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]
         module.HuntDiverged = HuntDiverged  # type: ignore[attr-defined]
-        module.WORLDS = ("atomic",)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "simworld.campaign", module)
 
 

@@ -108,7 +108,7 @@ def test_everything_is_hunted_on_both_variants_by_default(run: Run, campaign: Fa
     options = {key: first[key] for key in first if key not in ("scenario", "variant")}
     assert options == {
         "seed": 0, "trials": 1_000, "seconds": None, "explorer": "portfolio", "case": "",
-        "world": "atomic", "run_twice": False, "progress": None,
+        "run_twice": False, "progress": None,
     }  # fmt: skip
 
 

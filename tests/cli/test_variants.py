@@ -9,15 +9,25 @@ import attrs
 import pytest
 
 from simworld import cli
-from simworld.campaign import PRESETS
+from simworld.campaign import PLACES, PRESETS
 from simworld.engine import EnginePolicy
-from simworld.records import QueueProfile, WorldProfile
+from simworld.records import (
+    HostedProfile,
+    LocalProfile,
+    PostgresProfile,
+    QueueProfile,
+    WorldProfile,
+)
 
-KNOBS = [
-    field.name
-    for kind in (EnginePolicy, QueueProfile, WorldProfile)
-    for field in attrs.fields(kind)
-]
+PARTS = {
+    "engine": EnginePolicy,
+    "queue": QueueProfile,
+    "world": WorldProfile,
+    "local": LocalProfile,
+    "postgres": PostgresProfile,
+    "hosted": HostedProfile,
+}
+KNOBS = [field.name for kind in PARTS.values() for field in attrs.fields(kind)]
 
 
 def shown(capsys: pytest.CaptureFixture[str], *names: str) -> str:
@@ -31,13 +41,13 @@ def cells(text: str, knob: str) -> list[str]:
     return re.split(r" {2,}", line)[1:]
 
 
-def test_every_knob_of_engine_queue_and_world_is_listed_and_explained(
+def test_every_knob_is_listed_and_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["variants", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in document["knobs"]] == KNOBS
-    assert {each["part"] for each in document["knobs"]} == {"engine", "queue", "world"}
+    assert {each["part"] for each in document["knobs"]} == PARTS.keys()
     assert [each["name"] for each in document["knobs"] if not each["doc"]] == []
 
 
@@ -92,3 +102,15 @@ def test_chosen_variants_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_variant_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["variants", "b13"]) == 2
     assert "unknown variant 'b13'; did you mean b37 or b30 or b12?" in capsys.readouterr().err
+
+
+def test_worlds_are_shown_as_what_they_set(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--worlds")
+    for place in PLACES.values():
+        assert re.search(rf"^{place.name} +{re.escape(place.title[:30])}", text, re.MULTILINE)
+    assert cells(shown(capsys, "--worlds", "local", "local-4x"), "local_log") == [
+        "slots",
+        "minted *",
+    ]
+    assert cli.main(["variants", "--worlds", "locl"]) == 2
+    assert "unknown world 'locl'; did you mean local" in capsys.readouterr().err

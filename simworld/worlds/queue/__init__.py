@@ -2,5 +2,6 @@
 
 from simworld.worlds.queue.dedup import KeyLedger
 from simworld.worlds.queue.memory import MemoryQueue
+from simworld.worlds.queue.presets import QUEUES
 
-__all__ = ["KeyLedger", "MemoryQueue"]
+__all__ = ["QUEUES", "KeyLedger", "MemoryQueue"]

@@ -1,6 +1,6 @@
 """Deduplication: for how long a key suppresses the next message that carries it.
 
-One enum, six rules (decisions §3.2).  Each rule has its own races: a key that dies with the
+One enum, seven rules (decisions §3.2).  Each rule has its own races: a key that dies with the
 delivery lets a second handler in, a key that outlives the message swallows a repair.
 """
 
@@ -12,6 +12,9 @@ from simworld.ports import Message
 from simworld.records import Dedup, QueueProfile
 
 Key = str | tuple[str, Message]
+
+_QUEUED = (Dedup.QUEUED_ONLY, Dedup.JOB_KEY)
+_REMEMBERED = (Dedup.COMPLETED_LRU, Dedup.JOB_KEY)
 
 
 class KeyLedger:
@@ -51,13 +54,22 @@ class KeyLedger:
 
     def delivered(self, key: str, holder: int) -> None:
         """The message has been handed to a handler."""
-        if self._rule is Dedup.QUEUED_ONLY:
+        if self._rule in _QUEUED:
             self._free(key, holder)
 
     def rescheduled(self, key: str, holder: int) -> None:
         """The message waits for another delivery; it takes its key back if that is free."""
-        if key and self._rule is Dedup.QUEUED_ONLY:
+        if key and self._rule in _QUEUED:
             self._live.setdefault(key, (-1, holder))
+
+    def completed(self, key: str) -> bool:
+        """Whether a message with this key was acknowledged lately, where that is remembered."""
+        return key in self._completed
+
+    def dropped(self, key: str, message: Message, holder: int) -> None:
+        """The message is gone, and nobody has handled it."""
+        if key and self._rule not in (Dedup.NONE, Dedup.RETENTION):
+            self._free(self._key(key, message), holder)
 
     def deleted(self, key: str, message: Message, holder: int) -> None:
         """The message was acknowledged."""
@@ -65,7 +77,7 @@ class KeyLedger:
             return
         full = self._key(key, message)
         self._free(full, holder)
-        if self._rule is Dedup.COMPLETED_LRU:
+        if self._rule in _REMEMBERED:
             self._completed[full] = None
             while len(self._completed) > self._completed_max:
                 self._completed.popitem(last=False)

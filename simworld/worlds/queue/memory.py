@@ -4,7 +4,9 @@ A message lives from its send to its first acknowledgement.  Each delivery is a 
 its own.  A handler that returns acknowledges; one that returns ``Redeliver`` has the message
 delivered again; one that raises a fault of the world, or whose host dies, has it delivered again
 unless another delivery of it is still under way or due.  An answer for a message that is gone does
-nothing.  Where workers are limited, a delivery that is due waits for one before it begins.
+nothing.  Where workers are limited, a delivery that is due waits for one before it begins; where
+deliveries share lanes, it then waits for its turn.  A message that is delivered too often is
+dropped, if the profile says so.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from simworld.marks import reached
 from simworld.ports import Clock, Delivery, Handler, Ids, Latch, Message, Pending, Redeliver, Tasks
 from simworld.records import Delays, DuplicateAttempt, QueueProfile, TimeoutCounting, WorkerSlots
 from simworld.worlds.queue.dedup import KeyLedger
+from simworld.worlds.queue.lanes import Lanes
 from simworld.worlds.queue.workers import Workers
 
 
@@ -61,7 +64,11 @@ class MemoryQueue:
         self._profile = profile
         self._keys = KeyLedger(profile)
         self._workers = Workers(profile.workers, tasks) if profile.workers else None
+        self._lanes = Lanes.of(profile, tasks)
+        self._timeouts: dict[str, Pending] = {}
+        """Delivery → the next one of its message, if it takes too long."""
         self._delayed = profile.delays is Delays.HONOURED
+        self._delay_max_ms = profile.delay_max_s * 1_000
         self._entries: dict[str, _Entry] = {}
         self._offered = 0
         """Messages offered so far; the number of an accepted one holds its key."""
@@ -74,8 +81,7 @@ class MemoryQueue:
     def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
         """``send`` without a coroutine around it."""
         now_ms = self._clock.now_ms()
-        if not self._delayed:
-            delay_ms = 0
+        delay_ms = self._cut(delay_ms) if self._delayed else 0
         self._offered += 1
         if not self._keys.claim(key, message, self._offered, now_ms):
             reached("message.deduplicated")
@@ -87,6 +93,9 @@ class MemoryQueue:
         self._entries[message_id] = entry
         self._schedule(entry, delay_ms, rises=True)
         return entry.id
+
+    def _cut(self, delay_ms: int) -> int:
+        return min(delay_ms, self._delay_max_ms) if self._delay_max_ms else delay_ms
 
     def name_of(self, message_id: str) -> str:
         """The causal path of the message's first delivery."""
@@ -106,9 +115,22 @@ class MemoryQueue:
         if not entry.gone:
             reached("delivery.duplicate")
             rises = self._profile.duplicate_attempt is DuplicateAttempt.RISES
-            self._schedule(entry, max(0, entry.due_ms - self._clock.now_ms()), rises=rises)
+            delay_ms = max(0, entry.due_ms - self._clock.now_ms())
+            self._schedule(entry, delay_ms, rises=rises, elsewhere=True)
 
-    def _schedule(self, entry: _Entry, delay_ms: int, *, rises: bool) -> None:
+    def _schedule(
+        self,
+        entry: _Entry,
+        delay_ms: int,
+        *,
+        rises: bool,
+        elsewhere: bool = False,
+        instead_of: str = "",
+    ) -> Pending:
+        """A delivery; ``elsewhere``: in another process than all the others.
+
+        ``instead_of``: the delivery that will have taken too long by then.
+        """
         entry.deliveries += 1
         if rises or entry.attempt == 0:
             entry.attempt += 1
@@ -121,13 +143,22 @@ class MemoryQueue:
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
             self._keys.delivered(entry.key, entry.holder)
-            return self._deliver(entry, delivery, name)
+            told = delivery
+            if instead_of:
+                self._give_up(entry, instead_of)
+                told = delivery._replace(number=entry.attempt)
+            lane = ""
+            if self._lanes is not None and not elsewhere:
+                lane = self._lanes.lane(entry.key, entry.body)
+            if lane:
+                return self._take_turn(lane, entry, told, name)
+            return self._deliver(entry, told, name)
 
         def on_lost() -> None:
             if pending[0] in entry.waiting:
                 entry.waiting.remove(pending[0])  # it died before it began
             else:
-                entry.in_flight -= 1
+                self._ended(entry, name, handled=False)
             self._release(name)
             self._failed(entry)
 
@@ -140,6 +171,7 @@ class MemoryQueue:
         task = self._tasks.spawn(name, start, delay_ms=delay_ms, on_lost=on_lost)
         pending.append(task)
         entry.waiting.append(task)
+        return task
 
     async def _wait(
         self, latch: Latch, name: str, begin: Callable[[], Coroutine[Any, Any, None]]
@@ -149,9 +181,27 @@ class MemoryQueue:
         if name in self.workers_busy():
             await begin()
 
+    async def _take_turn(self, lane: str, entry: _Entry, delivery: Delivery, name: str) -> None:
+        """Deliver once the lane is free; not if the message, or its key, is handled by then."""
+        assert self._lanes is not None
+        latch = self._lanes.enter(lane, name)
+        if latch is not None:
+            reached("delivery.in_line")
+            await latch.wait()
+        if entry.gone or self._lanes.spared(name) or self._keys.completed(entry.key):
+            reached("delivery.spared")
+            self._ended(entry, name, handled=False)
+            self._release(name)
+            self._drop(entry)
+        else:
+            await self._deliver(entry, delivery, name)
+
     async def _deliver(self, entry: _Entry, delivery: Delivery, name: str) -> None:
         if self.handler is None:
             raise InternalError("the queue has no handler")
+        timeout_ms, dead_after = self._profile.delivery_timeout_ms, self._profile.dead_after
+        if timeout_ms and not (entry.gone or 0 < dead_after <= entry.attempt):
+            self._timeouts[name] = self._schedule(entry, timeout_ms, rises=False, instead_of=name)
         try:
             answer = await self.handler(entry.body, delivery)
         except (UsageError, InternalError):
@@ -160,37 +210,76 @@ class MemoryQueue:
             # The handler gave up on a fault of the world: the message comes back.  Any other error
             # is a bug of the engine or of the harness, and is let out.
             reached("delivery.thrown")
-            entry.in_flight -= 1
+            self._ended(entry, name, handled=False)
             self._release(name)
             self._failed(entry)
             return
         await self._tasks.checkpoint("acknowledge" if answer is None else "ask for redelivery")
-        entry.in_flight -= 1
+        self._ended(entry, name, handled=True)
         if isinstance(answer, Redeliver) and not entry.gone:
             self._again(entry, answer.after_s * 1_000, name)
         else:
             self._release(name)
             self._delete(entry)
 
+    def _ended(self, entry: _Entry, name: str, *, handled: bool) -> None:
+        """A delivery that had begun is over; ``handled``: its handler has given an answer."""
+        entry.in_flight -= 1
+        if self._lanes is not None:
+            self._lanes.leave(name, handled=handled)
+        timeout = self._timeouts.pop(name, None)
+        if timeout in entry.waiting:
+            entry.waiting.remove(timeout)
+            timeout.cancel()
+            self._release(timeout.name)
+
+    def _give_up(self, entry: _Entry, name: str) -> None:
+        """The delivery called so has taken too long: it counts as failed, and goes on."""
+        reached("delivery.timed_out")
+        entry.attempt += 1
+        if self._lanes is not None:
+            self._lanes.leave(name, handled=False)
+
     def _failed(self, entry: _Entry) -> None:
-        if not entry.gone and entry.in_flight == 0 and not entry.waiting:
-            self._keys.rescheduled(entry.key, entry.holder)
-            self._schedule(entry, self._profile.redelivery_ms, rises=True)
+        if entry.gone or entry.in_flight or entry.waiting:
+            return
+        if 0 < self._profile.dead_after <= entry.attempt:
+            reached("message.dead")
+            self._drop(entry)
+            return
+        self._keys.rescheduled(entry.key, entry.holder)
+        self._schedule(entry, self._profile.again_after_ms(entry.attempt), rises=True)
 
     def _again(self, entry: _Entry, delay_ms: int, name: str) -> None:
+        counting = self._profile.timeout_counting
+        if counting is TimeoutCounting.RESTARTED:
+            entry.attempt = 0
+        elif counting is TimeoutCounting.COUNTED and 0 < self._profile.dead_after <= entry.attempt:
+            self._release(name)
+            self._failed(entry)
+            return
         self._keys.rescheduled(entry.key, entry.holder)
-        counted = self._profile.timeout_counting is TimeoutCounting.COUNTED
-        self._schedule(entry, delay_ms, rises=counted)
+        rises = counting is not TimeoutCounting.FREE
+        self._schedule(entry, self._cut(delay_ms), rises=rises)
         if self._workers is not None and self._profile.worker_slots is WorkerSlots.HELD:
             self._workers.pass_on(name, entry.waiting[-1].name)
         else:
             self._release(name)
 
     def _delete(self, entry: _Entry) -> None:
-        if entry.gone:
-            return
+        """The message is handled."""
+        if not entry.gone:
+            self._keys.deleted(entry.key, entry.body, entry.holder)
+            self._forget(entry)
+
+    def _drop(self, entry: _Entry) -> None:
+        """The message is not delivered any more, though this key may come again."""
+        if not entry.gone:
+            self._keys.dropped(entry.key, entry.body, entry.holder)
+            self._forget(entry)
+
+    def _forget(self, entry: _Entry) -> None:
         entry.gone = True
-        self._keys.deleted(entry.key, entry.body, entry.holder)
         for pending in entry.waiting:
             pending.cancel()
             self._release(pending.name)

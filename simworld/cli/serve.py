@@ -1,0 +1,170 @@
+"""``simworld serve``: a worker that runs a program on a real world."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+from simworld.cli.common import OK
+from simworld.errors import UsageError
+
+if TYPE_CHECKING:
+    from simworld.cli.common import Commands
+    from simworld.engine import Program
+    from simworld.service import ServeOptions
+
+
+def add(commands: Commands) -> None:
+    """The command and its options."""
+    serve = commands.add_parser(
+        "serve",
+        help="run a program for real, on files or PostgreSQL",
+        description="Run a worker: it takes the messages of a world's runs and works on them,\n"
+        "until SIGTERM or Ctrl-C; a second one ends it at once.",
+        epilog="examples:\n"
+        "  simworld serve --world local:state --program orders:program\n"
+        "  simworld serve --world postgres:postgresql://me@host/orders --program orders:program\n"
+        "  simworld serve --world local:state --program orders:program --host 0.0.0.0 "
+        "--secret-file secret.txt\n\n"
+        "routes: POST /flow (one delivery), POST /messages (into the queue), GET /health",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    serve.add_argument("--world", required=True, metavar="WORLD", help="local:DIR or postgres:DSN")
+    serve.add_argument(
+        "--program",
+        required=True,
+        metavar="MODULE:NAME",
+        help="the program, as made by Program.of(workflow, *steps)",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    serve.add_argument("--port", type=int, metavar="N", help="default: 8338; 0: any that is free")
+    serve.add_argument(
+        "--secret-file", metavar="FILE", help="callers have to send its content as a bearer token"
+    )
+    serve.add_argument(
+        "--insecure", action="store_true", help="listen to other machines without a secret"
+    )
+    serve.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="deliveries at a time (default: as the world has it)",
+    )
+    serve.add_argument(
+        "--variant", default="fixed", metavar="NAME", help="preset of the knobs (default: fixed)"
+    )
+    serve.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KNOB=VALUE",
+        help="change one knob, for example lease_ms=60000; may be repeated",
+    )
+    serve.add_argument(
+        "--log", choices=("text", "json"), default="text", help="form of the log on stderr"
+    )
+    serve.add_argument(
+        "--grace-s",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="how long steps under way may take to end after SIGTERM (default: 30)",
+    )
+    serve.add_argument(
+        "--ready-file", metavar="FILE", help="written when ready: address and process id, as JSON"
+    )
+    serve.set_defaults(command=_serve)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    try:
+        import trio
+
+        from simworld.service import serve
+    except ImportError as error:
+        raise UsageError(
+            f"serve needs {error.name}; install it with: pip install 'simworld[service]'"
+        ) from error
+    trio.run(serve, _options(args))
+    return OK
+
+
+def _options(args: argparse.Namespace) -> ServeOptions:
+    from simworld.campaign import PLACES, placed, preset, with_knob
+    from simworld.service import PORT, ServeOptions, ServiceLog, Settings
+
+    if not args.grace_s >= 0:
+        raise UsageError(f"--grace-s cannot be negative: {args.grace_s}")
+    name, colon, where = args.world.partition(":")
+    variant, world = preset(args.variant), args.world
+    if colon:  # what is no world at all is told when it is opened
+        variant = placed(variant, name)
+        world = f"{PLACES[name].ground}:{where}"
+    settings = args.set if args.workers is None else [*args.set, f"workers={args.workers}"]
+    for setting in settings:
+        variant = with_knob(variant, setting)
+    return ServeOptions(
+        world=world,
+        program=load_program(args.program),
+        settings=Settings(
+            engine=variant.engine,
+            queue=variant.queue,
+            world=variant.world,
+            local=variant.local,
+            postgres=variant.postgres,
+        ),
+        host=args.host,
+        port=PORT if args.port is None else args.port,
+        secret=_secret(args.secret_file),
+        insecure=args.insecure,
+        grace_s=args.grace_s,
+        ready_file=args.ready_file or "",
+        log=ServiceLog(form=args.log),
+    )
+
+
+def _secret(path: str | None) -> str:
+    """The first line of the file; an empty secret would be none."""
+    if path is None:
+        return ""
+    try:
+        secret = pathlib.Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the secret file {path!r}: {error}") from error
+    if not secret or not secret.isascii() or not secret.isprintable():
+        raise UsageError(f"the secret in {path!r} is not a line of ASCII text")
+    return secret
+
+
+def load_program(where: str) -> Program:
+    """The program that ``module:name`` names; the module may lie in the current directory."""
+    from simworld.engine import Program, Workflow
+
+    module_name, colon, name = where.partition(":")
+    if not (colon and module_name and name):
+        raise UsageError(f"--program takes module:name, not {where!r}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # the author's code: it may fail in any way
+        raise UsageError(
+            f"cannot import {module_name!r}: {type(error).__name__}: {error}"
+        ) from error
+    program = getattr(found, name, None)
+    if isinstance(program, Program):
+        return program
+    if isinstance(program, Workflow):
+        raise UsageError(
+            f"{where} is a workflow, without its steps; make a program of them: "
+            f"program = Program.of({name}, *steps), and name that"
+        )
+    if program is None:
+        known = [key for key, value in vars(found).items() if isinstance(value, Program)]
+        hint = f"; its programs: {', '.join(known)}" if known else ""
+        raise UsageError(f"module {module_name} has no {name!r}{hint}")
+    raise UsageError(f"{where} is no program: it is a {type(program).__name__}")

@@ -1,0 +1,340 @@
+"""Operations at the same time: what they see must be what some order of them would have shown.
+
+A few operations on one run are issued together, on a world that a drawn history has led somewhere.
+Every order of them is then tried on the atomic world: one must give the same answers, and the same
+rows and logs in the end.  If none does, that is a violation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import permutations
+
+import attrs
+import trio
+
+from simworld.conformance.cells import LATER_MS, LONG_AGO_MS, MINE, THEIRS
+from simworld.conformance.drawing import Model, Tape
+from simworld.conformance.driver import (
+    START_MS,
+    CountedIds,
+    Driver,
+    HeldClock,
+    MakeWorld,
+    different,
+)
+from simworld.conformance.operations import (
+    Create,
+    Operation,
+    ReadActive,
+    ReadHook,
+    ReadLog,
+    ReadPage,
+    ReadRun,
+    ReadState,
+    Seen,
+    literal,
+)
+from simworld.conformance.tapes import drawn_bytes
+from simworld.conformance.turns import Turns
+from simworld.engine import (
+    AttrSet,
+    Fact,
+    HookCreated,
+    HookDisposed,
+    HookReceived,
+    RunCancelled,
+    RunCompleted,
+    RunCreated,
+    RunFailed,
+    RunStarted,
+    StepCompleted,
+    StepCreated,
+    StepFailed,
+    StepRetrying,
+    StepStarted,
+    WaitCompleted,
+    WaitCreated,
+)
+from simworld.entropy import derive
+from simworld.records import WorldProfile
+
+TIMEOUT_S = 30.0
+"""For so long operations on a real world may take."""
+RUN, OTHER, STEP, HOOK, WAIT, TOKEN = "wrun_1", "wrun_2", "step_1", "hook_1", "wait_1", "token"
+
+
+@attrs.frozen
+class Violation:
+    """Operations at the same time that no order explains."""
+
+    before: tuple[Operation, ...]
+    together: tuple[Operation, ...]
+    seen: tuple[str, ...]
+    """What came of each of them; a stuck one has none."""
+    nearest: str
+    """How the world differs from the order that explains most."""
+
+    @property
+    def kind(self) -> str:
+        """Which operations they were."""
+        return " ∥ ".join(sorted(map(_short, self.together)))
+
+    def __str__(self) -> str:
+        lines = [f"no order explains {self.kind}", "  before"]
+        lines += [f"    {literal(each)}" for each in self.before]
+        lines.append("  together")
+        for operation, seen in zip(self.together, self.seen, strict=True):
+            lines += [f"    {literal(operation)}", f"      {seen}"]
+        return "\n".join([*lines, f"  the nearest order differs in {self.nearest}"])
+
+
+@attrs.frozen
+class Concurrency:
+    """What came of operations at the same time."""
+
+    cases: int
+    violations: Mapping[str, tuple[int, Violation]]
+    """Kind → (how many cases, the shortest)."""
+
+    @property
+    def ok(self) -> bool:
+        """There was an order for everything."""
+        return not self.violations
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.cases} cases, each with an order that explains it"
+        return "\n\n".join(str(each) for _, each in self.violations.values())
+
+
+def check_concurrent(
+    make_world: MakeWorld,
+    *,
+    turns: Turns | None = None,
+    cases: int = 100,
+    seed: int = 0,
+    profile: WorldProfile | None = None,
+) -> Concurrency:
+    """Whether operations at the same time look as if they had been made in some order.
+
+    On a world in memory the operations of its substrate take ``turns``::
+
+        turns = Turns()
+
+        @asynccontextmanager
+        async def make_world(clock: Clock, ids: Ids) -> AsyncIterator[WorldUnderTest]:
+            files = turns.files(MemoryFiles())
+            yield WorldUnderTest(LocalWorld(files, clock=clock, ids=ids, ...))
+
+    Without them the operations simply run as tasks of trio.
+    """
+    profile = profile or WorldProfile()
+    found: dict[str, tuple[int, Violation]] = {}
+    for data in drawn_bytes(cases, derive(seed, "concurrent")):
+        tape = Tape(data)
+        before, together = _case(tape)
+        violation = trio.run(_together, make_world, turns, before, together, tape, profile)
+        if violation is not None:
+            count, known = found.get(violation.kind, (0, violation))
+            smaller = min(known, violation, key=lambda each: len(each.before))
+            found[violation.kind] = count + 1, smaller
+    return Concurrency(cases, dict(sorted(found.items())))
+
+
+# --- what is done ---------------------------------------------------------------------------------
+
+
+def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
+    """A history, and two to four operations."""
+    before: list[Operation] = []
+    if not tape.once_in(8):
+        before.append(Create(RUN, RunCreated("order", b"in")))
+        if not tape.once_in(4):
+            before.append(Create(RUN, RunStarted()))
+    before.append(Create(OTHER, RunCreated("order", b"in")))
+    pool = tape.pick((_run_facts, _step_facts, _step_facts, _hook_facts, _wait_facts))
+    early, facts = pool(tape)
+    before += [Create(RUN, fact) for fact in early[: tape.below(len(early) + 1)]]
+    together: list[Operation] = []
+    for _ in range(2 + tape.pick((0, 0, 0, 1, 1, 2))):
+        match tape.below(10):
+            case 7:
+                together.append(ReadPage(RUN))
+            case 8:
+                together.append(tape.pick((ReadRun(RUN), ReadHook(TOKEN))))
+            case 9:
+                together.append(Create(RUN, tape.pick(_ends())))
+            case 5 | 6 if together:
+                together.append(tape.pick(together))
+            case _:
+                run_id = RUN if tape.below(3) or pool is not _hook_facts else OTHER
+                together.append(Create(run_id, tape.pick(facts)))
+    return before, together
+
+
+def _ends() -> list[Fact]:
+    return [RunCompleted(b"out"), RunFailed(b"why", "USER_ERROR"), RunCancelled()]
+
+
+Facts = tuple[list[Fact], list[Fact]]
+"""(a history, of which a part is recorded; facts that are about the same thing)."""
+
+
+def _run_facts(_: Tape) -> Facts:
+    data = RunStarted("order", b"in")
+    made: list[Fact] = [RunCreated("order", b"in"), RunStarted(), data]
+    return [], [*made, *_ends(), AttrSet("attr_1", b"changes")]
+
+
+def _step_facts(tape: Tape) -> Facts:
+    lease = START_MS + tape.pick((LATER_MS, -LATER_MS, LONG_AGO_MS))
+    admit = tape.pick(("always", "not_running", "lease_free"))
+    created = StepCreated(STEP, "work", b"in")
+    early: list[Fact] = [created, StepStarted(STEP, "work", tape.pick(("", MINE)), lease)]
+    early += [StepRetrying(STEP, b"why"), StepStarted(STEP, "work"), StepFailed(STEP, b"why")]
+    return early, [
+        created,
+        StepStarted(STEP, "work", MINE, lease, admit),
+        StepStarted(STEP, "work", THEIRS, lease, admit),
+        StepStarted(STEP, "work", THEIRS, lease, input=b"in"),
+        StepCompleted(STEP, b"out"),
+        StepFailed(STEP, b"why", tape.pick(("", MINE))),
+        StepRetrying(STEP, b"why"),
+    ]
+
+
+def _hook_facts(_: Tape) -> Facts:
+    created = HookCreated(HOOK, TOKEN)
+    disposed = HookDisposed(HOOK, TOKEN)
+    another = HookCreated("hook_2", TOKEN)
+    return [created, HookReceived(HOOK, TOKEN, b"1"), disposed, another], [
+        created,
+        created,
+        another,
+        HookReceived(HOOK, TOKEN, b"2"),
+        disposed,
+    ]
+
+
+def _wait_facts(_: Tape) -> Facts:
+    created, completed = WaitCreated(WAIT, START_MS), WaitCompleted(WAIT)
+    return [created, completed], [created, completed]
+
+
+def _looks() -> list[Operation]:
+    looks: list[Operation] = [ReadActive(), ReadHook(TOKEN)]
+    for run_id in (RUN, OTHER):
+        looks += [ReadRun(run_id), ReadLog(run_id)]
+    return [*looks, ReadState()]
+
+
+def _short(operation: Operation) -> str:
+    fact = getattr(operation, "fact", None)
+    return type(operation).__name__ if fact is None else str(fact.type)
+
+
+# --- doing it, and the orders ---------------------------------------------------------------------
+
+
+async def _together(
+    make_world: MakeWorld,
+    turns: Turns | None,
+    before: Sequence[Operation],
+    together: Sequence[Operation],
+    tape: Tape,
+    profile: WorldProfile,
+) -> Violation | None:
+    clock = HeldClock()
+    seen: list[Seen] = [{} for _ in together]
+
+    async with make_world(clock, CountedIds()) as world:
+
+        def driver() -> Driver:
+            """Each client has its own: what another has seen is no rule for it."""
+            return Driver(world, clock, page_max=profile.page_max)
+
+        def part(number: int, operation: Operation) -> Callable[[], Awaitable[None]]:
+            async def perform() -> None:
+                seen[number] = await driver().perform(operation)
+
+            return perform
+
+        first = driver()
+        for operation in before:
+            await first.perform(operation)
+        parts = [part(number, each) for number, each in enumerate(together)]
+        if not await _run_all(parts, turns, tape):
+            told = tuple("answered" if each else "stuck" for each in seen)
+            return Violation(tuple(before), tuple(together), told, "that some never ended")
+        last = driver()
+        after = [await last.perform(each) for each in _looks()]
+    return _explained(before, together, [*seen, *after], profile)
+
+
+async def _run_all(
+    parts: Sequence[Callable[[], Awaitable[None]]], turns: Turns | None, tape: Tape
+) -> bool:
+    if turns is not None:
+        return await turns.run(parts, tape.below)
+    with trio.move_on_after(TIMEOUT_S) as scope:
+        async with trio.open_nursery() as nursery:
+            for part in parts:
+                nursery.start_soon(part)
+    return not scope.cancelled_caught
+
+
+def _explained(
+    before: Sequence[Operation],
+    together: Sequence[Operation],
+    found: Sequence[Seen],
+    profile: WorldProfile,
+) -> Violation | None:
+    """None if some order of the operations on the model shows what was found."""
+    nearest: tuple[int, str] | None = None
+    for order, said in _orders(before, together, profile):
+        differs = [
+            (number, parts)
+            for number, (model, world) in enumerate(zip(said, found, strict=True))
+            if (parts := different(model, world))
+        ]
+        if not differs:
+            return None
+        if nearest is None or len(differs) < nearest[0]:
+            nearest = len(differs), _told(order, together, differs)
+    assert nearest is not None
+    seen = tuple(_said(each) for each in found[: len(together)])
+    return Violation(tuple(before), tuple(together), seen, nearest[1])
+
+
+def _orders(
+    before: Sequence[Operation], together: Sequence[Operation], profile: WorldProfile
+) -> Iterator[tuple[tuple[int, ...], list[Seen]]]:
+    """(order, what the model says to each operation and then to the looks) for every order."""
+    for order in permutations(range(len(together))):
+        model = Model(profile)
+        for operation in before:
+            model.perform(operation)
+        said = {number: model.perform(together[number]).expected for number in order}
+        looks = [model.perform(each).expected for each in _looks()]
+        yield order, [*(said[number] for number in range(len(together))), *looks]
+
+
+def _said(seen: Seen) -> str:
+    for word in ("refused", "raised"):
+        if word in seen:
+            return f"{word}: {seen[word]}"
+    return "ok"
+
+
+def _told(
+    order: Sequence[int],
+    together: Sequence[Operation],
+    differs: Sequence[tuple[int, Mapping[str, tuple[object, object]]]],
+) -> str:
+    """The order, and the first part in which it differs."""
+    asked = [*together, *_looks()]
+    number, parts = differs[0]
+    name, (model, world) = next(iter(parts.items()))
+    told = " → ".join(_short(together[each]) for each in order)
+    return f"{literal(asked[number])}, {name} ({told}): model {model!r}, world {world!r}"

@@ -1,0 +1,178 @@
+"""A world that is looked into: its calls are several operations each, on files or on tables.
+
+The call itself is no choice point; it is what its task is ``doing``, and what came of it is told
+behind its last operation.  An event is written down when it comes into being, not when the call is
+answered: between the two its host may die.  Where hosts are shared, each has an instance of the
+world in its own memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from simworld.engine import Event, Fact, HookRow, RunRow
+from simworld.errors import Crashed, WorldError
+from simworld.ports import Answer, Chunks, Page, Storage, StreamInfo, Streams
+from simworld.records import LogRead, Op, WaitRefused
+from simworld.sim.kernel import Kernel
+from simworld.sim.labels import (
+    Labels,
+    find_hook_op,
+    read_log_op,
+    read_run_op,
+    stream_op,
+)
+from simworld.sim.tasks import Task
+from simworld.sim.world import Watch, outcome_of, run_label
+
+T = TypeVar("T")
+
+
+class PerHost:
+    """What each host keeps of a world in its own memory, made when it is first asked for."""
+
+    __slots__ = ("_kernel", "_make")
+
+    def __init__(self, kernel: Kernel, make: Callable[[], Storage]) -> None:
+        self._kernel = kernel
+        self._make = make
+
+    def here(self) -> Storage:
+        """The instance of the host that is running."""
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("this host is dead")
+        host = task.host
+        if host.memory is None:
+            host.memory = self._make()
+        found: Storage = host.memory
+        return found
+
+
+class InsideStorage(Watch):
+    """``ports.Storage`` over worlds whose operations are choice points themselves."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, worlds: PerHost) -> None:
+        super().__init__(kernel, labels)
+        self._worlds = worlds
+
+    def _begin(self, op: Op) -> Task:
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("this host is dead")
+        task.doing = op
+        return task
+
+    async def create(self, run_id: str, fact: Fact) -> Answer:
+        """See ``ports.Storage``."""
+        kernel = self._kernel
+        entity = self._readable(getattr(fact, "correlation_id", ""))
+        task = self._begin(self._op(run_id, fact, entity))
+        try:
+            answer = await self._worlds.here().create(run_id, fact)
+        except WorldError as refusal:
+            if kernel.trace is not None:
+                kernel.remark(self._labels.refused(refusal))
+            if fact.type == "wait_completed" and refusal.status == 409:
+                kernel.records.append(
+                    WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, entity)
+                )
+            raise
+        finally:
+            task.doing = None
+        if kernel.trace is not None:
+            kernel.remark(outcome_of(answer.event, answer, self._labels))
+        return answer
+
+    async def events(self, run_id: str, cursor: str | None = None) -> Page:
+        """See ``ports.Storage``."""
+        kernel = self._kernel
+        task = self._begin(read_log_op(run_label(kernel, self._labels, run_id)))
+        try:
+            page = await self._worlds.here().events(run_id, cursor)
+        finally:
+            task.doing = None
+        rows = len(page.events)
+        kernel.records.append(LogRead(kernel.turn, kernel.now_ms, task.name, run_id, rows))
+        if kernel.trace is not None:
+            last = page.events[-1].position if rows else 0
+            kernel.remark(f"{rows} events, up to position {last}")
+        return page
+
+    async def run(self, run_id: str) -> RunRow:
+        """See ``ports.Storage``."""
+        kernel = self._kernel
+        task = self._begin(read_run_op(run_label(kernel, self._labels, run_id)))
+        try:
+            row = await self._worlds.here().run(run_id)
+        finally:
+            task.doing = None
+        if kernel.trace is not None:
+            kernel.remark(f"the run is {row.status}")
+        return row
+
+    async def hook(self, token: str) -> HookRow:
+        """See ``ports.Storage``."""
+        task = self._begin(find_hook_op(self._readable(token)))
+        try:
+            return await self._worlds.here().hook(token)
+        finally:
+            task.doing = None
+
+    async def active_runs(self) -> Sequence[str]:
+        """See ``ports.Storage``; nothing that runs in a trial asks."""
+        return await self._worlds.here().active_runs()
+
+    def published(self, event: Event, rows: Answer) -> None:
+        """An event has come into being; ``rows`` are those right after it."""
+        self.write_down(event, self._readable(event.correlation_id), rows)
+
+
+class InsideStreams:
+    """``ports.Streams`` over streams whose operations are choice points themselves."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, inner: Streams) -> None:
+        self._kernel = kernel
+        self._labels = labels
+        self._inner = inner
+
+    async def _within(
+        self, verb: str, run_id: str, name: str, call: Callable[[], Awaitable[T]], *, writes: bool
+    ) -> T:
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("this host is dead")
+        run = run_label(self._kernel, self._labels, run_id)
+        task.doing = stream_op(verb, run, self._labels.reworded(name), writes=writes)
+        try:
+            return await call()
+        finally:
+            task.doing = None
+
+    async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
+        """See ``ports.Streams``."""
+        write = partial(self._inner.write, run_id, name, chunks)
+        await self._within("write to stream", run_id, name, write, writes=True)
+
+    async def close(self, run_id: str, name: str) -> None:
+        """See ``ports.Streams``."""
+        close = partial(self._inner.close, run_id, name)
+        await self._within("close stream", run_id, name, close, writes=True)
+
+    async def read(self, run_id: str, name: str, start: int, *, live: bool) -> Chunks:
+        """See ``ports.Streams``."""
+        verb = "follow stream" if live else "read stream"
+        read = partial(self._inner.read, run_id, name, start, live=live)
+        return await self._within(verb, run_id, name, read, writes=False)
+
+    async def info(self, run_id: str, name: str) -> StreamInfo:
+        """See ``ports.Streams``."""
+        info = partial(self._inner.info, run_id, name)
+        return await self._within("look at stream", run_id, name, info, writes=False)
+
+    async def names(self, run_id: str) -> Sequence[str]:
+        """See ``ports.Streams``."""
+        names = partial(self._inner.names, run_id)
+        return await self._within("list the streams", run_id, "", names, writes=False)

@@ -1,0 +1,233 @@
+"""Interposition below a world: every operation on its files or tables is one of the kernel.
+
+The world's call is what the task is *doing*; the operation says what of it comes next.  So one
+``create`` of the file world is several turns, with a chance to die between any two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+from simworld.errors import Crashed
+from simworld.ports import Files, Notices, Row, Session, Statement, Tables
+from simworld.records import Op
+from simworld.sim.kernel import Kernel
+from simworld.sim.labels import Labels, part_op
+from simworld.sim.parking import PARK
+from simworld.sim.world import lose
+
+MANY = 4
+"""A read of more files than these is one of their folder."""
+
+Published = Callable[[str, bytes], None]
+"""(path, content) of a file that has just come into being."""
+
+
+class _Parts:
+    """Makes the operations of which a world's call consists."""
+
+    __slots__ = ("_kernel", "_known", "_labels")
+
+    def __init__(self, kernel: Kernel, labels: Labels) -> None:
+        self._kernel = kernel
+        self._labels = labels
+        self._known: dict[str, str] = {}
+
+    def where(self, place: str) -> str:
+        """A path or a row's label with readable names in it."""
+        known = self._known.get(place)
+        if known is None:
+            known = self._known[place] = self._labels.reworded(place)
+        return known
+
+    def op(self, verb: str, fine: tuple[str, ...], coarse: tuple[str, ...], *, writes: bool) -> Op:
+        """``fine``: what it touches; ``coarse``: what it touches a part of."""
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("this host is dead")
+        return part_op(task.doing, verb, fine, coarse, writes=writes)
+
+    def done(self, op: Op, outcome: str) -> None:
+        """The operation has been performed; raises if its answer is lost."""
+        kernel = self._kernel
+        if kernel.trace is not None:
+            kernel.tell(outcome)
+        if kernel.losing and kernel.faults.spends("lost_answer"):
+            raise lose(kernel, op)
+
+
+class SimFiles:
+    """Files whose operations are choice points; ``published`` is told of every new file."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, inner: Files, published: Published) -> None:
+        self._kernel = kernel
+        self._inner = inner
+        self._published = published
+        self._parts = _Parts(kernel, labels)
+
+    def _op(self, verb: str, path: str, *, writes: bool) -> Op:
+        where = self._parts.where(path)
+        folder = where.rpartition("/")[0] if writes else ""
+        return self._parts.op(
+            f"{verb} {where}", (where,), (folder,) if folder else (), writes=writes
+        )
+
+    async def create(self, path: str, data: bytes) -> bool:
+        """See ``ports.Files``; a host that dies here may have written a part."""
+        op = self._op("create", path, writes=True)
+        if self._kernel.at_point(op):
+            await PARK
+        done = await self._inner.create(path, data)
+        if done:
+            self._published(path, data)
+        self._parts.done(op, "" if done else "it exists")
+        return done
+
+    async def link(self, path: str, data: bytes) -> bool:
+        """See ``ports.Files``."""
+        op = self._op("link", path, writes=True)
+        if self._kernel.at_point(op):
+            await PARK
+        done = await self._inner.link(path, data)
+        if done:
+            self._published(path, data)
+        self._parts.done(op, "" if done else "it exists")
+        return done
+
+    async def replace(self, path: str, data: bytes) -> None:
+        """See ``ports.Files``."""
+        op = self._op("write", path, writes=True)
+        if self._kernel.at_point(op):
+            await PARK
+        await self._inner.replace(path, data)
+        self._parts.done(op, "")
+
+    async def read(self, path: str) -> bytes | None:
+        """See ``ports.Files``."""
+        op = self._op("read", path, writes=False)
+        if self._kernel.at_point(op):
+            await PARK
+        data = await self._inner.read(path)
+        self._parts.done(op, "there is none" if data is None else "")
+        return data
+
+    async def read_all(self, paths: Sequence[str]) -> list[bytes | None]:
+        """See ``ports.Files``; one operation, as it is one batch on a disk."""
+        places = tuple(map(self._parts.where, paths[:MANY]))
+        folders = tuple(dict.fromkeys(each.rpartition("/")[0] for each in places))
+        first = places[0] if places else "nothing"
+        op = self._parts.op(f"read from {first} on", places, folders, writes=False)
+        if self._kernel.at_point(op):
+            await PARK
+        found = await self._inner.read_all(paths)
+        self._parts.done(op, f"{sum(each is not None for each in found)} of {len(paths)} are there")
+        return found
+
+    async def list(self, folder: str) -> list[str]:
+        """See ``ports.Files``."""
+        where = self._parts.where(folder)
+        op = self._parts.op(f"list {where}", (), (where,), writes=False)
+        if self._kernel.at_point(op):
+            await PARK
+        names = await self._inner.list(folder)
+        self._parts.done(op, f"{len(names)} names")
+        return names
+
+    async def unlink(self, path: str) -> bool:
+        """See ``ports.Files``."""
+        op = self._op("remove", path, writes=True)
+        if self._kernel.at_point(op):
+            await PARK
+        done = await self._inner.unlink(path)
+        self._parts.done(op, "" if done else "there is none")
+        return done
+
+    async def wait_more(self, folder: str, count: int) -> None:
+        """See ``ports.Files``; waiting itself is no choice."""
+        await self._inner.wait_more(folder, count)
+
+
+class SimTables:
+    """Tables whose statements and commits are choice points."""
+
+    def __init__(self, kernel: Kernel, labels: Labels, inner: Tables) -> None:
+        self._kernel = kernel
+        self._inner = inner
+        self._parts = _Parts(kernel, labels)
+
+    def _op(self, statement: Statement, values: Mapping[str, object]) -> Op:
+        touched = {
+            self._parts.where(label): writes for label, writes in statement.touches(values).items()
+        }
+        fine = tuple(each for each in touched if not each.startswith("log "))
+        coarse = tuple(each for each in touched if each.startswith("log "))
+        return self._parts.op(statement.name, fine, coarse, writes=any(touched.values()))
+
+    async def run(self, statement: Statement, **values: object) -> list[Row]:
+        """See ``ports.Session``: a transaction of its own."""
+        return await self.statement(self._inner, statement, values)
+
+    async def statement(
+        self, session: Session, statement: Statement, values: Mapping[str, object]
+    ) -> list[Row]:
+        """One statement, on its own or inside a transaction."""
+        op = self._op(statement, values)
+        if self._kernel.at_point(op):
+            await PARK
+        rows = await session.run(statement, **values)
+        self._parts.done(op, f"{len(rows)} row{'s' if len(rows) != 1 else ''}")
+        return rows
+
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
+        """See ``ports.Tables``; to begin is no operation, to commit is one."""
+        return _SimTransaction(self, self._inner.transaction())
+
+    async def before_commit(self) -> Op:
+        """The point at which a transaction is about to be committed."""
+        op = self._parts.op("commit", (), (), writes=True)
+        if self._kernel.at_point(op):
+            await PARK
+        return op
+
+    def committed(self, op: Op) -> None:
+        """It has been; raises if its answer is lost."""
+        self._parts.done(op, "")
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[Notices]:
+        """See ``ports.Tables``; neither listening nor waiting is an operation."""
+        return self._inner.listen(channel)
+
+
+class _SimTransaction:
+    """A transaction: also the session inside of it."""
+
+    __slots__ = ("_inner", "_session", "_tables")
+
+    def __init__(self, tables: SimTables, inner: AbstractAsyncContextManager[Session]) -> None:
+        self._tables = tables
+        self._inner = inner
+        self._session: Session | None = None
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._inner.__aenter__()
+        return self
+
+    async def run(self, statement: Statement, **values: object) -> list[Row]:
+        """See ``ports.Session``."""
+        assert self._session is not None
+        return await self._tables.statement(self._session, statement, values)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if error is not None:
+            return await self._inner.__aexit__(kind, error, traceback)
+        op = await self._tables.before_commit()
+        await self._inner.__aexit__(None, None, None)
+        self._tables.committed(op)
+        return None

@@ -1,0 +1,107 @@
+"""Notifications of a PostgreSQL server: one connection that listens for everybody.
+
+There is no task of its own: of those who wait, one reads the connection and wakes the others, and
+when it leaves the next one reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from simworld.errors import DefiniteFailure
+from simworld.ports import Notices
+from simworld.substrates.pg_wire import Connection, LostError
+
+
+class Listener:
+    """All listeners of one ``PostgresTables``."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._heard: dict[str, int] = {}
+        """Channel → how many notifications have come, of those somebody wants."""
+        self._active: set[str] = set()
+        """The channels that the connection listens to."""
+        self._reading: trio.CancelScope | None = None
+        """There while somebody reads."""
+        self._news = trio.Event()
+
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncIterator[Notices]:
+        """See ``ports.Tables``."""
+        self._heard.setdefault(channel, 0)
+        if self._reading is not None:
+            self._reading.cancel()  # whoever reads has to listen to one channel more
+        await self._attend(lambda: channel in self._active)
+        yield _Heard(self, channel)
+
+    def count(self, channel: str) -> int:
+        """How often the channel has been told something so far."""
+        return self._heard[channel]
+
+    async def more(self, channel: str, than: int) -> None:
+        """Return once the channel has been told something more often than that."""
+        await self._attend(lambda: self._heard[channel] > than)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._active.clear()
+
+    async def _attend(self, done: Callable[[], bool]) -> None:
+        while not done():
+            if self._reading is not None:
+                await self._news.wait()
+                continue
+            try:
+                with trio.CancelScope() as self._reading:
+                    await self._read()
+            except LostError as error:
+                self.close()
+                for channel in self._heard:
+                    self._heard[channel] += 1  # whatever was missed, let everybody look
+                raise DefiniteFailure(f"notifications were lost: {error}") from error
+            finally:
+                self._reading = None
+                self._news.set()
+                self._news = trio.Event()
+
+    async def _read(self) -> None:
+        """Listen to what is wanted, then wait for the server to tell something."""
+        if self._connection is None:
+            self._connection = await self._connect()
+        connection = self._connection
+        wanted = [each for each in self._heard if each not in self._active]
+        if wanted:
+            with trio.CancelScope(shield=True):
+                for channel in wanted:
+                    await connection.command(f'LISTEN "{channel}"'.encode())
+                    self._active.add(channel)
+        else:
+            await connection.readable()
+        for channel in connection.heard():
+            if channel in self._heard:
+                self._heard[channel] += 1
+
+
+class _Heard:
+    """``ports.Notices``: what one listener has heard."""
+
+    def __init__(self, listener: Listener, channel: str) -> None:
+        self._listener = listener
+        self._channel = channel
+        self._seen = listener.count(channel)
+
+    async def wait(self, timeout_ms: int | None = None) -> bool:
+        """See ``ports.Notices``."""
+        seconds = float("inf") if timeout_ms is None else timeout_ms / 1_000
+        with trio.move_on_after(seconds) as scope:
+            await self._listener.more(self._channel, self._seen)
+        self._seen = self._listener.count(self._channel)
+        return not scope.cancelled_caught

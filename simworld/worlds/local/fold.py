@@ -1,0 +1,166 @@
+"""A run as its log tells it: rows are what the lifecycles make of the events, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from simworld.engine import (
+    RUN_TERMINAL,
+    TERMINAL_RUN_EVENTS,
+    AttrSet,
+    Event,
+    Fact,
+    HookConflict,
+    HookCreated,
+    HookDisposed,
+    HookReceived,
+    HookRow,
+    HookStatus,
+    RunCreated,
+    RunEnded,
+    RunRow,
+    RunStarted,
+    RunStatus,
+    StepCompleted,
+    StepCreated,
+    StepFailed,
+    StepRetrying,
+    StepRow,
+    StepStarted,
+    WaitCompleted,
+    WaitCreated,
+    WaitRow,
+    apply_hook,
+    apply_run,
+    apply_step,
+    apply_wait,
+    check_attr,
+    check_hook,
+    check_step,
+    check_wait,
+    release_hook,
+)
+from simworld.ports import Answer
+from simworld.worlds.names import check_names
+
+STEP_FACTS = (StepCreated, StepStarted, StepCompleted, StepFailed, StepRetrying)
+HOOK_FACTS = (HookCreated, HookConflict, HookReceived, HookDisposed)
+WAIT_FACTS = (WaitCreated, WaitCompleted)
+
+
+class RunFold:
+    """The rows of one run after its first ``count`` events."""
+
+    __slots__ = ("count", "hooks", "opening", "run", "run_id", "steps", "waits")
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.count = 0
+        self.run: RunRow | None = None
+        self.steps: dict[str, StepRow] = {}
+        self.hooks: dict[str, HookRow] = {}
+        self.waits: dict[str, WaitRow] = {}
+        """None of a run that has ended."""
+        self.opening: list[Event] = []
+        """The log up to run_started."""
+
+    @property
+    def ended(self) -> bool:
+        """The run has."""
+        return self.run is not None and self.run.status in RUN_TERMINAL
+
+    def is_live(self, hook_id: str) -> bool:
+        """Whether it is a hook that owns its token."""
+        hook = self.hooks.get(hook_id)
+        return hook is not None and hook.status is HookStatus.LIVE
+
+    def absorb(self, events: Sequence[Event]) -> None:
+        """Move on by those of ``events`` that come next; others it has seen, or cannot yet use."""
+        for event in events:
+            if event.position == self.count + 1:
+                self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Move on by an event, whatever its position."""
+        fact, now_ms, name = event.fact, event.created_at_ms, event.correlation_id
+        self.count = event.position
+        if self.run is None or self.run.status is RunStatus.PENDING:
+            self.opening.append(event)
+        if isinstance(fact, STEP_FACTS):
+            self.steps[name] = apply_step(self.steps.get(name), self.run_id, fact, now_ms)
+        elif isinstance(fact, HOOK_FACTS):
+            self.hooks[name] = apply_hook(self.hooks.get(name), self.run_id, fact, now_ms)
+        elif isinstance(fact, WAIT_FACTS):
+            self.waits[name] = apply_wait(self.waits.get(name), self.run_id, fact, now_ms)
+        elif not isinstance(fact, AttrSet):
+            self.run = apply_run(self.run, self.run_id, fact, now_ms)
+            if self.ended:
+                self._release()
+
+    def _release(self) -> None:
+        self.waits.clear()
+        for name, hook in self.hooks.items():
+            if hook.status is HookStatus.LIVE:
+                self.hooks[name] = release_hook(hook)
+
+    def decide(self, fact: Fact, now_ms: int, run_ended: RunEnded) -> Fact | None:
+        """What is to be recorded next for ``fact``; None: nothing.  Or the refusal.
+
+        A run_started that brings a missing run's data is two events: the first is run_created.
+        """
+        run = self.run
+        if isinstance(fact, STEP_FACTS):
+            name = fact.correlation_id
+            step = self.steps.get(name)
+            check_step(run, step, fact, now_ms, run_ended)
+            new = step is None
+        elif isinstance(fact, HOOK_FACTS):
+            name = fact.correlation_id
+            hook = self.hooks.get(name)
+            check_hook(run, hook, fact, run_ended)
+            new = hook is None
+        elif isinstance(fact, WAIT_FACTS):
+            name = fact.correlation_id
+            wait = self.waits.get(name)
+            check_wait(run, wait, fact, run_ended)
+            new = wait is None
+        elif isinstance(fact, AttrSet):
+            check_attr(run, self.run_id, fact)
+            return fact
+        else:
+            if apply_run(run, self.run_id, fact, now_ms) is None:
+                return None
+            new = run is None
+            if isinstance(fact, RunStarted):
+                if new:
+                    check_names(self.run_id, fact)
+                    return RunCreated(fact.workflow_name, fact.input)
+                return RunStarted()
+        if new:
+            check_names(self.run_id, fact)
+        return fact
+
+    def frees(self, fact: Fact) -> list[HookRow]:
+        """The live hooks that let go of their tokens when ``fact`` is recorded."""
+        if isinstance(fact, HookDisposed):
+            return [self.hooks[fact.correlation_id]]
+        if fact.type in TERMINAL_RUN_EVENTS:
+            return [hook for hook in self.hooks.values() if hook.status is HookStatus.LIVE]
+        return []
+
+    def answer(self, event: Event | None) -> Answer:
+        """What a create is answered with: the event, and the rows as they are now."""
+        run = self.run
+        assert run is not None
+        if event is None:
+            return Answer(None, run)
+        name, fact, cursor = event.correlation_id, event.fact, str(event.position)
+        if isinstance(fact, STEP_FACTS):
+            return Answer(event, run, self.steps[name], None, cursor)
+        if isinstance(fact, HOOK_FACTS):
+            return Answer(event, run, None, None, cursor, self.hooks[name])
+        if isinstance(fact, WAIT_FACTS):
+            return Answer(event, run, None, None, cursor, None, self.waits.get(name))
+        if isinstance(fact, RunStarted):
+            return Answer(event, run, None, tuple(self.opening), cursor)
+        return Answer(event, run, None, None, cursor)

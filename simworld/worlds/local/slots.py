@@ -1,0 +1,239 @@
+"""The file world whose log is the truth (``local_log=slots``).
+
+A run's log is a row of numbered files.  A create folds the run's rows from it, decides, and links
+the next slot; if somebody was first, it reads on and decides again.
+
+* A **success** is decided by the link alone: a slot is linked only by who has seen the one before
+  it, so slots have no gaps, and whoever gets slot n + 1 has decided on all that came before.
+* A **refusal** (or an answer without an event) is decided at the end of the log only: what was
+  read before may be old, so it is decided again until nothing new is found.
+* Rows and event are one file, so a process may die anywhere: either the event is there or it
+  is not.  run_started on a missing run is two events; between them the run is pending, which is
+  legal, and whoever comes next goes on.
+* Tokens concern several runs: see ``tokens``.
+
+What was folded is kept in memory, so that a create usually costs one operation and a read two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from simworld.engine import (
+    RUN_ENDED,
+    RUN_ENDED_410,
+    Event,
+    Fact,
+    HookCreated,
+    HookRow,
+    RunRow,
+    RunStarted,
+)
+from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError, WorldError
+from simworld.ports import Answer, Clock, Files, Ids, Page
+from simworld.records import LastCursor, TerminalCreate, WorldProfile
+from simworld.worlds.codec import decode_event, encode_event
+from simworld.worlds.local.fold import RunFold
+from simworld.worlds.local.layout import BUCKET, RUNS, slot_path
+from simworld.worlds.local.tokens import Settled, Tokens
+
+FOLDS_MAX = 1_000
+"""Runs that an instance remembers."""
+FIRST_READ = 8
+"""Slots that are asked for at once, where it is not known how many there are."""
+CURSOR_MAX = 12
+"""Digits of a cursor."""
+
+
+def no_settling(fold: RunFold) -> bool:
+    """A create of one's own goes on until it is recorded or refused."""
+    return False
+
+
+class SlotsWorld:
+    """``ports.Storage``."""
+
+    def __init__(self, files: Files, *, clock: Clock, ids: Ids, world: WorldProfile) -> None:
+        self._files = files
+        self._clock = clock
+        self._ids = ids
+        self._page_max = world.page_max
+        self._last_cursor = world.last_cursor is LastCursor.KEPT
+        gone = world.terminal_create is TerminalCreate.GONE
+        self._run_ended = RUN_ENDED_410 if gone else RUN_ENDED
+        self._folds: dict[str, RunFold] = {}
+        self._helped: dict[str, Event | None] = {}
+        """Events of ours that others can see coming, by id: the event, if they have recorded it."""
+        self._tokens = Tokens(files, self)
+
+    async def create(self, run_id: str, fact: Fact) -> Answer:
+        """See ``ports.Storage``."""
+        event_id = self._ids.event_id()
+        try:
+            if isinstance(fact, HookCreated):
+                await self._admit(run_id, fact)
+                fact = await self._tokens.take(run_id, fact, event_id)
+            answer = await self.record(run_id, fact, event_id, no_settling)
+        finally:
+            self._helped.pop(event_id, None)
+        assert answer is not None
+        return answer
+
+    async def _admit(self, run_id: str, fact: Fact) -> None:
+        """Raise the refusal that ``fact`` would meet."""
+        fold = self.fold(run_id)
+        while True:
+            count = fold.count
+            try:
+                fold.decide(fact, self._clock.now_ms(), self._run_ended)
+            except WorldError:
+                await self.catch_up(fold)
+                if fold.count == count:
+                    raise
+            else:
+                return
+
+    async def record(
+        self, run_id: str, fact: Fact, event_id: str, settled: Settled
+    ) -> Answer | None:
+        """Record ``fact`` or raise its refusal; None as soon as it is ``settled`` without us."""
+        fold = self.fold(run_id)
+        while not settled(fold):
+            event = self._helped.get(event_id)
+            if event is not None:
+                return fold.answer(event)
+            count, now_ms = fold.count, self._clock.now_ms()
+            try:
+                stored = fold.decide(fact, now_ms, self._run_ended)
+            except WorldError:
+                await self.catch_up(fold)
+                if fold.count == count:
+                    raise
+                continue
+            if stored is None:
+                await self.catch_up(fold)
+                if fold.count == count:
+                    return fold.answer(None)
+                continue
+            for hook in fold.frees(stored):
+                await self._tokens.release(hook, fact, event_id)
+            if fold.count != count:
+                continue
+            name = getattr(stored, "correlation_id", "")
+            event = Event(run_id, event_id, count + 1, now_ms, stored.type, name, stored)
+            if not await self._files.link(slot_path(run_id, count + 1), encode_event(event)):
+                await self.catch_up(fold)
+                continue
+            self._absorb(fold, (event,))
+            if not (isinstance(fact, RunStarted) and stored.type == "run_created"):
+                return fold.answer(event)
+            event_id = self._ids.event_id()
+        return None
+
+    # What is known of the logs.
+
+    def fold(self, run_id: str) -> RunFold:
+        """What this instance knows of a run; it may be old."""
+        fold = self._folds.get(run_id)
+        if fold is None:
+            if len(self._folds) >= FOLDS_MAX:
+                del self._folds[next(iter(self._folds))]
+            fold = self._folds[run_id] = RunFold(run_id)
+        return fold
+
+    async def catch_up(self, fold: RunFold) -> None:
+        """Read to the end of the log."""
+        self._absorb(fold, await self._read(fold.run_id, fold.count))
+
+    def expect(self, event_id: str) -> None:
+        """Others may record our event from now on."""
+        self._helped[event_id] = None
+
+    def _absorb(self, fold: RunFold, events: Sequence[Event]) -> None:
+        fold.absorb(events)
+        if self._helped:
+            for event in events:
+                if event.event_id in self._helped:
+                    self._helped[event.event_id] = event
+
+    async def _read(self, run_id: str, after: int, count_max: int = 0) -> list[Event]:
+        """The events behind a slot; all, or the first ``count_max``."""
+        found: list[Event] = []
+        expected = self.fold(run_id).count - after + FIRST_READ
+        size = max(FIRST_READ, min(expected, BUCKET))
+        while True:
+            if count_max:
+                size = min(size, count_max - len(found))
+            first = after + len(found) + 1
+            paths = [slot_path(run_id, slot) for slot in range(first, first + size)]
+            for path, data in zip(paths, await self._files.read_all(paths), strict=True):
+                if data is None:
+                    return found
+                found.append(decode_slot(path, data))
+            if len(found) == count_max:
+                return found
+            size = min(4 * size, BUCKET)
+
+    # Reading.
+
+    async def events(self, run_id: str, cursor: str | None = None) -> Page:
+        """See ``ports.Storage``; the cursor is the slot of the last event returned."""
+        start = 0
+        if cursor is not None:
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= CURSOR_MAX):
+                raise UsageError(f"{cursor[:80]!r} is not a cursor of this world")
+            start = int(cursor)
+        found = await self._read(run_id, start, self._page_max + 1)
+        self._absorb(self.fold(run_id), found)
+        has_more = len(found) > self._page_max
+        if has_more:
+            found.pop()
+        with_cursor = found and (has_more or self._last_cursor)
+        return Page(found, str(found[-1].position) if with_cursor else None, has_more)
+
+    async def run(self, run_id: str) -> RunRow:
+        """See ``ports.Storage``."""
+        fold = self.fold(run_id)
+        await self.catch_up(fold)
+        if fold.run is None:
+            raise EntityNotFoundError(f"there is no run {run_id}")
+        return fold.run
+
+    async def hook(self, token: str) -> HookRow:
+        """See ``ports.Storage``."""
+        row = await self._tokens.owner(token)
+        if row is None:
+            raise HookNotFoundError(
+                f"no live hook has the token {token!r}: it was never made, has been disposed of, "
+                "or its run has ended"
+            )
+        return row
+
+    async def active_runs(self) -> Sequence[str]:
+        """See ``ports.Storage``."""
+        found = []
+        for name in await self._files.list(RUNS):
+            run_id = await run_of(self._files, name)
+            if run_id is not None:
+                fold = self.fold(run_id)
+                await self.catch_up(fold)
+                if fold.run is not None and not fold.ended:
+                    found.append(run_id)
+        return sorted(found)
+
+
+def decode_slot(path: str, data: bytes) -> Event:
+    """The event in a slot; ``UsageError`` if somebody else has written the file."""
+    try:
+        return decode_event(data)
+    except UsageError as error:
+        raise UsageError(f"{path} holds no event: {error}; restore it from a copy") from error
+
+
+async def run_of(files: Files, name: str) -> str | None:
+    """The run whose folder is called so; None if it has no event yet."""
+    if not name.startswith("="):
+        return name
+    path = f"{RUNS}/{name}/000000/00000001"
+    data = await files.read(path)
+    return None if data is None else decode_slot(path, data).run_id

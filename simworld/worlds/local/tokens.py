@@ -1,0 +1,158 @@
+"""Who owns a token, in a world of slots: a chain of numbered claims for each token.
+
+A token concerns several runs, and the truth about each is its own log; the chain decides in which
+order they may write.  A claim announces one event: a *hold* (hook_created), a *conflict*
+(hook_conflict), or a *release* (hook_disposed, or the end of the owner's run).  It is **settled**
+once the event is recorded, or can never be; that lasts.  Three rules:
+
+1. Whoever links claim n + 1 has settled claim n, by recording its event for who may have died.
+2. hook_created, hook_conflict, and whatever frees a token, are recorded only behind their claim.
+3. A hold is linked if the owner's hook is not live, a conflict if it is, a release by the owner.
+
+So the events of one token are recorded in the order of its chain.  Two runs cannot both own it: the
+second hold is linked when the first owner is gone for good.  And a conflict is recorded while its
+owner lives: what would free the token needs a later claim, which settles the conflict first.
+
+To settle a release may mean to end a run, and so to release its other tokens; those are owned by
+the same run, and each token has one owner, so nobody ever waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from simworld.engine import Event, Fact, HookConflict, HookCreated, HookRow
+from simworld.ports import Answer, Files
+from simworld.worlds.codec import decode_event, decode_row, encode_event, encode_row
+from simworld.worlds.local.fold import RunFold
+from simworld.worlds.local.layout import number_path, token_folder
+
+Settled: TypeAlias = Callable[[RunFold], bool]
+"""Whether a claim is, by what is known of its run; yes is for ever."""
+
+
+@attrs.frozen
+class Claim:
+    """One link of a token's chain."""
+
+    owner_run: str
+    owner_hook: str
+    """Who holds the token when the claim is settled; after a release, who held it last."""
+    event: bytes
+    """What is announced; its position and its time are those of the day it is recorded."""
+
+
+class Logs(Protocol):
+    """What the chains need of the world they belong to."""
+
+    def fold(self, run_id: str) -> RunFold:
+        """What is known of a run; it may be old."""
+
+    async def catch_up(self, fold: RunFold) -> None:
+        """Read to the end of its log."""
+
+    def expect(self, event_id: str) -> None:
+        """Others may record our event from now on."""
+
+    async def record(
+        self, run_id: str, fact: Fact, event_id: str, settled: Settled
+    ) -> Answer | None:
+        """Record a fact, unless it is settled without us."""
+
+
+class Tokens:
+    """The chains of all tokens."""
+
+    def __init__(self, files: Files, logs: Logs) -> None:
+        self._files = files
+        self._logs = logs
+
+    async def take(self, run_id: str, fact: HookCreated, event_id: str) -> Fact:
+        """What is to be recorded for ``fact``: itself, or a hook_conflict."""
+        hook_id, folder = fact.correlation_id, token_folder(fact.token)
+        mine = _claim(run_id, hook_id, run_id, fact, event_id)
+        self._logs.expect(event_id)
+        if await self._files.link(number_path(folder, 1), mine):
+            return fact  # nobody has had it before
+        while True:
+            number, last = await self._last(folder)
+            if last is not None:
+                await self._settle(last)
+                if hook_id in self._logs.fold(run_id).hooks:
+                    return fact  # asked for before: the log has it, and will refuse it
+                if await self._is_live(last):
+                    conflict = HookConflict(hook_id, fact.token, last.owner_run)
+                    claim = _claim(last.owner_run, last.owner_hook, run_id, conflict, event_id)
+                    if await self._files.link(number_path(folder, number + 1), claim):
+                        return conflict
+                    continue
+            if await self._files.link(number_path(folder, number + 1), mine):
+                return fact
+
+    async def release(self, hook: HookRow, fact: Fact, event_id: str) -> None:
+        """See to it that ``fact``, which frees the token of ``hook``, may be recorded."""
+        folder = token_folder(hook.token)
+        claim = _claim(hook.run_id, hook.correlation_id, hook.run_id, fact, event_id)
+        while True:
+            number, last = await self._last(folder)
+            fold = self._logs.fold(hook.run_id)
+            owner = hook.run_id, hook.correlation_id
+            if last is None or (last.owner_run, last.owner_hook) != owner:
+                await self._logs.catch_up(fold)  # it is another's by now: we knew old things
+                return
+            event = decode_event(last.event)
+            if _frees(event):
+                return
+            await self._settle(last)
+            if not fold.is_live(hook.correlation_id):
+                return
+            self._logs.expect(event_id)
+            if await self._files.link(number_path(folder, number + 1), claim):
+                return
+
+    async def owner(self, token: str) -> HookRow | None:
+        """The live hook that owns a token."""
+        _, last = await self._last(token_folder(token))
+        if last is None or not await self._is_live(last):
+            return None
+        return self._logs.fold(last.owner_run).hooks[last.owner_hook]
+
+    async def _last(self, folder: str) -> tuple[int, Claim | None]:
+        names = await self._files.list(folder)
+        if not names:
+            return 0, None
+        data = await self._files.read(f"{folder}/{names[-1]}")
+        return int(names[-1]), None if data is None else decode_row(data, Claim)
+
+    async def _is_live(self, claim: Claim) -> bool:
+        """Whether the owner's hook is in its log, and owns its token still."""
+        fold = self._logs.fold(claim.owner_run)
+        await self._logs.catch_up(fold)
+        return fold.is_live(claim.owner_hook)
+
+    async def _settle(self, claim: Claim) -> None:
+        event = decode_event(claim.event)
+        frees = _frees(event)
+        hook_id = claim.owner_hook if frees else event.correlation_id
+
+        def settled(fold: RunFold) -> bool:
+            if fold.ended:
+                return True
+            row = fold.hooks.get(hook_id)
+            return row is not None and not (frees and fold.is_live(hook_id))
+
+        if not settled(self._logs.fold(event.run_id)):
+            await self._logs.record(event.run_id, event.fact, event.event_id, settled)
+
+
+def _frees(event: Event) -> bool:
+    return not isinstance(event.fact, HookCreated | HookConflict)
+
+
+def _claim(owner_run: str, owner_hook: str, run_id: str, fact: Fact, event_id: str) -> bytes:
+    name = getattr(fact, "correlation_id", "")
+    event = Event(run_id, event_id, 0, 0, fact.type, name, fact)
+    return encode_row(Claim(owner_run, owner_hook, encode_event(event)))

@@ -1,0 +1,74 @@
+"""Lanes: what a process handles one at a time (spec §2.3, the PostgreSQL-backed queue).
+
+Deliveries with one key share a lane: whoever comes second waits for the first, and ends without
+running if that one was handled.  Flow messages of one run that carry no key may share one, too:
+then each waits for its turn, and runs.  All handlers count as one process; only the extra
+deliveries of a fault are another's, and know nothing of the lanes.
+"""
+
+from __future__ import annotations
+
+from simworld.ports import Latch, Message, Tasks
+from simworld.records import Dedup, FlowOrder, QueueProfile
+
+
+class Lanes:
+    """Who is in which lane, by the names of deliveries."""
+
+    def __init__(self, profile: QueueProfile, tasks: Tasks) -> None:
+        self._keyed = profile.dedup is Dedup.JOB_KEY
+        self._ordered = profile.flow_order is FlowOrder.ONE_BY_ONE
+        self._tasks = tasks
+        self._lines: dict[str, list[str]] = {}
+        """Lane → who is in it; the first one runs, the others wait."""
+        self._lanes: dict[str, str] = {}
+        self._latches: dict[str, Latch] = {}
+        self._spared: dict[str, None] = {}
+
+    @classmethod
+    def of(cls, profile: QueueProfile, tasks: Tasks) -> Lanes | None:
+        """None where deliveries know nothing of one another."""
+        lanes = cls(profile, tasks)
+        return lanes if lanes._keyed or lanes._ordered else None
+
+    def lane(self, key: str, message: Message) -> str:
+        """The lane of a message's deliveries; empty: each goes its own way."""
+        if key:
+            return f"key {key}" if self._keyed else ""
+        return f"run {message.run_id}" if self._ordered and not message.step_id else ""
+
+    def enter(self, lane: str, name: str) -> Latch | None:
+        """None if it is ``name``'s turn, else what tells that the wait is over."""
+        self._lanes[name] = lane
+        line = self._lines.setdefault(lane, [])
+        line.append(name)
+        if len(line) == 1:
+            return None
+        latch = self._latches[name] = self._tasks.latch("get its turn")
+        return latch
+
+    def spared(self, name: str) -> bool:
+        """Whether what ``name`` waited to do has been done by another."""
+        if name in self._spared:
+            del self._spared[name]
+            return True
+        return False
+
+    def leave(self, name: str, *, handled: bool) -> None:
+        """``name`` does nothing more; the next one goes on, or none has to if it is ``handled``."""
+        lane = self._lanes.pop(name, "")
+        if not lane:
+            return
+        line = self._lines[lane]
+        ran = line[0] == name
+        line.remove(name)
+        self._latches.pop(name, None)
+        if not line:
+            del self._lines[lane]
+        elif ran and handled and lane.startswith("key "):
+            for other in self._lines.pop(lane):
+                del self._lanes[other]
+                self._spared[other] = None
+                self._latches.pop(other).set()
+        elif ran:
+            self._latches.pop(line[0]).set()

@@ -1,0 +1,110 @@
+"""``simworld serve``: every bad input is one line and exit 2.  What it does is in tests/service."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from simworld import cli
+
+PROGRAM = "tests.service.programs:program"
+
+
+def told(capsys, *argv):
+    """The one line of a command that is refused."""
+    code = cli.main(["serve", *argv])
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    return err
+
+
+def test_help_has_examples(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["serve", "--help"])
+    shown = capsys.readouterr().out
+    assert "simworld serve --world local:state --program orders:program" in shown
+    assert "postgres:postgresql://" in shown
+
+
+@pytest.mark.parametrize(
+    ("world", "why"),
+    [
+        ("state", "'state' is no world; a world is local:DIR"),
+        ("local:", "'local:' is no world"),
+        ("lokal:state", "unknown world 'lokal'; did you mean local"),
+        ("hosted:x", "'hosted:x' is no world"),
+    ],
+)
+def test_what_is_no_world(capsys, world, why):
+    assert why in told(capsys, "--world", world, "--program", PROGRAM, "--port", "0")
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("orders", "--program takes module:name, not 'orders'"),
+        (":program", "--program takes module:name"),
+        ("no_such_module:program", "cannot import 'no_such_module': ModuleNotFoundError"),
+        ("tests.service.programs:prog", "has no 'prog'; its programs: program"),
+        ("tests.service.programs:sequence", "is a workflow, without its steps"),
+        ("tests.service.programs:trio", "is no program: it is a module"),
+    ],
+)
+def test_what_is_no_program(capsys, program, why):
+    assert why in told(capsys, "--world", "memory", "--program", program)
+
+
+@pytest.mark.parametrize(
+    "text", ["1 / 0", "raise SystemExit(3)", "import nowhere", "def broken(:"], ids=str.split
+)
+def test_a_module_that_cannot_be_imported(capsys, tmp_path, monkeypatch, text):
+    (tmp_path / "broken_orders.py").write_text(text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    said = told(capsys, "--world", "memory", "--program", "broken_orders:program")
+    assert "cannot import 'broken_orders'" in said
+
+
+def test_a_port_that_is_taken(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = told(capsys, "--world", "memory", "--program", PROGRAM, "--port", port)
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (["--port", "70000"], "there is no port 70000"),
+        (["--host", "no.such.host.invalid", "--insecure"], "cannot listen on no.such.host.invalid"),
+        (["--port", "x"], "invalid int value"),
+        (["--host", "0.0.0.0", "--port", "0"], "can be reached from other machines"),
+        (["--secret-file", "nowhere.txt"], "cannot read the secret file 'nowhere.txt'"),
+        (["--variant", "fixd"], "unknown variant 'fixd'; did you mean fixed"),
+        (["--set", "lease=1"], "unknown knob 'lease'"),
+        (["--set", "lease_ms=soon"], "takes a whole number"),
+        (["--workers", "-1"], "workers"),
+        (["--grace-s", "-1"], "--grace-s cannot be negative"),
+        (["--grace-s", "nan"], "--grace-s cannot be negative"),
+    ],
+)
+def test_options_that_make_no_sense(capsys, argv, why):
+    assert why in told(capsys, "--world", "memory", "--program", PROGRAM, *argv)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines", b"\xff", "né".encode()])
+def test_secrets_that_are_none(capsys, tmp_path, content):
+    (tmp_path / "secret").write_bytes(content)
+    said = told(
+        capsys, "--world", "memory", "--program", PROGRAM, "--secret-file", str(tmp_path / "secret")
+    )
+    assert "secret" in said
+
+
+def test_a_ready_file_that_cannot_be_written(capsys, tmp_path):
+    path = str(tmp_path / "nowhere" / "ready")
+    options = ["--program", PROGRAM, "--port", "0", "--ready-file", path]
+    code = cli.main(["serve", "--world", "memory", *options])
+    assert code == 2
+    assert "cannot write the ready file" in capsys.readouterr().err.splitlines()[-1]
