@@ -7,6 +7,7 @@ or tables is one, or every message to their server.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from simworld.campaign.places import Ground, place_named
@@ -14,8 +15,8 @@ from simworld.campaign.variants import Variant
 from simworld.errors import InternalError
 from simworld.ports import Clock, Ids, Storage, Streams, Tasks
 from simworld.records import LocalLog, LogPosition, PostgresPosition
-from simworld.sim import Kernel, Labels, SimStorage, SimStreams
-from simworld.worlds import AtomicWorld, MemoryStreams, WorldState
+from simworld.sim import Kernel, Labels, SimStorage, SimStreams, SimWire
+from simworld.worlds import AtomicWorld, HostedStreams, HostedWorld, MemoryStreams, WorldState
 
 T = TypeVar("T")
 
@@ -68,17 +69,31 @@ def now(coroutine: Coroutine[Any, Any, T]) -> T:
 def _atomic(sim: Sim, variant: Variant) -> Standing:
     world = AtomicWorld(clock=sim.clock, ids=sim.ids, profile=variant.world, tasks=sim.tasks)
     streams = MemoryStreams(tasks=sim.tasks)
-
-    def state() -> WorldState:
-        return WorldState(
-            world.runs, world.steps, world.hooks, world.waits, world.logs, streams.contents()
-        )
-
     return Standing(
         SimStorage(sim.kernel, sim.labels, world),
         SimStreams(sim.kernel, sim.labels, streams),
-        state,
+        partial(_state, world, streams),
     )
 
 
-_GROUNDS: dict[Ground, Callable[[Sim, Variant], Standing]] = {Ground.ATOMIC: _atomic}
+def _state(world: AtomicWorld, streams: MemoryStreams) -> WorldState:
+    return WorldState(
+        world.runs, world.steps, world.hooks, world.waits, world.logs, streams.contents()
+    )
+
+
+def _hosted(sim: Sim, variant: Variant) -> Standing:
+    server = AtomicWorld(clock=sim.clock, ids=sim.ids, profile=variant.world, tasks=sim.tasks)
+    streams = MemoryStreams(tasks=sim.tasks)
+    wire = SimWire(sim.kernel, sim.labels, variant.hosted)
+    return Standing(
+        HostedWorld(wire, server=server, profile=variant.hosted),
+        HostedStreams(wire, server=streams),
+        partial(_state, server, streams),
+    )
+
+
+_GROUNDS: dict[Ground, Callable[[Sim, Variant], Standing]] = {
+    Ground.ATOMIC: _atomic,
+    Ground.HOSTED: _hosted,
+}

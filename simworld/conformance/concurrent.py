@@ -146,7 +146,7 @@ def check_concurrent(
 
 
 def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
-    """A history, and two to four operations."""
+    """A history, and two to four operations; often one of them more than once."""
     before: list[Operation] = []
     if not tape.once_in(8):
         before.append(Create(RUN, RunCreated("order", b"in")))
@@ -155,17 +155,19 @@ def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
     before.append(Create(OTHER, RunCreated("order", b"in")))
     pool = tape.pick((_run_facts, _step_facts, _step_facts, _hook_facts, _wait_facts))
     early, facts = pool(tape)
-    before += [Create(RUN, fact) for fact in early[: tape.below(len(early) + 1)]]
+    length = tape.pick((0, 1, tape.below(len(early) + 1)))
+    before += [Create(RUN, fact) for fact in early[:length]]
     together: list[Operation] = []
     for _ in range(2 + tape.pick((0, 0, 0, 1, 1, 2))):
         match tape.below(10):
             case 7:
                 together.append(ReadPage(RUN))
             case 8:
-                together.append(tape.pick((ReadRun(RUN), ReadHook(TOKEN))))
+                looks: list[Operation] = [ReadRun(RUN), ReadHook(TOKEN)]
+                together.append(tape.pick(looks))
             case 9:
                 together.append(Create(RUN, tape.pick(_ends())))
-            case 5 | 6 if together:
+            case 3 | 4 | 5 | 6 if together:
                 together.append(tape.pick(together))
             case _:
                 run_id = RUN if tape.below(3) or pool is not _hook_facts else OTHER

@@ -83,8 +83,8 @@ def _results(results: Sequence[Result], *, stacked: bool) -> Table:
         names = [result.scenario, *([result.case] if with_case else []), result.system]
         if stacked:
             case = f" · {result.case}" if result.case else ""
-            variant = result.system.replace(" @", "@").replace(" ", "\n    ")  # a knob per line
-            variant = variant.replace("@ ", " @ ")
+            variant = result.variant.replace(" ", "\n    ")  # changed knobs, one per line
+            variant += result.system.removeprefix(result.variant)
             names = [f"{result.scenario}{case}\n  {variant}"]
         outcome = Text(result.verdict.outcome, style=_STYLES.get(result.verdict.outcome, ""))
         table.add_row(*names, outcome, *_figures(result, arrow="→" if stacked else " → "))

@@ -41,6 +41,10 @@ class App:
         """The run as it is now; ``EntityNotFoundError`` if there is none."""
         return await self._services.storage.run(run_id)
 
+    async def active_runs(self) -> list[str]:
+        """The runs of this world that have not ended."""
+        return list(await self._services.storage.active_runs())
+
     async def events(self, run_id: str) -> list[Event]:
         """The run's log; empty if there is no such run."""
         found: list[Event] = []

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from typing import TypeVar
 
 import attrs
 
@@ -19,6 +20,8 @@ from simworld.engine import (
     RUN_TERMINAL,
     EnginePolicy,
     Event,
+    Fact,
+    Failed,
     HookFact,
     HookRow,
     Outcome,
@@ -26,6 +29,7 @@ from simworld.engine import (
     RunFact,
     RunIdentity,
     RunRow,
+    RunStatus,
     StepFact,
     StepRow,
     WaitFact,
@@ -36,8 +40,11 @@ from simworld.engine import (
     apply_wait,
     run_pass,
 )
+from simworld.errors import UsageError, WorldError
 from simworld.records import Anomaly, Committed, Final
 from simworld.worlds import WorldState
+
+R = TypeVar("R", RunRow, StepRow, HookRow, WaitRow)
 
 LAWS = (
     *("I-01", "I-02", "I-03", "I-04", "I-05", "I-06", "I-07", "I-08", "I-09", "I-10", "I-11"),
@@ -49,8 +56,10 @@ LAWS = (
 class _Fold:
     """One run's rows, as far as its log has been read."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, row: RunRow | None) -> None:
+        """``row``: the world's own, for a log that does not begin as it should."""
         self._run_id = run_id
+        self._row = row or RunRow(run_id, RunStatus.PENDING, "", b"", 0, 0)
         self._run: RunRow | None = None
         self._steps: dict[str, StepRow] = {}
         self._hooks: dict[str, HookRow] = {}
@@ -62,15 +71,31 @@ class _Fold:
         now_ms = event.created_at_ms
         step = hook = wait = None
         if isinstance(fact, RunFact):
-            self._run = apply_run(self._run, run_id, fact, now_ms) or self._run
+            self._run = _next(apply_run, self._run, run_id, fact, now_ms)
         elif isinstance(fact, StepFact):
-            step = self._steps[key] = apply_step(self._steps.get(key), run_id, fact, now_ms)
+            step = _next(apply_step, self._steps.get(key), run_id, fact, now_ms)
+            if step is not None:
+                self._steps[key] = step
         elif isinstance(fact, HookFact):
-            hook = self._hooks[key] = apply_hook(self._hooks.get(key), run_id, fact, now_ms)
+            hook = _next(apply_hook, self._hooks.get(key), run_id, fact, now_ms)
+            if hook is not None:
+                self._hooks[key] = hook
         elif isinstance(fact, WaitFact):
-            wait = self._waits[key] = apply_wait(self._waits.get(key), run_id, fact, now_ms)
-        assert self._run is not None
-        return Committed(turn, now_ms, "", event, label, self._run, step, hook, wait)
+            wait = _next(apply_wait, self._waits.get(key), run_id, fact, now_ms)
+            if wait is not None:
+                self._waits[key] = wait
+        run = self._run or self._row
+        return Committed(turn, now_ms, "", event, label, run, step, hook, wait)
+
+
+def _next(
+    apply: Callable[..., R | None], row: R | None, run_id: str, fact: Fact, now_ms: int
+) -> R | None:
+    """The next row; for an event that should not be here the row as it was: the laws tell."""
+    try:
+        return apply(row, run_id, fact, now_ms) or row
+    except (WorldError, AssertionError):
+        return row
 
 
 def labels_of(state: WorldState) -> dict[str, str]:
@@ -93,7 +118,7 @@ def committed(state: WorldState, labels: Mapping[str, str]) -> list[Committed]:
 
     Of several runs the clocks of their writers decide.
     """
-    folds = {run_id: _Fold(run_id) for run_id in state.logs}
+    folds = {run_id: _Fold(run_id, state.runs.get(run_id)) for run_id in state.logs}
     merged = heapq.merge(*state.logs.values(), key=attrgetter("created_at_ms"))
     return [
         folds[event.run_id].after(event, turn, labels.get(event.correlation_id, ""))
@@ -131,7 +156,10 @@ def judged(
     def cold_replay(run_id: str, log: Sequence[Event]) -> Outcome:
         run = state.runs[run_id]
         identity = RunIdentity(run_id, run.workflow_name, run.started_at_ms, run.created_at_ms)
-        return run_pass(program, identity, log, policy, now_ms).outcome
+        try:
+            return run_pass(program, identity, log, policy, now_ms).outcome
+        except UsageError as error:  # the log does not even begin as it should
+            return Failed(error)
 
     labels = labels_of(state)
     records = committed(state, labels)

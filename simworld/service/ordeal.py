@@ -7,7 +7,6 @@ results of steps and the payloads that were recorded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from simworld.engine import (
     Event,
@@ -32,6 +31,7 @@ PAUSE_MS = 40
 STOP = "stop"
 """The last payload of a hook."""
 STREAM = "news"
+CHUNKS = 12
 
 
 @step
@@ -62,6 +62,7 @@ async def produce(ctx: StepContext, stream: StreamRef, count: int) -> int:
     """Write chunks that tell which attempt has written them; the attempt that got through."""
     writer = ctx.get_writable(stream)
     for number in range(count):
+        await ctx.sleep(PAUSE_MS // 8)
         await writer.write(chunk(ctx.attempt, number))
     return ctx.attempt
 
@@ -138,14 +139,6 @@ def chunk(attempt: int, number: int) -> bytes:
     return b"%d.%d" % (attempt, number)
 
 
-def arguments(log: Sequence[Event]) -> list[Any]:
-    """What the run was started with."""
-    created = log[0].fact
-    assert isinstance(created, RunCreated)
-    args, _ = decode(created.input)
-    return list(args)
-
-
 def payloads(log: Sequence[Event]) -> list[str]:
     """What the run's hook has received, in order."""
     return [decode(each.fact.payload) for each in log if isinstance(each.fact, HookReceived)]
@@ -165,20 +158,22 @@ def produced_by(log: Sequence[Event]) -> int:
 
 
 def owed(log: Sequence[Event]) -> object:
-    """What a completed run must have returned."""
-    created = log[0].fact
-    assert isinstance(created, RunCreated)
-    args = arguments(log)
-    if created.workflow_name == sequential.name:
+    """What a completed run must have returned; None for one without its creation."""
+    created = next((each.fact for each in log if isinstance(each.fact, RunCreated)), None)
+    if created is None:
+        return None
+    args, _ = decode(created.input)
+    name = created.workflow_name
+    if name == sequential.name:
         value, count = args
         return value << count
-    if created.workflow_name == fan_out.name:
+    if name == fan_out.name:
         return [2 * number for number in range(args[0])]
-    if created.workflow_name == retrying.name:
+    if name == retrying.name:
         return "done"
-    if created.workflow_name == sleeping.name:
+    if name == sleeping.name:
         return 1 << args[0]
-    if created.workflow_name == listening.name:
+    if name == listening.name:
         received = payloads(log)
-        return received[: received.index(STOP)]
+        return received[: received.index(STOP)] if STOP in received else None
     return produced_by(log)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from simworld.engine import Event, Fact, HookRow, RunRow
+from simworld.engine import Event, Fact, HookRow, RunRow, RunStatus, StepRow, WaitRow
 from simworld.errors import Crashed, WorldError
 from simworld.ports import Answer, Chunks, Page, Storage, StreamInfo, Streams
 from simworld.records import LogRead, Op, WaitRefused
@@ -28,6 +28,19 @@ from simworld.sim.tasks import Task
 from simworld.sim.world import Watch, outcome_of, run_label
 
 T = TypeVar("T")
+
+
+class Rows(Protocol):
+    """The rows that an event is about."""
+
+    @property
+    def run(self) -> RunRow | None: ...
+    @property
+    def step(self) -> StepRow | None: ...
+    @property
+    def hook(self) -> HookRow | None: ...
+    @property
+    def wait(self) -> WaitRow | None: ...
 
 
 class PerHost:
@@ -54,9 +67,10 @@ class PerHost:
 class InsideStorage(Watch):
     """``ports.Storage`` over worlds whose operations are choice points themselves."""
 
-    def __init__(self, kernel: Kernel, labels: Labels, worlds: PerHost) -> None:
+    def __init__(self, kernel: Kernel, labels: Labels, here: Callable[[], Storage]) -> None:
+        """``here``: the instance of the world that the running host uses."""
         super().__init__(kernel, labels)
-        self._worlds = worlds
+        self._here = here
 
     def _begin(self, op: Op) -> Task:
         task = self._kernel.current
@@ -71,7 +85,7 @@ class InsideStorage(Watch):
         entity = self._readable(getattr(fact, "correlation_id", ""))
         task = self._begin(self._op(run_id, fact, entity))
         try:
-            answer = await self._worlds.here().create(run_id, fact)
+            answer = await self._here().create(run_id, fact)
         except WorldError as refusal:
             if kernel.trace is not None:
                 kernel.remark(self._labels.refused(refusal))
@@ -91,7 +105,7 @@ class InsideStorage(Watch):
         kernel = self._kernel
         task = self._begin(read_log_op(run_label(kernel, self._labels, run_id)))
         try:
-            page = await self._worlds.here().events(run_id, cursor)
+            page = await self._here().events(run_id, cursor)
         finally:
             task.doing = None
         rows = len(page.events)
@@ -106,7 +120,7 @@ class InsideStorage(Watch):
         kernel = self._kernel
         task = self._begin(read_run_op(run_label(kernel, self._labels, run_id)))
         try:
-            row = await self._worlds.here().run(run_id)
+            row = await self._here().run(run_id)
         finally:
             task.doing = None
         if kernel.trace is not None:
@@ -117,17 +131,21 @@ class InsideStorage(Watch):
         """See ``ports.Storage``."""
         task = self._begin(find_hook_op(self._readable(token)))
         try:
-            return await self._worlds.here().hook(token)
+            return await self._here().hook(token)
         finally:
             task.doing = None
 
     async def active_runs(self) -> Sequence[str]:
         """See ``ports.Storage``; nothing that runs in a trial asks."""
-        return await self._worlds.here().active_runs()
+        return await self._here().active_runs()
 
-    def published(self, event: Event, rows: Answer) -> None:
+    def published(self, event: Event, rows: Rows) -> None:
         """An event has come into being; ``rows`` are those right after it."""
-        self.write_down(event, self._readable(event.correlation_id), rows)
+        run = rows.run
+        if run is None:  # nobody has created it: what a law makes of that is its affair
+            run = RunRow(event.run_id, RunStatus.PENDING, "", b"", 0)
+        answer = Answer(event, run, rows.step, hook=rows.hook, wait=rows.wait)
+        self.write_down(event, self._readable(event.correlation_id), answer)
 
 
 class InsideStreams:

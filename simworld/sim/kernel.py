@@ -13,6 +13,7 @@ closed after the trial, when nothing they do can be seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from simworld.engine import called_exit
@@ -22,9 +23,11 @@ from simworld.records import Crash, Explorer, Fault, Op
 from simworld.sim.chronicle import Chronicle
 from simworld.sim.nemesis import Faults
 from simworld.sim.parking import PARK, foreign_await
-from simworld.sim.tasks import Host, Hosts, Task, Timers, Waiters, values_of
+from simworld.sim.tasks import Host, Hosts, Task, Timers, Waiters, oldest_first, values_of
 
 T = TypeVar("T")
+
+_birth = attrgetter("birth")
 
 WAKE = Op("wake up")
 JOIN = Op("go on: all parts have finished")
@@ -60,7 +63,7 @@ class Kernel(Chronicle):
         self.enabled: list[Task] = []
         self.faults = faults
         self.follow: Task | None = None
-        """Who goes on by default when the task that runs now cannot: a request of its own."""
+        """Who is taken for the lowest next time: a request that sets out, and then its sender."""
         self.losing = False
         """The operation being performed, if it has an answer, is to look failed to its caller."""
         self.live_deliveries = 0
@@ -279,25 +282,15 @@ class Kernel(Chronicle):
             raise self._failure
 
     def _pick(self) -> Task | None:
-        """Who goes on when the last task cannot: the explorer's choice, by default the lowest.
-
-        Where a request travels, its own task goes on first, and then its sender: so that by default
-        a world on a server is no other place than one at hand.
-        """
+        """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
         enabled = self.enabled
         if not enabled and not self._move_time():
             self.drained = True
             return None
         if self.turn >= self._limit and not self._next_phase():
             return None
-        lowest = enabled[0]
         follow, self.follow = self.follow, None
-        if follow is not None and follow in enabled:
-            lowest = follow
-        else:
-            for task in enabled:
-                if task.birth < lowest.birth:
-                    lowest = task
+        lowest = follow if follow in enabled else min(enabled, key=_birth)
         if enabled[0] is not lowest:
             enabled.remove(lowest)
             enabled.insert(0, lowest)
@@ -416,7 +409,7 @@ class Kernel(Chronicle):
         if self._searching:
             self._end_search()
             self._limit = self.turns_max
-            self._choose = _oldest_first
+            self._choose = oldest_first
             self._ask_always = False
             return True
         self._halted = True
@@ -498,13 +491,3 @@ class Kernel(Chronicle):
             task.release()  # without cycles, a trial is freed as soon as it is over
         self._graveyard.clear()
         self.on_crash.clear()
-
-
-def _oldest_first(point: Kernel, enabled: Sequence[Task]) -> int:
-    """Phase 2: the operation that has waited longest; fair, draws nothing."""
-    best = 0
-    for index in range(1, len(enabled)):
-        task, rival = enabled[index], enabled[best]
-        if (task.since, task.birth) < (rival.since, rival.birth):
-            best = index
-    return best

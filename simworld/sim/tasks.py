@@ -179,3 +179,13 @@ def values_of(children: Sequence[Task]) -> list[Any]:
         if child.error is not None:
             raise child.error
     return [child.value for child in children]
+
+
+def oldest_first(point: object, enabled: Sequence[Task]) -> int:
+    """Phase 2: the operation that has waited longest; fair, draws nothing."""
+    best = 0
+    for index in range(1, len(enabled)):
+        task, rival = enabled[index], enabled[best]
+        if (task.since, task.birth) < (rival.since, rival.birth):
+            best = index
+    return best

@@ -259,8 +259,9 @@ class Connection:
 
     async def run(self, statement: Compiled, values: Mapping[str, object]) -> list[Row]:
         """Run a statement, which is prepared first if it is new here."""
-        if len(values) != len(statement.order):
-            raise InternalError(f"{statement.text!r} takes {statement.order}, not {list(values)}")
+        missing = [name for name in statement.order if name not in values]
+        if missing:
+            raise InternalError(f"{statement.text!r} lacks values for {', '.join(missing)}")
         encoded = [_encoded(name, values[name]) for name in statement.order]
         if statement.name not in self._prepared:
             await self._send(lambda: self._pgconn.send_prepare(statement.name, statement.text))

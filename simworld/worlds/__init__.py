@@ -7,6 +7,17 @@ them here, written against substrates.
 
 from simworld.worlds.atomic import AtomicWorld
 from simworld.worlds.hosted import HostedStreams, HostedWorld
+from simworld.worlds.postgres import (
+    PostgresStreams,
+    PostgresWorld,
+    RowsAfter,
+    ddl,
+    event_of,
+    read_postgres,
+    rows_after,
+    schema_version,
+    world_tables,
+)
 from simworld.worlds.queue import QUEUES, MemoryQueue
 from simworld.worlds.state import WorldState
 from simworld.worlds.streams import MemoryStreams
@@ -18,5 +29,14 @@ __all__ = [
     "HostedWorld",
     "MemoryQueue",
     "MemoryStreams",
+    "PostgresStreams",
+    "PostgresWorld",
+    "RowsAfter",
     "WorldState",
+    "ddl",
+    "event_of",
+    "read_postgres",
+    "rows_after",
+    "schema_version",
+    "world_tables",
 ]

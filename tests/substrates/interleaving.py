@@ -17,7 +17,7 @@ import attrs
 import psycopg
 import trio
 
-from simworld.errors import SimworldError
+from simworld.errors import InternalError, SimworldError
 from simworld.ports import Statement
 from simworld.substrates import MemoryTables, open_postgres
 from simworld.worlds.postgres.schema import ddl
@@ -50,6 +50,10 @@ class RolledBack(Exception):
     """Leaves a transaction on purpose."""
 
 
+class OutsideError(Exception):
+    """Tables in memory refuse what has no rule there; then there is nothing to compare."""
+
+
 class Session:
     """One session of one side."""
 
@@ -65,6 +69,8 @@ class Session:
         """Act, and leave the transaction if it refuses, as ``async with`` does."""
         try:
             self.answer = await self._act(step)
+        except InternalError as error:
+            raise OutsideError(str(error)) from error
         except SimworldError as error:
             if self.inner is not None:
                 await self._leave(error)
@@ -81,6 +87,12 @@ class Session:
         else:
             await self._leave(None if step.action == "commit" else RolledBack())
         return step.action
+
+    async def leave(self):
+        """Roll back what is open."""
+        if self._block is not None:
+            with contextlib.suppress(RolledBack, SimworldError):
+                await self._leave(RolledBack())
 
     async def _leave(self, error):
         block, self._block, self.inner = self._block, None, None
@@ -168,6 +180,13 @@ class Server:
                 return
             await trio.sleep(0.000_3)
 
+    async def leave(self):
+        """Whatever is open is rolled back."""
+        self._nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            for session in self.sessions:
+                await session.leave()
+
     def _waiting(self):
         """Whose connection waits for a lock."""
         question = "SELECT cardinality(pg_blocking_pids(pid)) > 0 FROM unnest(%s::int[]) pid"
@@ -209,8 +228,13 @@ class Comparison:
             stack.enter_context(trio.fail_after(60))
             memory = Memory(self.schema, self.channels)
             server = Server(opened, pids, control, nursery)
-            await self._walk(memory, server, steps)
-            await self._finish(memory, server, control)
+            try:
+                await self._walk(memory, server, steps)
+                await self._finish(memory, server, control)
+            except OutsideError as error:
+                self.counts[f"outside the rules: {error}"] += 1
+            finally:
+                await server.leave()
 
     async def _walk(self, memory, server, steps):
         told = []

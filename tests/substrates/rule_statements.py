@@ -150,7 +150,7 @@ async def read_items(session, values):
 
 
 _POOLS = {
-    "id": ("a", "b"),
+    "id": ("a", "a", "b", "c"),
     "state": ("live", "dead"),
     "tag": ("x", "y"),
     "n": (1, 2, 3, 4, 5, 6),
@@ -192,14 +192,18 @@ def runs(parameters, pools, sessions=(0, 1)):
     )
 
 
-def interleavings(parameters, pools, *, first=None):
-    """A strategy: rows that are there already, then two sessions that both begin, and go on."""
-    first = first or parameters
+def interleavings(parameters, pools, *, first, contended):
+    """A strategy: rows that are there already, then two sessions that both begin, and go on.
+
+    ``first``: what makes the rows; ``contended``: what is drawn more often than others.
+    """
+    often = {each: parameters[each] for each in contended}
+    first = {each: parameters[each] for each in first}
     blocks = st.builds(
-        Step, st.sampled_from((0, 1)), st.sampled_from(("begin", "commit", "commit", "rollback"))
+        Step, st.sampled_from((0, 1)), st.sampled_from(("begin", "begin", "commit", "rollback"))
     )
     steps = st.lists(
-        st.one_of(runs(parameters, pools), runs(parameters, pools), blocks), min_size=4, max_size=16
+        st.one_of(runs(often, pools), runs(parameters, pools), blocks), min_size=4, max_size=16
     )
     before = st.lists(runs(first, pools, (0,)), max_size=4)
     return st.builds(
@@ -207,7 +211,20 @@ def interleavings(parameters, pools, *, first=None):
     )
 
 
+_THERE = (
+    {"id": "a", "state": "live", "tag": "x", "n": 1},
+    {"id": "b", "state": "live", "tag": "y", "n": 2},
+    {"id": "c", "state": "dead", "tag": "x", "n": 3},
+)
+
+
 def rule_interleavings():
-    """Interleavings of the statements of this module."""
-    first = {each: _PARAMETERS[each] for each in (insert_or_nothing, add_item)}
-    return interleavings(_PARAMETERS, _POOLS, first=first)
+    """Interleavings of the statements of this module, most of them on rows that are there."""
+    there = [Step(0, "run", insert, each) for each in _THERE]
+    drawn = interleavings(
+        _PARAMETERS,
+        _POOLS,
+        first=(insert_or_nothing, add_item),
+        contended=(insert_or_nothing, lock, lock_if, lock_all, count_up, move, retag, delete),
+    )
+    return st.builds(lambda count, steps: [*there[:count], *steps], st.integers(0, 3), drawn)

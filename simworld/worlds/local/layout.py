@@ -24,6 +24,7 @@ _is_plain = re.compile(rf"[A-Za-z0-9_~][A-Za-z0-9\-_.~]{{0,{PLAIN_MAX - 1}}}").f
 RUNS = "runs"
 EVENTS = "events"
 TOKENS = "tokens"
+CLAIMS = "claims"
 STREAMS = "streams"
 STREAM_NAMES = "stream-names"
 
@@ -74,14 +75,24 @@ def run_path(run_id: str) -> str:
     return f"{RUNS}/{piece(run_id)}"
 
 
+def rows_folder(kind: str, run_id: str) -> str:
+    """The rows of the ``steps``, ``hooks`` or ``waits`` of a run."""
+    return f"{kind}/{piece(run_id)}"
+
+
 def row_path(kind: str, run_id: str, correlation_id: str) -> str:
-    """The row of one of the ``steps``, ``hooks`` or ``waits`` of a run."""
+    """The row of one of them."""
     return f"{kind}/{piece(run_id)}/{piece(correlation_id)}"
+
+
+def token_path(token: str) -> str:
+    """The claim of a token."""
+    return f"{TOKENS}/{piece(token)}"
 
 
 def claim_path(what: str, run_id: str, correlation_id: str = "") -> str:
     """The file whose exclusive creation is the right to do ``what`` to an entity."""
-    return f"claims/{piece(run_id)}/{what}/{piece(correlation_id)}"
+    return f"{CLAIMS}/{piece(run_id)}/{what}/{piece(correlation_id)}"
 
 
 def flat_event_path(run_id: str, event_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What every ``create`` of the SQL world is made of: keyed reads, rows, and the event at the end."""
+"""What every ``create`` of the SQL world is made of: reads by key, rows, the event at the end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from simworld.engine import (
     RunFailed,
     RunRow,
     StepCompleted,
+    StepCreated,
     StepFact,
     StepFailed,
     StepRetrying,
@@ -21,7 +22,7 @@ from simworld.engine import (
     StepStarted,
     WaitRow,
 )
-from simworld.errors import EntityConflictError, UniqueViolation
+from simworld.errors import EntityConflictError, InternalError, UniqueViolation
 from simworld.marks import reached
 from simworld.ports import Answer, Clock, Ids, Row, Session, Statement, Tables
 from simworld.records import PostgresPosition, PostgresProfile
@@ -114,8 +115,12 @@ class Creating:
         """Start, end or put back a step that exists; None if it is over, or owned by another."""
         match fact:
             case StepStarted():
-                values = {"owner": fact.owner, "lease_until_ms": fact.lease_until_ms}
-                row = await self.change(START_STEP, correlation_id=fact.correlation_id, **values)
+                row = await self.change(
+                    START_STEP,
+                    correlation_id=fact.correlation_id,
+                    owner=fact.owner,
+                    lease_until_ms=fact.lease_until_ms,
+                )
             case StepRetrying():
                 row = await self.change(
                     RETRY_STEP,
@@ -124,17 +129,31 @@ class Creating:
                     retry_after_ms=fact.retry_after_ms,
                     owner=fact.owner,
                 )
-            case StepCompleted() | StepFailed():
-                failed = isinstance(fact, StepFailed)
-                row = await self.change(
-                    END_STEP,
-                    correlation_id=fact.correlation_id,
-                    status="failed" if failed else "completed",
-                    output=b"" if failed else fact.result,
-                    error=fact.error if failed else b"",
-                    owner=fact.owner if failed else "",
-                )
+            case StepCompleted():
+                row = await self._end_step(fact, "completed", output=fact.result)
+            case StepFailed():
+                row = await self._end_step(fact, "failed", error=fact.error, owner=fact.owner)
+            case StepCreated():
+                raise InternalError("a creation changes no step")
         return None if row is None else step_of(row)
+
+    async def _end_step(
+        self,
+        fact: StepFact,
+        status: str,
+        *,
+        output: bytes = b"",
+        error: bytes = b"",
+        owner: str = "",
+    ) -> Row | None:
+        return await self.change(
+            END_STEP,
+            correlation_id=fact.correlation_id,
+            status=status,
+            output=output,
+            error=error,
+            owner=owner,
+        )
 
     async def end_run(self, fact: RunCompleted | RunFailed | RunCancelled) -> RunRow | None:
         """Move the run to its end; None if it has ended otherwise."""

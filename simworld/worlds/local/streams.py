@@ -1,0 +1,153 @@
+"""Streams on files (spec §2.4): one numbered file per chunk, and one for the end.
+
+Whoever links the next number has appended; so chunks have no gaps, and nothing comes behind the
+end.  Writes of one process are made in the order of their calls.  The names of a run's streams are
+numbered files, too: nobody reads a list, changes it and writes it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import attrs
+
+from simworld.errors import EntityConflictError, UsageError
+from simworld.ports import Chunks, Files, StreamInfo, Tasks
+from simworld.worlds.codec import decode_row, encode_row
+from simworld.worlds.local.layout import names_folder, number_path, stream_folder
+from simworld.worlds.local.mutexes import Mutexes
+from simworld.worlds.names import check_name
+
+CHUNK, END = b"c", b"e"
+"""The first byte of a file; a chunk follows the one, the stream's name the other."""
+BATCH = 32
+"""Chunks that are read at once."""
+TAILS_MAX = 10_000
+"""Streams whose tail a process remembers."""
+
+
+@attrs.frozen
+class StreamName:
+    """What a stream is called; paths may hold hashes only."""
+
+    run_id: str
+    name: str
+
+
+class LocalStreams:
+    """``ports.Streams``."""
+
+    def __init__(self, files: Files, *, tasks: Tasks) -> None:
+        self._files = files
+        self._mutexes = Mutexes(tasks)
+        self._tails: dict[str, int] = {}
+        """Folder → the last chunk when we wrote it: most often, there is no other writer."""
+
+    async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
+        """See ``ports.Streams``."""
+        check_name("stream name", name)
+        parts = [CHUNK + chunk for chunk in chunks]
+        append = partial(self._append, run_id, name, parts)
+        if not await self._mutexes.within((run_id, name), f"stream {name}", append):
+            raise EntityConflictError(
+                f"write refused: stream {name!r} of run {run_id} is closed", reason="terminal"
+            )
+
+    async def close(self, run_id: str, name: str) -> None:
+        """See ``ports.Streams``."""
+        check_name("stream name", name)
+        end = END + encode_row(StreamName(run_id, name))
+        append = partial(self._append, run_id, name, [end])
+        await self._mutexes.within((run_id, name), f"stream {name}", append)
+
+    async def _append(self, run_id: str, name: str, parts: Sequence[bytes]) -> bool:
+        """False if the stream has ended."""
+        folder = stream_folder(run_id, name)
+        tail, closed = self._tails.pop(folder, -1), False
+        if tail < 0 or not parts:
+            tail, closed = await self._info(folder)
+        for part in parts:
+            if tail < 0 and part.startswith(CHUNK):
+                await self._register(run_id, name)
+            while not closed and not await self._files.link(number_path(folder, tail + 1), part):
+                tail, closed = await self._info(folder)
+            if closed:
+                break
+            tail += 1
+        if not closed and len(self._tails) < TAILS_MAX:
+            self._tails[folder] = tail
+        return not closed
+
+    async def _register(self, run_id: str, name: str) -> None:
+        folder, mine = names_folder(run_id), encode_row(StreamName(run_id, name))
+        while True:
+            paths = [f"{folder}/{each}" for each in await self._files.list(folder)]
+            if paths and mine in await self._files.read_all(paths):
+                return
+            if await self._files.link(number_path(folder, len(paths)), mine):
+                return
+
+    async def read(self, run_id: str, name: str, start: int, *, live: bool) -> Chunks:
+        """See ``ports.Streams``."""
+        if start < 0:
+            raise UsageError(f"a stream is read from chunk 0 on, not from {start}")
+        folder = stream_folder(run_id, name)
+        while True:
+            found = await self._read(folder, start)
+            if found is None:
+                tail, closed = await self._info(folder)
+                if tail >= start:
+                    continue  # it has grown since
+                found = Chunks([], closed)
+            elif not found.chunks:
+                tail = start - 1
+            if found.chunks or found.closed or not live:
+                return found
+            await self._files.wait_more(folder, tail + 1)
+
+    async def _read(self, folder: str, start: int) -> Chunks | None:
+        """None: ``start`` is not at the end, but behind it.
+
+        The chunk before ``start`` is looked at, too: if there is one, and no other, that is the end.
+        """
+        chunks: list[bytes] = []
+        first = max(start - 1, 0)
+        while True:
+            paths = [number_path(folder, each) for each in range(first, first + BATCH)]
+            for number, data in enumerate(await self._files.read_all(paths), first):
+                if data is None:
+                    return Chunks(chunks, closed=False) if number >= start else None
+                if data.startswith(END):
+                    return Chunks(chunks, closed=True)
+                if number >= start:
+                    chunks.append(data[1:])
+            first += BATCH
+
+    async def info(self, run_id: str, name: str) -> StreamInfo:
+        """See ``ports.Streams``."""
+        return await self._info(stream_folder(run_id, name))
+
+    async def _info(self, folder: str) -> StreamInfo:
+        names = await self._files.list(folder)
+        if not names:
+            return StreamInfo(-1, closed=False)
+        last = await self._files.read(f"{folder}/{names[-1]}") or b""
+        closed = last.startswith(END)
+        return StreamInfo(len(names) - 1 - closed, closed)
+
+    async def names(self, run_id: str) -> Sequence[str]:
+        """See ``ports.Streams``; a name whose first chunk has not come yet is none."""
+        folder = names_folder(run_id)
+        paths = [f"{folder}/{each}" for each in await self._files.list(folder)]
+        found = await self._files.read_all(paths)
+        names = [decode_row(data, StreamName).name for data in found if data is not None]
+        if not names:
+            return []
+        firsts = [number_path(stream_folder(run_id, name), 0) for name in names]
+        begun = await self._files.read_all(firsts)
+        return [
+            name
+            for name, first in zip(names, begun, strict=True)
+            if first is not None and first.startswith(CHUNK)
+        ]

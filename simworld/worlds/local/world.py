@@ -1,0 +1,36 @@
+"""The file world: two strategies behind one constructor (``LocalLog``)."""
+
+from __future__ import annotations
+
+from simworld.ports import Clock, Files, Ids, Storage, Tasks
+from simworld.records import LocalLog, LocalProfile, WorldProfile
+from simworld.worlds.local.minted import MintedWorld
+from simworld.worlds.local.slots import SlotsWorld
+
+
+class LocalWorld:
+    """``ports.Storage`` on files; several instances on one tree are several processes."""
+
+    def __init__(
+        self,
+        files: Files,
+        *,
+        clock: Clock,
+        ids: Ids,
+        tasks: Tasks,
+        profile: LocalProfile,
+        world: WorldProfile,
+    ) -> None:
+        inner: Storage
+        if profile.local_log is LocalLog.SLOTS:
+            inner = SlotsWorld(files, clock=clock, ids=ids, world=world)
+        else:
+            inner = MintedWorld(
+                files, clock=clock, ids=ids, tasks=tasks, profile=profile, world=world
+            )
+        # Bound once: each call of the port is one of the strategy, without a frame between.
+        self.create = inner.create
+        self.events = inner.events
+        self.run = inner.run
+        self.hook = inner.hook
+        self.active_runs = inner.active_runs
