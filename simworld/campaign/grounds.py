@@ -6,17 +6,48 @@ or tables is one, or every message to their server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import attrs
+
 from simworld.campaign.places import Ground, place_named
 from simworld.campaign.variants import Variant
+from simworld.engine import RunStatus
 from simworld.errors import InternalError
-from simworld.ports import Clock, Ids, Storage, Streams, Tasks
+from simworld.ports import Clock, Ids, Row, Storage, Streams, Tasks
 from simworld.records import LocalLog, LogPosition, PostgresPosition
-from simworld.sim import Kernel, Labels, SimStorage, SimStreams, SimWire
-from simworld.worlds import AtomicWorld, HostedStreams, HostedWorld, MemoryStreams, WorldState
+from simworld.sim import (
+    InsideStorage,
+    InsideStreams,
+    Kernel,
+    Labels,
+    SimFiles,
+    SimStorage,
+    SimStreams,
+    SimTables,
+    SimWire,
+    per_host,
+)
+from simworld.substrates import MemoryFiles, MemoryTables
+from simworld.worlds import (
+    AtomicWorld,
+    HostedStreams,
+    HostedWorld,
+    LocalStreams,
+    LocalWitness,
+    LocalWorld,
+    MemoryStreams,
+    PostgresStreams,
+    PostgresWorld,
+    WorldState,
+    event_of,
+    read_local,
+    read_postgres,
+    rows_after,
+    world_tables,
+)
 
 T = TypeVar("T")
 
@@ -93,7 +124,75 @@ def _hosted(sim: Sim, variant: Variant) -> Standing:
     )
 
 
+class _Instance(NamedTuple):
+    """The file world in the memory of one process."""
+
+    storage: LocalWorld
+    streams: LocalStreams
+
+
+def _local(sim: Sim, variant: Variant) -> Standing:
+    kernel, profile = sim.kernel, variant.local
+    inner = MemoryFiles(tasks=sim.tasks)
+    witness = LocalWitness(inner.contents, profile)
+
+    def published(path: str, data: bytes) -> None:
+        rows = witness.published(path, data)
+        if rows is not None and rows.event is not None:
+            storage.published(rows.event, rows)
+
+    files = SimFiles(kernel, sim.labels, inner, published)
+
+    def make() -> _Instance:
+        world = LocalWorld(
+            files,
+            clock=sim.clock,
+            ids=sim.ids,
+            tasks=sim.tasks,
+            profile=profile,
+            world=variant.world,
+        )
+        return _Instance(world, LocalStreams(files, tasks=sim.tasks))
+
+    here = per_host(kernel, make)
+    storage = InsideStorage(kernel, sim.labels, lambda: here().storage)
+    streams = InsideStreams(kernel, sim.labels, lambda: here().streams)
+    return Standing(storage, streams, lambda: now(read_local(inner, profile)))
+
+
+def _postgres(sim: Sim, variant: Variant) -> Standing:
+    kernel = sim.kernel
+
+    def committed(rows: Sequence[tuple[str, Row]]) -> None:
+        events = [event_of(row) for table, row in rows if table == "events"]
+        for event in events:
+            after = rows_after(inner, event)
+            if event.type == "run_created" and len(events) > 1 and after.run is not None:
+                # It was started in the same commit, but not yet when this event was written.
+                pending = attrs.evolve(after.run, status=RunStatus.PENDING, started_at_ms=0)
+                after = after._replace(run=pending)
+            storage.published(event, after)
+
+    inner = MemoryTables(
+        world_tables(variant.postgres),
+        tasks=sim.tasks,
+        owner=lambda: None if kernel.current is None else kernel.current.host,
+        on_commit=committed,
+    )
+    kernel.on_crash.append(inner.abandon)
+    tables = SimTables(kernel, sim.labels, inner)
+    world = PostgresWorld(
+        tables, clock=sim.clock, ids=sim.ids, profile=variant.postgres, world=variant.world
+    )
+    storage = InsideStorage(kernel, sim.labels, lambda: world)
+    held = PostgresStreams(tables)
+    streams = InsideStreams(kernel, sim.labels, lambda: held)
+    return Standing(storage, streams, lambda: now(read_postgres(inner)))
+
+
 _GROUNDS: dict[Ground, Callable[[Sim, Variant], Standing]] = {
     Ground.ATOMIC: _atomic,
     Ground.HOSTED: _hosted,
+    Ground.LOCAL: _local,
+    Ground.POSTGRES: _postgres,
 }

@@ -154,9 +154,11 @@ def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
             before.append(Create(RUN, RunStarted()))
     before.append(Create(OTHER, RunCreated("order", b"in")))
     pool = tape.pick((_run_facts, _step_facts, _step_facts, _hook_facts, _wait_facts))
-    early, facts = pool(tape)
+    early, births, facts = pool(tape)
     length = tape.pick((0, 1, tape.below(len(early) + 1)))
     before += [Create(RUN, fact) for fact in early[:length]]
+    if not length and not tape.once_in(4):
+        facts = births
     together: list[Operation] = []
     for _ in range(2 + tape.pick((0, 0, 0, 1, 1, 2))):
         match tape.below(10):
@@ -179,14 +181,15 @@ def _ends() -> list[Fact]:
     return [RunCompleted(b"out"), RunFailed(b"why", "USER_ERROR"), RunCancelled()]
 
 
-Facts = tuple[list[Fact], list[Fact]]
-"""(a history, of which a part is recorded; facts that are about the same thing)."""
+Facts = tuple[list[Fact], list[Fact], list[Fact]]
+"""(a history, of which a part is recorded; facts where there is none; facts where there is)."""
 
 
 def _run_facts(_: Tape) -> Facts:
     data = RunStarted("order", b"in")
     made: list[Fact] = [RunCreated("order", b"in"), RunStarted(), data]
-    return [], [*made, *_ends(), AttrSet("attr_1", b"changes")]
+    made += [*_ends(), AttrSet("attr_1", b"changes")]
+    return [], made, made
 
 
 def _step_facts(tape: Tape) -> Facts:
@@ -195,33 +198,34 @@ def _step_facts(tape: Tape) -> Facts:
     created = StepCreated(STEP, "work", b"in")
     early: list[Fact] = [created, StepStarted(STEP, "work", tape.pick(("", MINE)), lease)]
     early += [StepRetrying(STEP, b"why"), StepStarted(STEP, "work"), StepFailed(STEP, b"why")]
-    return early, [
-        created,
-        StepStarted(STEP, "work", MINE, lease, admit),
-        StepStarted(STEP, "work", THEIRS, lease, admit),
-        StepStarted(STEP, "work", THEIRS, lease, input=b"in"),
-        StepCompleted(STEP, b"out"),
-        StepFailed(STEP, b"why", tape.pick(("", MINE))),
-        StepRetrying(STEP, b"why"),
-    ]
+    lazy = StepStarted(STEP, "work", THEIRS, lease, input=b"in")
+    births: list[Fact] = [created, created, lazy]
+    return (
+        early,
+        births,
+        [
+            created,
+            lazy,
+            StepStarted(STEP, "work", MINE, lease, admit),
+            StepStarted(STEP, "work", THEIRS, lease, admit),
+            StepCompleted(STEP, b"out"),
+            StepFailed(STEP, b"why", tape.pick(("", MINE))),
+            StepRetrying(STEP, b"why"),
+        ],
+    )
 
 
 def _hook_facts(_: Tape) -> Facts:
-    created = HookCreated(HOOK, TOKEN)
+    created, another = HookCreated(HOOK, TOKEN), HookCreated("hook_2", TOKEN)
     disposed = HookDisposed(HOOK, TOKEN)
-    another = HookCreated("hook_2", TOKEN)
-    return [created, HookReceived(HOOK, TOKEN, b"1"), disposed, another], [
-        created,
-        created,
-        another,
-        HookReceived(HOOK, TOKEN, b"2"),
-        disposed,
-    ]
+    early: list[Fact] = [created, HookReceived(HOOK, TOKEN, b"1"), disposed, another]
+    births: list[Fact] = [created, created, another]
+    return early, births, [*births, HookReceived(HOOK, TOKEN, b"2"), disposed]
 
 
 def _wait_facts(_: Tape) -> Facts:
     created, completed = WaitCreated(WAIT, START_MS), WaitCompleted(WAIT)
-    return [created, completed], [created, completed]
+    return [created, completed], [created], [created, completed, completed]
 
 
 def _looks() -> list[Operation]:

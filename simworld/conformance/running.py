@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import TypeAlias
 
 import attrs
@@ -75,7 +76,13 @@ async def perform(
     seen: list[Seen] = []
     driver = None
     while True:
-        async with open_world(clock, ids) as world:
+        async with AsyncExitStack() as stack:
+            try:
+                world = await stack.enter_async_context(open_world(clock, ids))
+            except Exception as error:
+                if not seen:
+                    raise
+                return Outcome(tuple(seen), {"opened again": (True, repr(error))})
             if driver is None:
                 driver = Driver(world, clock, page_max=page_max)
             driver.world = world

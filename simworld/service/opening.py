@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import NamedTuple
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
+from simworld import substrates
 from simworld.engine import REPAIRED, EnginePolicy
 from simworld.errors import UsageError
 from simworld.ports import Ids, Storage, Streams, Tables
-from simworld.records import LocalProfile, PostgresProfile, QueueProfile, WorldProfile
-from simworld.substrates import TrioHost
-from simworld.worlds import QUEUES, AtomicWorld, MemoryStreams
+from simworld.records import LocalLog, LocalProfile, PostgresProfile, QueueProfile, WorldProfile
+from simworld.substrates import DiskFiles, TrioHost
+from simworld.worlds import (
+    QUEUES,
+    AtomicWorld,
+    LocalStreams,
+    LocalWorld,
+    MemoryStreams,
+    PostgresStreams,
+    PostgresWorld,
+    WorldState,
+    ddl,
+    read_local,
+    read_postgres,
+    schema_version,
+    world_tables,
+)
+
+if TYPE_CHECKING:
+    from simworld.substrates import PostgresTables
 
 MEMORY, LOCAL, POSTGRES = "memory", "local", "postgres"
 
@@ -70,8 +88,42 @@ async def open_world(
 ) -> AsyncIterator[Opened]:
     """The world at a place; ``UsageError`` if it cannot be had, with the way out."""
     tasks, clock, world = host.tasks, host.clock, settings.world
-    yield Opened(
-        AtomicWorld(clock=clock, ids=ids, profile=world, tasks=tasks),
-        MemoryStreams(tasks=tasks),
-        None,
+    if place.kind == MEMORY:
+        storage = AtomicWorld(clock=clock, ids=ids, profile=world, tasks=tasks)
+        yield Opened(storage, MemoryStreams(tasks=tasks), None)
+    elif place.kind == LOCAL:
+        files = _files(place, settings)
+        on_files = LocalWorld(
+            files, clock=clock, ids=ids, tasks=tasks, profile=settings.local, world=world
+        )
+        yield Opened(on_files, LocalStreams(files, tasks=tasks), None)
+    else:
+        async with _tables(place, settings) as tables:
+            in_tables = PostgresWorld(
+                tables, clock=clock, ids=ids, profile=settings.postgres, world=world
+            )
+            yield Opened(in_tables, PostgresStreams(tables), tables)
+
+
+async def dump_world(place: Place, settings: Settings) -> WorldState:
+    """Everything a world of files or tables holds; of one that nobody writes to meanwhile."""
+    if place.kind == LOCAL:
+        return await read_local(_files(place, settings), settings.local)
+    async with _tables(place, settings) as tables:
+        return await read_postgres(tables)
+
+
+def _files(place: Place, settings: Settings) -> DiskFiles:
+    profile = settings.local
+    layout = str(profile.local_log)
+    if profile.local_log is LocalLog.MINTED:
+        layout += f" {profile.local_layout}"
+    return DiskFiles(place.where, layout=layout)
+
+
+def _tables(place: Place, settings: Settings) -> AbstractAsyncContextManager[PostgresTables]:
+    profile = settings.postgres
+    version = schema_version(profile)
+    return substrates.open_postgres(  # asked for here, as it needs an extra
+        place.where, ddl=ddl(world_tables(profile), version), version=version
     )

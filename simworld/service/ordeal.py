@@ -26,7 +26,7 @@ from simworld.engine import (
     workflow,
 )
 
-PAUSE_MS = 40
+PAUSE_MS = 120
 """How long a body takes."""
 STOP = "stop"
 """The last payload of a hook."""
@@ -52,8 +52,8 @@ async def flaky(ctx: StepContext) -> str:
 
 @step
 async def keep(ctx: StepContext, payload: str) -> str:
-    """Give the payload back."""
-    await ctx.effect("keep")
+    """Give the payload back, after a while."""
+    await ctx.sleep(PAUSE_MS)
     return payload
 
 
@@ -62,7 +62,7 @@ async def produce(ctx: StepContext, stream: StreamRef, count: int) -> int:
     """Write chunks that tell which attempt has written them; the attempt that got through."""
     writer = ctx.get_writable(stream)
     for number in range(count):
-        await ctx.sleep(PAUSE_MS // 8)
+        await ctx.sleep(PAUSE_MS // 4)
         await writer.write(chunk(ctx.attempt, number))
     return ctx.attempt
 

@@ -11,6 +11,7 @@ import pathlib
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import trio
@@ -31,8 +32,10 @@ from simworld.worlds import WorldState
 
 KNOBS = ("lease_ms=2000", "crashes_max=1000", "redelivery_ms=500")
 """Of the workers: who is killed is replaced soon, however often that happens."""
-PAUSE_S = (0.2, 1.2)
-"""Between two kills."""
+PAUSE_S = 1.0
+"""The longest time from a worker's start to its end."""
+READY = 0.8
+"""How likely a worker is only killed once it works; the others die while they start."""
 RESUME_S = 0.02
 
 
@@ -75,6 +78,12 @@ class Outcome:
     """Of the workers, told to stop in the end."""
     events: Counter[str]
     seconds: float
+
+    @property
+    def interrupted(self) -> int:
+        """Bodies that were killed: starts without an end."""
+        ends = ("step_completed", "step_failed", "step_retrying")
+        return self.events["step_started"] - sum(self.events[each] for each in ends)
 
     @property
     def clean(self) -> bool:
@@ -136,9 +145,7 @@ async def torture(plan: Torture) -> Outcome:
         options += ["--set", knob]
     async with worker_processes(plan.workers, options, plan.folder) as hands:
         urls = [hand.url for hand in hands]
-        async with connect(
-            plan.world, ordeal.PROGRAM, settings=plan.settings, workers=urls
-        ) as app:
+        async with connect(plan.world, ordeal.PROGRAM, settings=plan.settings, workers=urls) as app:
             with trio.move_on_after(plan.bound_s):
                 await _Ordeal(plan, app, hands, promises).run()
         codes = [await hand.stop() for hand in hands]
@@ -185,11 +192,13 @@ class _Ordeal:
         self._hands = hands
         self._promises = promises
         self._begun = 0
+        self._kills_begun = 0
 
     async def run(self) -> None:
         """Returns once everything has ended."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._kill)
+            for number, hand in enumerate(self._hands):
+                nursery.start_soon(self._kill, number, hand)
             for number in range(self._plan.at_a_time):
                 nursery.start_soon(self._work, number)
         while await self._app.active_runs():
@@ -199,12 +208,13 @@ class _Ordeal:
     def _goes_on(self) -> bool:
         return self._begun < self._plan.runs or self._promises.kills < self._plan.kills
 
-    async def _kill(self) -> None:
-        draws = Stream(derive(self._plan.seed, "kills"))
-        while self._promises.kills < self._plan.kills:
-            low, high = PAUSE_S
-            await trio.sleep(low + (high - low) * draws.random())
-            hand = draws.choice(self._hands)
+    async def _kill(self, number: int, hand: WorkerProcess) -> None:
+        draws = Stream(derive(self._plan.seed, "kills", number))
+        while self._kills_begun < self._plan.kills:
+            self._kills_begun += 1
+            if draws.chance(READY):
+                await hand.ready()
+            await trio.sleep(PAUSE_S * draws.random())
             await hand.kill()
             self._promises.kills += 1
             await hand.start()
@@ -226,7 +236,7 @@ class _Ordeal:
             except (SimworldError, RunFailedError):
                 self._promises.refused += 1
 
-    async def _started(self, workflow: Workflow[..., object], *args: object) -> str:
+    async def _started(self, workflow: Workflow[Any, Any], *args: object) -> str:
         run_id = await self._app.start_run(workflow, *args)
         self._promises.started.append(run_id)
         return run_id

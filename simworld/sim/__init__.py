@@ -1,5 +1,6 @@
 """The simulator: kernel, virtual time, interposition of every port, and the nemesis."""
 
+from simworld.sim.inside import InsideStorage, InsideStreams, per_host
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels
 from simworld.sim.lockstep import LockstepKernel
@@ -8,6 +9,7 @@ from simworld.sim.nemesis import Faults, Nemesis, NoFaults, RecordedFaults, merg
 from simworld.sim.parking import PARK
 from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimTasks
 from simworld.sim.streams import SimStreams
+from simworld.sim.substrates import SimFiles, SimTables
 from simworld.sim.tasks import EPOCH_MS, Host, Task
 from simworld.sim.wire import SimWire
 from simworld.sim.world import SimQueue, SimStorage
@@ -18,6 +20,8 @@ __all__ = [
     "Faults",
     "FlakeError",
     "Host",
+    "InsideStorage",
+    "InsideStreams",
     "Kernel",
     "Labels",
     "LockstepKernel",
@@ -26,13 +30,16 @@ __all__ = [
     "RecordedFaults",
     "SimBodies",
     "SimClock",
+    "SimFiles",
     "SimIds",
     "SimLog",
     "SimQueue",
     "SimStorage",
     "SimStreams",
+    "SimTables",
     "SimTasks",
     "SimWire",
     "Task",
     "merged",
+    "per_host",
 ]

@@ -43,25 +43,20 @@ class Rows(Protocol):
     def wait(self) -> WaitRow | None: ...
 
 
-class PerHost:
-    """What each host keeps of a world in its own memory, made when it is first asked for."""
+def per_host(kernel: Kernel, make: Callable[[], T]) -> Callable[[], T]:
+    """What the running host keeps in its own memory, made when it is first asked for."""
 
-    __slots__ = ("_kernel", "_make")
-
-    def __init__(self, kernel: Kernel, make: Callable[[], Storage]) -> None:
-        self._kernel = kernel
-        self._make = make
-
-    def here(self) -> Storage:
-        """The instance of the host that is running."""
-        task = self._kernel.current
+    def here() -> T:
+        task = kernel.current
         if task is None:
             raise Crashed("this host is dead")
         host = task.host
         if host.memory is None:
-            host.memory = self._make()
-        found: Storage = host.memory
+            host.memory = make()
+        found: T = host.memory
         return found
+
+    return here
 
 
 class InsideStorage(Watch):
@@ -151,10 +146,11 @@ class InsideStorage(Watch):
 class InsideStreams:
     """``ports.Streams`` over streams whose operations are choice points themselves."""
 
-    def __init__(self, kernel: Kernel, labels: Labels, inner: Streams) -> None:
+    def __init__(self, kernel: Kernel, labels: Labels, here: Callable[[], Streams]) -> None:
+        """``here``: the instance that the running host uses."""
         self._kernel = kernel
         self._labels = labels
-        self._inner = inner
+        self._here = here
 
     async def _within(
         self, verb: str, run_id: str, name: str, call: Callable[[], Awaitable[T]], *, writes: bool
@@ -171,26 +167,26 @@ class InsideStreams:
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
-        write = partial(self._inner.write, run_id, name, chunks)
+        write = partial(self._here().write, run_id, name, chunks)
         await self._within("write to stream", run_id, name, write, writes=True)
 
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
-        close = partial(self._inner.close, run_id, name)
+        close = partial(self._here().close, run_id, name)
         await self._within("close stream", run_id, name, close, writes=True)
 
     async def read(self, run_id: str, name: str, start: int, *, live: bool) -> Chunks:
         """See ``ports.Streams``."""
         verb = "follow stream" if live else "read stream"
-        read = partial(self._inner.read, run_id, name, start, live=live)
+        read = partial(self._here().read, run_id, name, start, live=live)
         return await self._within(verb, run_id, name, read, writes=False)
 
     async def info(self, run_id: str, name: str) -> StreamInfo:
         """See ``ports.Streams``."""
-        info = partial(self._inner.info, run_id, name)
+        info = partial(self._here().info, run_id, name)
         return await self._within("look at stream", run_id, name, info, writes=False)
 
     async def names(self, run_id: str) -> Sequence[str]:
         """See ``ports.Streams``."""
-        names = partial(self._inner.names, run_id)
+        names = partial(self._here().names, run_id)
         return await self._within("list the streams", run_id, "", names, writes=False)

@@ -7,6 +7,7 @@ them here, written against substrates.
 
 from simworld.worlds.atomic import AtomicWorld
 from simworld.worlds.hosted import HostedStreams, HostedWorld
+from simworld.worlds.local import LocalStreams, LocalWitness, LocalWorld, read_local
 from simworld.worlds.postgres import (
     PostgresStreams,
     PostgresWorld,
@@ -27,6 +28,9 @@ __all__ = [
     "AtomicWorld",
     "HostedStreams",
     "HostedWorld",
+    "LocalStreams",
+    "LocalWitness",
+    "LocalWorld",
     "MemoryQueue",
     "MemoryStreams",
     "PostgresStreams",
@@ -35,6 +39,7 @@ __all__ = [
     "WorldState",
     "ddl",
     "event_of",
+    "read_local",
     "read_postgres",
     "rows_after",
     "schema_version",

@@ -96,7 +96,7 @@ def test_who_waits_for_ever_is_stuck():
                 self.busy = False
             return await super().create(run_id, fact)
 
-    report = check_concurrent(atomic(Locks), turns=turns, cases=40)
+    report = check_concurrent(atomic(Locks), turns=turns, cases=100)
     assert any("stuck" in each.seen for _, each in report.violations.values())
     assert "that some never ended" in str(report)
 

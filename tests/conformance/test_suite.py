@@ -9,6 +9,7 @@ from simworld import conformance, engine
 from simworld.conformance import (
     Create,
     ReadHook,
+    Reopen,
     check_reopen,
     check_same,
     check_world,
@@ -113,12 +114,13 @@ def test_a_world_that_breaks_is_found():
     assert [type(each) for each in difference.operations] == [ReadHook]
 
 
+@pytest.fixture(scope="module")
+def difference():
+    return check_world(atomic(ForgetsTokens)).difference
+
+
 class TestWhatIsSaid:
     """A difference is short, names both sides, and can be pasted."""
-
-    @pytest.fixture(scope="class")
-    def difference(self):
-        return check_world(atomic(ForgetsTokens)).difference
 
     def test_it_is_minimal(self, difference):
         facts = [each.fact.type for each in difference.operations if isinstance(each, Create)]
@@ -210,9 +212,6 @@ class Forgetful(own_world.JournalWorld):
 def test_a_world_that_forgets_is_found_when_it_is_opened_again(tmp_path):
     new_place = own_world.places(tmp_path, Forgetful)
     report = check_reopen(new_place, profile=own_world.PROFILE, streams=False)
-    kinds = [type(each).__name__ for each in report.difference.operations]
-    assert kinds[:3] == ["Create", "Create", "Reopen"]
-    assert any(
-        isinstance(getattr(each, "fact", None), StepCreated)
-        for each in report.difference.operations
-    )
+    facts = [getattr(each, "fact", None) for each in report.difference.operations]
+    assert any(isinstance(each, StepCreated) for each in facts)
+    assert any(isinstance(each, Reopen) for each in report.difference.operations)

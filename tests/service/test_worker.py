@@ -8,7 +8,7 @@ import trio
 from simworld.engine import RunStatus
 from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError
 from simworld.runtime import RunFailedError
-from simworld.service import connect
+from simworld.service import connect, working
 from tests.service import programs
 from tests.service.programs import program
 
@@ -91,13 +91,23 @@ async def ends_that_are_not_happy(app):
         await app.run("wrun_nobody")
 
 
+@pytest.fixture(params=["memory", "local", "postgres"])
+def world(request, tmp_path):
+    """A world that nobody has used yet."""
+    if request.param == "local":
+        return f"local:{tmp_path}/state"
+    if request.param == "postgres":
+        return f"postgres:{request.getfixturevalue('pg_dsn')}"
+    return "memory"
+
+
 @pytest.mark.parametrize(
     "acts", [steps_and_sleeps, hooks_and_webhooks, streams, ends_that_are_not_happy]
 )
-def test_memory(acts):
+def test_a_worker_in_this_process(world, acts):
     async def main():
-        async with connect("memory", program) as app:
-            await acts(app)
+        async with working(world, program) as worker:
+            await acts(worker.app)
 
     trio.run(main)
 

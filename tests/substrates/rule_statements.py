@@ -176,8 +176,8 @@ _PARAMETERS = {
 }
 
 
-def runs(parameters, pools, sessions=(0, 1)):
-    """A strategy: one of the statements, with values from the pools."""
+def runs(pools, sessions=(0, 1)):
+    """A strategy: one of the statements, with values from its pools."""
     return st.one_of(
         *[
             st.builds(
@@ -185,27 +185,26 @@ def runs(parameters, pools, sessions=(0, 1)):
                 st.sampled_from(sessions),
                 st.just("run"),
                 st.just(statement),
-                st.fixed_dictionaries({each: st.sampled_from(pools[each]) for each in names}),
+                st.fixed_dictionaries({each: st.sampled_from(pool) for each, pool in own.items()}),
             )
-            for statement, names in parameters.items()
+            for statement, own in pools.items()
         ]
     )
 
 
-def interleavings(parameters, pools, *, first, contended):
+def interleavings(pools, *, first, contended):
     """A strategy: rows that are there already, then two sessions that both begin, and go on.
 
-    ``first``: what makes the rows; ``contended``: what is drawn more often than others.
+    ``pools``: statement → parameter → what it may be; ``first``: what makes the rows;
+    ``contended``: what is drawn more often than others.
     """
-    often = {each: parameters[each] for each in contended}
-    first = {each: parameters[each] for each in first}
+    often = {each: pools[each] for each in contended}
+    first = {each: pools[each] for each in first}
     blocks = st.builds(
         Step, st.sampled_from((0, 1)), st.sampled_from(("begin", "begin", "commit", "rollback"))
     )
-    steps = st.lists(
-        st.one_of(runs(often, pools), runs(parameters, pools), blocks), min_size=4, max_size=16
-    )
-    before = st.lists(runs(first, pools, (0,)), max_size=4)
+    steps = st.lists(st.one_of(runs(often), runs(pools), blocks), min_size=4, max_size=16)
+    before = st.lists(runs(first, (0,)), max_size=4)
     return st.builds(
         lambda one, two: [*one, Step(0, "begin"), Step(1, "begin"), *two], before, steps
     )
@@ -221,9 +220,12 @@ _THERE = (
 def rule_interleavings():
     """Interleavings of the statements of this module, most of them on rows that are there."""
     there = [Step(0, "run", insert, each) for each in _THERE]
+    pools = {
+        statement: {each: _POOLS[each] for each in names}
+        for statement, names in _PARAMETERS.items()
+    }
     drawn = interleavings(
-        _PARAMETERS,
-        _POOLS,
+        pools,
         first=(insert_or_nothing, add_item),
         contended=(insert_or_nothing, lock, lock_if, lock_all, count_up, move, retag, delete),
     )

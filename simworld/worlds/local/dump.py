@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from simworld.engine import Event, HookRow, RunRow, RunStatus, StepRow, WaitRow
 from simworld.errors import UsageError
-from simworld.ports import Answer, Chunks, Clock, Files, Ids
-from simworld.records import LocalLog, LocalProfile, WorldProfile
+from simworld.ports import Answer, Chunks, Files
+from simworld.records import LocalLog, LocalProfile
 from simworld.worlds.codec import decode_event, decode_row
 from simworld.worlds.local.fold import HOOK_FACTS, STEP_FACTS, WAIT_FACTS, RunFold
 from simworld.worlds.local.layout import (
     EVENTS,
-    NAMES,
     RUNS,
+    STREAM_NAMES,
     STREAMS,
     is_slot,
     log_order,
@@ -23,37 +23,139 @@ from simworld.worlds.local.layout import (
     run_path,
 )
 from simworld.worlds.local.minted_rows import read_rows
-from simworld.worlds.local.slots import decode_slot, run_of
+from simworld.worlds.local.slots import decode_slot
 from simworld.worlds.local.streams import CHUNK, END, StreamName
 from simworld.worlds.state import WorldState
 
 T = TypeVar("T")
+Key: TypeAlias = tuple[str, str]
 
 
 async def read_local(files: Files, profile: LocalProfile) -> WorldState:
     """Rows, logs and streams; of files that nobody writes to meanwhile."""
-    streams = await _streams(files)
-    if profile.local_log is LocalLog.SLOTS:
-        return await _slots(files, streams)
-    return await _minted(files, streams)
+    read = _slots if profile.local_log is LocalLog.SLOTS else _minted
+    return await read(files, await _streams(files))
 
 
-async def _slots(files: Files, streams: Mapping[tuple[str, str], Chunks]) -> WorldState:
-    state = WorldState({}, {}, {}, {}, {}, streams)
-    found = WorldState({}, {}, {}, {}, {}, streams)
-    runs: dict[str, RunRow] = {}
-    steps: dict[tuple[str, str], StepRow] = {}
-    hooks: dict[tuple[str, str], HookRow] = {}
-    waits: dict[tuple[str, str], WaitRow] = {}
+async def _contents(files: Files, folder: str) -> dict[str, bytes]:
+    """Path → content of the files in a folder and in its folders, in the order of their names."""
+    paths = [f"{folder}/{name}" for name in await files.list(folder)]
+    found: dict[str, bytes] = {}
+    for path, data in zip(paths, await files.read_all(paths), strict=True):
+        if data is None:
+            found |= await _contents(files, path)
+        else:
+            found[path] = data
+    return found
+
+
+async def _slots(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
     logs: dict[str, list[Event]] = {}
-    for name in await files.list(RUNS):
-        events = [
-            decode_slot(path, data)
-            for bucket in await files.list(f"{RUNS}/{name}")
-            for path, data in await _contents(files, f"{RUNS}/{name}/{bucket}")
-        ]
-        if not events:
-            continue
-        fold = RunFold(events[0].run_id)
-        fold.absorb(events)
-    return state
+    folds: dict[str, RunFold] = {}
+    for path, data in (await _contents(files, RUNS)).items():
+        event = decode_slot(path, data)
+        run_id = event.run_id
+        logs.setdefault(run_id, []).append(event)
+        folds.setdefault(run_id, RunFold(run_id)).apply(event)
+    rows = folds.values()
+    return WorldState(
+        {fold.run_id: fold.run for fold in rows if fold.run is not None},
+        {(fold.run_id, name): row for fold in rows for name, row in fold.steps.items()},
+        {(fold.run_id, name): row for fold in rows for name, row in fold.hooks.items()},
+        {(fold.run_id, name): row for fold in rows for name, row in fold.waits.items()},
+        logs,
+        streams,
+    )
+
+
+async def _minted(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
+    logs: dict[str, list[Event]] = {}
+    for data in (await _contents(files, EVENTS)).values():
+        event = _whole(data)
+        if event is not None:
+            logs.setdefault(event.run_id, []).append(event)
+    for log in logs.values():
+        log.sort(key=log_order)
+    return WorldState(
+        {row.run_id: row for row in await read_rows(files, RUNS, RunRow)},
+        await _rows(files, "steps", StepRow),
+        await _rows(files, "hooks", HookRow),
+        await _rows(files, "waits", WaitRow),
+        logs,
+        streams,
+    )
+
+
+async def _rows(files: Files, kind: str, row: type[T]) -> dict[Key, T]:
+    rows = [decode_row(data, row) for data in (await _contents(files, kind)).values()]
+    return {(each.run_id, each.correlation_id): each for each in rows}  # type: ignore[attr-defined]
+
+
+def _whole(data: bytes) -> Event | None:
+    """The event in a file; None if it was not written to its end."""
+    try:
+        return decode_event(data)
+    except UsageError:
+        return None
+
+
+async def _streams(files: Files) -> dict[Key, Chunks]:
+    names: dict[str, StreamName] = {}
+    """Folder → what is in it."""
+    for data in (await _contents(files, STREAM_NAMES)).values():
+        name = decode_row(data, StreamName)
+        names[f"{piece(name.run_id)}/{piece(name.name)}"] = name
+    chunks: dict[str, list[bytes]] = {}
+    closed: dict[str, bool] = {}
+    for path, data in (await _contents(files, STREAMS)).items():
+        folder = path.removeprefix(f"{STREAMS}/").rpartition("/")[0]
+        if data.startswith(CHUNK):
+            chunks.setdefault(folder, []).append(data[1:])
+        else:
+            closed[folder] = True
+            names[folder] = decode_row(data.removeprefix(END), StreamName)
+    return {
+        (name.run_id, name.name): Chunks(chunks.get(folder, []), folder in closed)
+        for folder, name in names.items()
+        if folder in chunks or folder in closed
+    }
+
+
+class LocalWitness:
+    """Sees every file that comes into being, and knows the rows right after each event."""
+
+    def __init__(self, contents: Mapping[str, bytes], profile: LocalProfile) -> None:
+        self._contents = contents
+        self._folds: dict[str, RunFold] | None = None
+        """The runs, if their logs are the truth; they grow with the files."""
+        if profile.local_log is LocalLog.SLOTS:
+            self._folds = {}
+
+    def published(self, path: str, data: bytes) -> Answer | None:
+        """The event that the file makes visible, with the rows as they are now; None: no event."""
+        if self._folds is None:
+            return self._minted(decode_event(data)) if path.startswith(f"{EVENTS}/") else None
+        if not is_slot(path):
+            return None
+        event = decode_event(data)
+        fold = self._folds.get(event.run_id)
+        if fold is None:
+            fold = self._folds[event.run_id] = RunFold(event.run_id)
+        fold.apply(event)
+        return fold.answer(event)
+
+    def _minted(self, event: Event) -> Answer:
+        run_id, name, fact = event.run_id, event.correlation_id, event.fact
+        run = self._row(run_path(run_id), RunRow) or RunRow(run_id, RunStatus.PENDING, "", b"", 0)
+        step = hook = wait = None
+        if isinstance(fact, STEP_FACTS):
+            step = self._row(row_path("steps", run_id, name), StepRow)
+        elif isinstance(fact, HOOK_FACTS):
+            hook = self._row(row_path("hooks", run_id, name), HookRow)
+        elif isinstance(fact, WAIT_FACTS):
+            wait = self._row(row_path("waits", run_id, name), WaitRow)
+        return Answer(event, run, step, hook=hook, wait=wait)
+
+    def _row(self, path: str, kind: type[T]) -> T | None:
+        data = self._contents.get(path)
+        return None if data is None else decode_row(data, kind)

@@ -31,8 +31,18 @@ TAILS_MAX = 10_000
 class StreamName:
     """What a stream is called; paths may hold hashes only."""
 
-    run_id: str
+    run_text: bytes
+    """The run's id, which may be anything: nobody checks it here."""
     name: str
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.run_text.decode("utf-8", "surrogatepass")
+
+
+def _called(run_id: str, name: str) -> bytes:
+    return encode_row(StreamName(run_id.encode("utf-8", "surrogatepass"), name))
 
 
 class LocalStreams:
@@ -57,7 +67,7 @@ class LocalStreams:
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
         check_name("stream name", name)
-        end = END + encode_row(StreamName(run_id, name))
+        end = END + _called(run_id, name)
         append = partial(self._append, run_id, name, [end])
         await self._mutexes.within((run_id, name), f"stream {name}", append)
 
@@ -75,12 +85,13 @@ class LocalStreams:
             if closed:
                 break
             tail += 1
+            closed = part.startswith(END)
         if not closed and len(self._tails) < TAILS_MAX:
             self._tails[folder] = tail
         return not closed
 
     async def _register(self, run_id: str, name: str) -> None:
-        folder, mine = names_folder(run_id), encode_row(StreamName(run_id, name))
+        folder, mine = names_folder(run_id), _called(run_id, name)
         while True:
             paths = [f"{folder}/{each}" for each in await self._files.list(folder)]
             if paths and mine in await self._files.read_all(paths):
@@ -109,7 +120,7 @@ class LocalStreams:
     async def _read(self, folder: str, start: int) -> Chunks | None:
         """None: ``start`` is not at the end, but behind it.
 
-        The chunk before ``start`` is looked at, too: if there is one, and no other, that is the end.
+        The chunk before ``start`` is looked at, too: where it is the last, ``start`` is the end.
         """
         chunks: list[bytes] = []
         first = max(start - 1, 0)

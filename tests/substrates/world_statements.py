@@ -1,0 +1,97 @@
+"""Interleavings of the statements that the SQL world and its streams are made of."""
+
+from __future__ import annotations
+
+from simworld.ports import Statement
+from simworld.substrates.pg_wire import compiled
+from simworld.worlds.postgres import statements as storage
+from simworld.worlds.postgres import stream_statements as streams
+from simworld.worlds.postgres.statements import place
+from tests.substrates.interleaving import Step
+from tests.substrates.rule_statements import interleavings
+
+CHANNELS = ("news", "gossip")
+
+STATEMENTS = [
+    each
+    for module in (storage, streams)
+    for _, each in sorted(vars(module).items())
+    if isinstance(each, Statement)
+]
+
+_POOLS = {
+    "run_id": ("r1", "r1", "r1", "r2"),
+    "correlation_id": ("c1", "c1", "c2"),
+    "name": ("s1", "s1", "s2"),
+    "channel": CHANNELS,
+    "token": ("t1", "t2"),
+    "workflow_name": ("w",),
+    "step_name": ("work",),
+    "input": (b"", b"\0in"),
+    "output": (b"", b"out"),
+    "error": (b"", b"bad"),
+    "error_code": ("", "E"),
+    "metadata": (b"{}",),
+    "is_webhook": (False, True),
+    "is_system": (False,),
+    "owner": ("", "me", "you"),
+    "starts": ("", "me\n"),
+    "also": ("", "cancelled"),
+    "event_id": ("e1", "e2", "e3"),
+    "type": ("step_created", "hook_created", "step_started", "attr_set"),
+    "fact": (b"{}",),
+    "position": tuple(map(place, (1, 2, 3, 2**120))),
+    "after": tuple(map(place, (0, 1, 2))),
+    "limit": (None, 1, 10),
+    "chunks": ([], [b"one"], [b"", b"\xff\0", b"'"]),
+    "data": (b"chunk",),
+    "first": (0, 1),
+    "end": (1, 100),
+    "closed": (False, True),
+    **dict.fromkeys(("now_ms", "created_at_ms", "started_at_ms", "completed_at_ms"), (0, 7, 8)),
+    **dict.fromkeys(("retry_after_ms", "lease_until_ms", "resume_at_ms"), (0, 9)),
+    **dict.fromkeys(("attempt", "retries", "length", "ordinal"), (0, 1)),
+    "last_position": (0,),
+}
+_STATUSES = {
+    storage.ADD_RUN: ("pending", "running"),
+    storage.END_RUN: ("completed", "failed", "cancelled"),
+    storage.ADD_STEP: ("pending", "running"),
+    storage.END_STEP: ("completed", "failed"),
+    storage.ADD_HOOK: ("live", "live", "disposed"),
+    storage.ADD_WAIT: ("waiting",),
+}
+_FIRST = (storage.ADD_RUN, storage.ADD_STEP, storage.ADD_HOOK, storage.ADD_WAIT, streams.ADD_STREAM)
+"""Statements that make rows; the first values of their pools are always there already."""
+_CONTENDED = (
+    storage.LOCK_RUN,
+    storage.START_RUN,
+    storage.END_RUN,
+    storage.START_STEP,
+    storage.END_STEP,
+    storage.ADD_HOOK,
+    storage.DISPOSE_HOOK,
+    storage.COMPLETE_WAIT,
+    storage.APPEND_SLOT,
+    streams.LOCK_STREAM,
+    streams.ORDER_STREAMS,
+)
+
+
+def _parameters(statement):
+    """Name → what it may be; ``touches`` may want more than the SQL does."""
+    names = dict.fromkeys((*compiled(statement, "").order, "run_id"))
+    if statement is storage.DISPOSE_HOOK:
+        names["token"] = None
+    return {each: _STATUSES[statement] if each == "status" else _POOLS[each] for each in names}
+
+
+def world_interleavings():
+    """Interleavings of all statements of the world, on a run that has one of everything."""
+    pools = {each: _parameters(each) for each in STATEMENTS}
+    there = [
+        Step(0, "run", each, {name: pool[0] for name, pool in pools[each].items()})
+        for each in _FIRST
+    ]
+    drawn = interleavings(pools, first=_FIRST, contended=_CONTENDED)
+    return drawn.map(lambda steps: [*there, *steps])
