@@ -30,7 +30,7 @@ from simworld.sim import (
     SimWire,
     per_host,
 )
-from simworld.substrates import MemoryFiles, MemoryTables
+from simworld.substrates import MemoryFiles, MemoryTables, Sync
 from simworld.worlds import (
     AtomicWorld,
     HostedStreams,
@@ -133,7 +133,7 @@ class _Instance(NamedTuple):
 
 def _local(sim: Sim, variant: Variant) -> Standing:
     kernel, profile = sim.kernel, variant.local
-    inner = MemoryFiles(tasks=sim.tasks)
+    inner = MemoryFiles(tasks=sim.tasks, sync=Sync.EACH if profile.local_sync else Sync.NEVER)
     witness = LocalWitness(inner.contents, profile)
 
     def published(path: str, data: bytes) -> None:

@@ -44,6 +44,7 @@ from simworld.records import (
     FAIL,
     PASS,
     UNKNOWN,
+    FaultBudget,
     Finding,
     Profile,
     Progress,
@@ -56,6 +57,7 @@ COLLECT_EVERY = 100
 """Trials between two collections of garbage; within a trial there is none."""
 FOCUS = 0.7
 """How often the explorer is pointed at whatever the faults are aimed at."""
+NO_MORE = FaultBudget()
 ENDED_SHARE_MIN = 0.99
 """Below this share of ended runs, silence proves nothing (decisions §7.3)."""
 
@@ -113,6 +115,7 @@ class Hunter:
         explorer: str = "portfolio",
         case: str = "",
         run_twice: bool = False,
+        faults: FaultBudget = NO_MORE,
     ) -> None:
         check_claims(scenario)
         self.scenario = scenario
@@ -121,6 +124,8 @@ class Hunter:
         self.cases: tuple[Case, ...] = (scenario.case(case),) if case else scenario.cases
         self._explorer = make_explorer(explorer)
         self._run_twice = run_twice
+        self.faults = faults
+        """What may go wrong beyond the budgets of the cases."""
         self._profiles: dict[tuple[str, str], Profile] = {}
 
     def setup(self, number: int) -> Setup:
@@ -129,7 +134,7 @@ class Hunter:
         case = self.cases[stream.below(len(self.cases))] if len(self.cases) > 1 else self.cases[0]
         workload = self.scenario.drawn(case, stream)
         victims = self.scenario.victims(workload)
-        faults = Nemesis(stream.fork("nemesis"), case.budget, victims)
+        faults = Nemesis(stream.fork("nemesis"), case.budget.and_also(self.faults), victims)
         victim = faults.victim if stream.chance(FOCUS) else ""
         explorer = self._explorer
         explorer.begin(stream.fork("explorer"), self._profile(case, victim))
@@ -196,10 +201,12 @@ def hunt(
     explorer: str = "portfolio",
     case: str = "",
     run_twice: bool = False,
+    faults: FaultBudget = NO_MORE,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Run up to ``trials`` trials (``Scenario.trials_max`` at most), or for ``seconds``.
 
+    ``faults`` is what may go wrong beyond what the scenario allows; nobody claims anything then.
     Ctrl-C ends the hunt early; the result then speaks of the trials that were done.  With
     ``run_twice`` every trial is run two times and ``UncontrolledNondeterminism`` is raised at the
     first turn that differs.  ``HuntDiverged`` where passes of one workflow over one log disagree.
@@ -207,7 +214,15 @@ def hunt(
     if trials < 1:
         raise UsageError(f"a hunt needs at least one trial, not {trials}")
     trials = min(trials, scenario.trials_max)
-    hunter = Hunter(scenario, variant, seed=seed, explorer=explorer, case=case, run_twice=run_twice)
+    hunter = Hunter(
+        scenario,
+        variant,
+        seed=seed,
+        explorer=explorer,
+        case=case,
+        run_twice=run_twice,
+        faults=faults,
+    )
     tally, reached, began = _Tally(), marks.snapshot(), time.perf_counter()
     shrinking, number = 0.0, 0
     mistake: ReplayDivergence | None = None
@@ -360,7 +375,7 @@ def _result(
         tally.deliveries,
         seconds,
         _verdict(hunter, tally, reached),
-        declared_verdict(hunter.scenario, variant, case),
+        declared_verdict(hunter.scenario, variant, case) if hunter.faults == NO_MORE else None,
         tuple(sorted(tally.findings.values(), key=lambda finding: finding.moves_after)),
         reached,
         tally.digest.hex(),

@@ -57,6 +57,7 @@ _LOCAL_PR = LocalProfile(
     local_layout=LocalLayout.FLAT,
     local_retry_lock=False,
     local_run_claim=False,
+    local_sync=False,
 )
 PLACES: dict[str, Place] = {
     place.name: place

@@ -255,7 +255,7 @@ def _laws(scenario: Scenario) -> tuple[Law, ...]:
 
 
 def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: Final) -> Context:
-    workload, engine = setup.workload, setup.variant.engine
+    workload, engine, queue = setup.workload, setup.variant.engine, setup.variant.queue
     scenario = setup.scenario
     cost = scenario.cost
     return Context(
@@ -268,7 +268,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         faults=faults,
         durations_max_ms=max(workload.durations_ms, default=0),
         lease_ms=engine.lease_ms,
-        redelivery_ms=setup.variant.queue.redelivery_ms,
+        redelivery_ms=max(queue.redelivery_ms, queue.redelivery_max_ms),
         may_fail=scenario.may_fail,
         attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
         oracle=_oracle(scenario, workload),

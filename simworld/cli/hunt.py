@@ -26,7 +26,7 @@ from simworld.errors import DidNotReproduce, InternalError, UsageError, unknown_
 if TYPE_CHECKING:
     from simworld.campaign import Scenario, Variant
     from simworld.cli.common import Commands
-    from simworld.records import Finding, Repro, Result
+    from simworld.records import FaultBudget, Finding, Repro, Result
     from simworld.render import Output
 
 VARIANTS = ("v2_merge", "fixed")
@@ -68,6 +68,13 @@ def add(commands: Commands) -> None:
         default=[],
         metavar="KNOB=VALUE",
         help="change one knob of every variant; repeatable (simworld variants shows all)",
+    )
+    hunt.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND=N",
+        help="let N more faults of a kind happen in each trial (stale_reads=2); repeatable",
     )
     hunt.add_argument(
         "--trials", type=_count, metavar="N", help=f"per scenario and variant; default {TRIALS}"
@@ -165,6 +172,9 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
                 variant = with_knob(variant, setting)
             variants.append(variant)
     make_explorer(args.explorer)
+    _faults(args)
+    if args.fault and args.expect:
+        raise UsageError("nothing is declared of hunts with more faults; leave out --expect")
     plan = [(scenario, variant) for scenario in _chosen(args) for variant in variants]
     for scenario, variant in plan if args.expect else []:
         if declared_verdict(scenario, variant, args.case) is None:
@@ -175,6 +185,23 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
                 "scenarios or variants, or leave --expect out"
             )
     return plan
+
+
+def _faults(args: argparse.Namespace) -> FaultBudget:
+    import attrs
+
+    from simworld.records import FaultBudget
+
+    kinds = [field.name for field in attrs.fields(FaultBudget)]
+    found: dict[str, int] = {}
+    for setting in args.fault:
+        kind, equals, count = setting.partition("=")
+        if not equals or not count.isdecimal() or len(count) > 6:
+            raise UsageError(f"--fault takes kind=number (crashes=2), not {setting!r}")
+        if kind not in kinds:
+            raise unknown_name("kind of fault", kind, kinds)
+        found[kind] = int(count)
+    return FaultBudget(**found)
 
 
 def _at(variant: Variant) -> str:
@@ -209,6 +236,7 @@ def _announce(
     options = [f"explorer {args.explorer}", f"world {', '.join(_worlds(args))}"]
     options += [f"case {args.case}"] if args.case else []
     options += args.set
+    options += args.fault
     options += ["every trial twice"] if args.run_twice else []
     options += [f"repros to {args.save}"]
     trials = _trials(args)
@@ -250,6 +278,7 @@ def _run(
                     explorer=args.explorer,
                     case=args.case,
                     run_twice=args.run_twice,
+                    faults=_faults(args),
                     progress=progress,
                 )
             results.append(result)

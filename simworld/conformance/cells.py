@@ -12,7 +12,14 @@ from collections.abc import Iterator
 import attrs
 
 from simworld.conformance.names import BAD_CURSORS, BAD_NAMES
-from simworld.conformance.operations import Create, Operation, ReadFrom, ReadHook, WriteStream
+from simworld.conformance.operations import (
+    CloseStream,
+    Create,
+    Operation,
+    ReadFrom,
+    ReadHook,
+    WriteStream,
+)
 from simworld.engine import (
     RUN_TERMINAL,
     AttrSet,
@@ -296,6 +303,7 @@ def _bad_names(entrance: str, names: Names) -> Iterator[Operation]:
         else:
             yield WriteStream(names.run, bad, (b"chunk",))
             yield WriteStream(bad, "out", (b"chunk",))
+            yield CloseStream(bad, bad)
 
 
 # --- the way back: which cell an operation is about -----------------------------------------------

@@ -3,17 +3,21 @@
 A few operations on one run are issued together, on a world that a drawn history has led somewhere.
 Every order of them is then tried on the atomic world: one must give the same answers, and the same
 rows and logs in the end.  If none does, that is a violation.
+
+A start that carries the run's data and finds no run is two facts, the run's birth and its start;
+others may come between them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 
 import attrs
 import trio
 
-from simworld.conformance.cells import LATER_MS, LONG_AGO_MS, MINE, THEIRS
+from simworld.conformance.cells import CREATED, LATER_MS, LONG_AGO_MS, MINE, THEIRS
 from simworld.conformance.drawing import Model, Tape
 from simworld.conformance.driver import (
     START_MS,
@@ -45,7 +49,6 @@ from simworld.engine import (
     HookReceived,
     RunCancelled,
     RunCompleted,
-    RunCreated,
     RunFailed,
     RunStarted,
     StepCompleted,
@@ -61,6 +64,8 @@ from simworld.records import WorldProfile
 
 TIMEOUT_S = 30.0
 """For so long operations on a real world may take."""
+ATTEMPTS = 12
+"""How often a smaller case is tried, each time in another order of turns."""
 RUN, OTHER, STEP, HOOK, WAIT, TOKEN = "wrun_1", "wrun_2", "step_1", "hook_1", "wait_1", "token"
 
 
@@ -130,16 +135,57 @@ def check_concurrent(
     Without them the operations simply run as tasks of trio.
     """
     profile = profile or WorldProfile()
-    found: dict[str, tuple[int, Violation]] = {}
+    ground = _Ground(make_world, turns, profile)
+    counts: Counter[str] = Counter()
+    smallest: dict[str, Violation] = {}
     for data in drawn_bytes(cases, derive(seed, "concurrent")):
         tape = Tape(data)
-        before, together = _case(tape)
-        violation = trio.run(_together, make_world, turns, before, together, tape, profile)
+        violation = ground.violation(*_case(tape), tape)
         if violation is not None:
-            count, known = found.get(violation.kind, (0, violation))
-            smaller = min(known, violation, key=lambda each: len(each.before))
-            found[violation.kind] = count + 1, smaller
-    return Concurrency(cases, dict(sorted(found.items())))
+            counts[violation.kind] += 1
+            if violation.kind not in smallest:
+                smallest[violation.kind] = ground.fewer(violation, derive(seed, violation.kind))
+    found: dict[str, tuple[int, Violation]] = {}
+    for kind, violation in sorted(smallest.items()):
+        count, known = found.get(violation.kind, (0, violation))
+        shorter = min(known, violation, key=lambda each: len(each.before))
+        found[violation.kind] = count + counts[kind], shorter
+    return Concurrency(cases, found)
+
+
+@attrs.frozen
+class _Ground:
+    """Where cases are tried."""
+
+    make_world: MakeWorld
+    turns: Turns | None
+    profile: WorldProfile
+
+    def violation(
+        self, before: Sequence[Operation], together: Sequence[Operation], tape: Tape
+    ) -> Violation | None:
+        """What comes of a case."""
+        return trio.run(_together, self, before, together, tape)
+
+    def fewer(self, violation: Violation, seed: int) -> Violation:
+        """The same with as few operations as still go wrong in a few attempts."""
+        tapes = drawn_bytes(ATTEMPTS, seed)
+        smaller: Violation | None = violation
+        while smaller is not None:
+            violation = smaller
+            smaller = next(self._smaller(violation, tapes), None)
+        return violation
+
+    def _smaller(self, violation: Violation, tapes: Sequence[bytes]) -> Iterator[Violation]:
+        before, together = violation.before, violation.together
+        cases = [(each, together) for each in _one_less(before)]
+        if len(together) > 2:
+            cases = [*((before, each) for each in _one_less(together)), *cases]
+        for fewer_before, fewer in cases:
+            for data in tapes:
+                found = self.violation(fewer_before, fewer, Tape(data))
+                if found is not None:
+                    yield found
 
 
 # --- what is done ---------------------------------------------------------------------------------
@@ -149,10 +195,10 @@ def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
     """A history, and two to four operations; often one of them more than once."""
     before: list[Operation] = []
     if not tape.once_in(8):
-        before.append(Create(RUN, RunCreated("order", b"in")))
+        before.append(Create(RUN, CREATED))
         if not tape.once_in(4):
             before.append(Create(RUN, RunStarted()))
-    before.append(Create(OTHER, RunCreated("order", b"in")))
+    before.append(Create(OTHER, CREATED))
     pool = tape.pick((_run_facts, _step_facts, _step_facts, _hook_facts, _wait_facts))
     early, births, facts = pool(tape)
     length = tape.pick((0, 1, tape.below(len(early) + 1)))
@@ -177,6 +223,10 @@ def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
     return before, together
 
 
+def _one_less(operations: tuple[Operation, ...]) -> Iterator[tuple[Operation, ...]]:
+    return combinations(operations, len(operations) - 1) if operations else iter(())
+
+
 def _ends() -> list[Fact]:
     return [RunCompleted(b"out"), RunFailed(b"why", "USER_ERROR"), RunCancelled()]
 
@@ -187,7 +237,7 @@ Facts = tuple[list[Fact], list[Fact], list[Fact]]
 
 def _run_facts(_: Tape) -> Facts:
     data = RunStarted("order", b"in")
-    made: list[Fact] = [RunCreated("order", b"in"), RunStarted(), data]
+    made: list[Fact] = [CREATED, RunStarted(), data]
     made += [*_ends(), AttrSet("attr_1", b"changes")]
     return [], made, made
 
@@ -244,21 +294,16 @@ def _short(operation: Operation) -> str:
 
 
 async def _together(
-    make_world: MakeWorld,
-    turns: Turns | None,
-    before: Sequence[Operation],
-    together: Sequence[Operation],
-    tape: Tape,
-    profile: WorldProfile,
+    ground: _Ground, before: Sequence[Operation], together: Sequence[Operation], tape: Tape
 ) -> Violation | None:
     clock = HeldClock()
     seen: list[Seen] = [{} for _ in together]
 
-    async with make_world(clock, CountedIds()) as world:
+    async with ground.make_world(clock, CountedIds()) as world:
 
         def driver() -> Driver:
             """Each client has its own: what another has seen is no rule for it."""
-            return Driver(world, clock, page_max=profile.page_max)
+            return Driver(world, clock, page_max=ground.profile.page_max)
 
         def part(number: int, operation: Operation) -> Callable[[], Awaitable[None]]:
             async def perform() -> None:
@@ -270,12 +315,12 @@ async def _together(
         for operation in before:
             await first.perform(operation)
         parts = [part(number, each) for number, each in enumerate(together)]
-        if not await _run_all(parts, turns, tape):
+        if not await _run_all(parts, ground.turns, tape):
             told = tuple("answered" if each else "stuck" for each in seen)
             return Violation(tuple(before), tuple(together), told, "that some never ended")
         last = driver()
         after = [await last.perform(each) for each in _looks()]
-    return _explained(before, together, [*seen, *after], profile)
+    return _explained(before, together, [*seen, *after], ground.profile)
 
 
 async def _run_all(
@@ -317,13 +362,26 @@ def _orders(
     before: Sequence[Operation], together: Sequence[Operation], profile: WorldProfile
 ) -> Iterator[tuple[tuple[int, ...], list[Seen]]]:
     """(order, what the model says to each operation and then to the looks) for every order."""
-    for order in permutations(range(len(together))):
+    asked = list(together)
+    starts = [number for number, each in enumerate(together) if _is_resilient(each)]
+    birth = len(together)
+    if starts:
+        asked.append(Create(RUN, CREATED))
+    for order in permutations(range(len(asked))):
+        if starts and order.index(birth) > min(map(order.index, starts)):
+            continue
         model = Model(profile)
         for operation in before:
             model.perform(operation)
-        said = {number: model.perform(together[number]).expected for number in order}
+        said = {number: model.perform(asked[number]).expected for number in order}
         looks = [model.perform(each).expected for each in _looks()]
-        yield order, [*(said[number] for number in range(len(together))), *looks]
+        shown = tuple(each for each in order if each != birth)
+        yield shown, [*(said[number] for number in range(len(together))), *looks]
+
+
+def _is_resilient(operation: Operation) -> bool:
+    fact = getattr(operation, "fact", None)
+    return isinstance(fact, RunStarted) and bool(fact.workflow_name)
 
 
 def _said(seen: Seen) -> str:

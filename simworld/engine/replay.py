@@ -25,6 +25,7 @@ from simworld.engine.program import Branch, PassLoop
 from simworld.engine.suspension import (
     AttrRequest,
     Completed,
+    Diverged,
     Failed,
     HookRequest,
     Outcome,
@@ -89,8 +90,8 @@ class Pass:
 
         May be called again after a suspension, with a log that has grown at its end.  ``now_ms``,
         the host's time, is used by sleeps that have no recorded end only.  Raises ``UsageError``
-        for a log without its first event, for an unknown workflow, for arguments that cannot be
-        stored and for a workflow that awaits what is not ours.
+        for an unknown workflow, for arguments that cannot be stored and for a workflow that awaits
+        what is not ours.
         """
         loop, consumer = self._loop, self._consumer
         if loop.closed:
@@ -101,7 +102,7 @@ class Pass:
             main = self._main
             if main is None:
                 begun = self._begin(log)
-                if isinstance(begun, Failed):
+                if isinstance(begun, Failed | Diverged):
                     return PassResult(begun, ())
                 main = self._main = begun
                 loop.run_until_idle()
@@ -119,12 +120,14 @@ class Pass:
             raise loop.misuse
         return PassResult(self._outcome(main, log), loop.requests)
 
-    def _begin(self, log: Sequence[Event]) -> Branch[Any] | Failed:
+    def _begin(self, log: Sequence[Event]) -> Branch[Any] | Failed | Diverged:
         run_id = self._identity.run_id
         if not log or not isinstance(log[0].fact, RunCreated):
-            raise UsageError(
-                f"the log of run {run_id} does not begin with run_created; load it from its "
-                "beginning, in the order of its positions"
+            return Diverged(
+                log[0].event_id if log else "",
+                f"the log of run {run_id} does not begin with run_created, but with "
+                f"{log[0].type if log else 'nothing'}: its world has lost the beginning, or has "
+                "put something before it",
             )
         name = log[0].fact.workflow_name
         flow = self._program.workflows.get(name)

@@ -140,6 +140,10 @@ class Fault:
                                                   not there yet
     holed_read         request                    the value-th event from the end of the log
                                                   is not there yet
+    torn_write         task                       its crash leaves the half of the file it was
+                                                  about to write in place (its value-th operation)
+    power_loss         task                       its crash is one of the whole machine: every
+                                                  process dies, what was not synced is gone
     =================  =========================  =======================================
     """
 
@@ -157,4 +161,6 @@ class Fault:
         "late_answer",
         "stale_read",
         "holed_read",
+        "torn_write",
+        "power_loss",
     )

@@ -54,6 +54,10 @@ class FaultBudget:
     """Reads that miss the newest commits."""
     holed_reads: int = 0
     """Reads of a log that miss an event before its end."""
+    torn_writes: int = 0
+    """Crashes that leave half of a file that is written in place."""
+    power_losses: int = 0
+    """Crashes of the whole machine, which loses what was not synced."""
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(FaultBudget):
@@ -62,3 +66,8 @@ class FaultBudget:
                 raise UsageError(
                     f"{field.name} of a FaultBudget cannot be negative: {value} (0: none)"
                 )
+
+    def and_also(self, more: FaultBudget) -> FaultBudget:
+        """Both budgets together."""
+        names = [field.name for field in attrs.fields(FaultBudget)]
+        return FaultBudget(**{each: getattr(self, each) + getattr(more, each) for each in names})

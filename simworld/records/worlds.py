@@ -51,6 +51,8 @@ class LocalProfile:
     """A run's end is claimed before its row is written (R-61)."""
     local_linked_events: bool = switch(True)
     """Events are linked into place whole; else they are written in place (R-57)."""
+    local_sync: bool = switch(True)
+    """What is written is on the disk before it is answered; else a power loss may take it."""
 
 
 class PostgresWrites(enum.StrEnum):

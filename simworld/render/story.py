@@ -82,8 +82,8 @@ def _fault(fault: Fault, roles: Roles) -> str:
     nth = ordinal(fault.value)
     match fault.kind:
         case "duplicate":
-            times = "once" if fault.value == 1 else f"{fault.value} times"
-            return f"{message_in_words(fault.target)} ({fault.target}) is delivered {times} more"
+            message = f"{message_in_words(fault.target)} ({fault.target})"
+            return f"{message} is delivered {_times(fault.value)} more"
         case "crash":
             return f"the host of {roles.explain(fault.target)}, dies before its {nth} operation"
         case "lost_answer":
@@ -96,16 +96,24 @@ def _fault(fault: Fault, roles: Roles) -> str:
         case "lost_request":
             return f"{roles.asked(fault.target)} never arrives"
         case "duplicate_request":
-            return f"{roles.asked(fault.target)} arrives {fault.value} times more"
+            return f"{roles.asked(fault.target)} arrives {_times(fault.value)} more"
         case "late_answer":
             ms = f"{fault.value} ms after its sender has given up"
             return f"{roles.asked(fault.target)} arrives {ms}"
         case "stale_read":
             commits = "commit" if fault.value == 1 else f"{fault.value} commits"
             return f"{roles.asked(fault.target)} misses the newest {commits} of the run"
+        case "torn_write":
+            return f"{roles.explain(fault.target)} leaves half of the file that it dies in"
+        case "power_loss":
+            return f"the power fails when {roles.explain(fault.target)} dies, and takes all hosts"
         case "holed_read":
             return f"{roles.asked(fault.target)} misses the {nth} event from the end of the log"
     return f"{fault.kind} of {fault.target}: {fault.value}"
+
+
+def _times(value: int) -> str:
+    return "once" if value == 1 else f"{value} times"
 
 
 def _cast(roles: Roles, width: int) -> list[str]:

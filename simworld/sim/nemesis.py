@@ -30,6 +30,8 @@ REQUEST_FAULTS = {
     "holed_read": "holed_reads",
 }
 """Kind of fault that strikes a request → its budget; drawn in this order."""
+CRASH_FAULTS = {"torn_write": "torn_writes", "power_loss": "power_losses"}
+"""Kind of fault that makes a crash worse → its budget."""
 
 
 class Faults(Protocol):
@@ -56,6 +58,9 @@ class Faults(Protocol):
         ``most``: the kinds of fault that it may meet, and the largest value of each.
         """
 
+    def worsens(self, kind: str, name: str) -> bool:
+        """Whether the crash that has just struck the task called so is one of this kind, too."""
+
 
 class NoFaults:
     """Nothing ever goes wrong."""
@@ -80,6 +85,10 @@ class NoFaults:
         """Nothing."""
         return None
 
+    def worsens(self, kind: str, name: str) -> bool:
+        """No."""
+        return False
+
 
 class Nemesis:
     """Draws; ``steps`` are the labels that may become victims, more often where they repeat."""
@@ -98,6 +107,7 @@ class Nemesis:
         sizes = {kind: self._size(getattr(budget, of)) for kind, of in REQUEST_FAULTS.items()}
         self._requests = {kind: size for kind, size in sizes.items() if size}
         """Kind → how many requests may still be struck by it."""
+        self._worse = {kind: self._size(getattr(budget, of)) for kind, of in CRASH_FAULTS.items()}
 
     def _size(self, most: int) -> int:
         if most == 0 or not self._stream.chance(KIND_ON):
@@ -157,6 +167,11 @@ class Nemesis:
                 return Fault(kind, name, self._stream.between(1, most[kind]))
         return None
 
+    def worsens(self, kind: str, name: str) -> bool:
+        """See ``Faults``."""
+        self._worse[kind] -= 1
+        return self._worse[kind] >= 0
+
 
 class RecordedFaults:
     """Repeats the faults of a repro, found by their stable names."""
@@ -193,6 +208,10 @@ class RecordedFaults:
             if value:
                 return Fault(kind, name, value)
         return None
+
+    def worsens(self, kind: str, name: str) -> bool:
+        """See ``Faults``."""
+        return name in self._by_kind[kind]
 
 
 def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:

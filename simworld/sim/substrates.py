@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import Protocol
 
 from simworld.errors import Crashed
+from simworld.marks import reached
 from simworld.ports import Files, Notices, Row, Session, Statement, Tables
-from simworld.records import Op
+from simworld.records import Fault, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels, part_op
 from simworld.sim.parking import PARK
+from simworld.sim.tasks import Host, Task
 from simworld.sim.world import lose
 
 MANY = 4
@@ -58,14 +61,56 @@ class _Parts:
             raise lose(kernel, op)
 
 
+class Unsafe(Files, Protocol):
+    """Files that a crash may damage."""
+
+    def tear(self, path: str, data: bytes, keep: int) -> bool:
+        """Leave the first ``keep`` bytes of what was to be written, if the file was to be new."""
+
+    def lose_unsynced(self) -> Sequence[str]:
+        """Every file goes back to what was synced of it; the paths that changed."""
+
+
 class SimFiles:
     """Files whose operations are choice points; ``published`` is told of every new file."""
 
-    def __init__(self, kernel: Kernel, labels: Labels, inner: Files, published: Published) -> None:
+    def __init__(self, kernel: Kernel, labels: Labels, inner: Unsafe, published: Published) -> None:
         self._kernel = kernel
         self._inner = inner
         self._published = published
         self._parts = _Parts(kernel, labels)
+        self._writing: dict[Task, tuple[str, bytes]] = {}
+        """Who is about to write in place, and what."""
+        kernel.on_crash.append(self._host_died)
+
+    def _host_died(self, host: Host) -> None:
+        """Make it worse, if the nemesis says so."""
+        kernel = self._kernel
+        crash = kernel.fired[-1] if kernel.fired else None
+        if crash is None or crash.kind != "crash":
+            return
+        for task in host.tasks:
+            if task.name != crash.target:
+                continue
+            torn = self._writing.pop(task, None)
+            if torn is not None and kernel.faults.worsens("torn_write", task.name):
+                path, data = torn
+                if self._inner.tear(path, data, len(data) // 2):
+                    reached("file.torn")
+                    kernel.note_fault(Fault("torn_write", task.name, task.ops))
+            if kernel.faults.worsens("power_loss", task.name):
+                kernel.note_fault(Fault("power_loss", task.name, task.ops))
+                self._power_fails()
+
+    def _power_fails(self) -> None:
+        kernel = self._kernel
+        for other in [task.host for task in kernel.tasks if not task.host.spared]:
+            if other.alive:
+                kernel.crash(other, why="the power has failed")
+        for task in kernel.tasks:
+            task.host.memory = None  # a client's, too
+        if self._inner.lose_unsynced():
+            reached("file.lost")
 
     def _op(self, verb: str, path: str, *, writes: bool) -> Op:
         where = self._parts.where(path)
@@ -77,8 +122,12 @@ class SimFiles:
     async def create(self, path: str, data: bytes) -> bool:
         """See ``ports.Files``; a host that dies here may have written a part."""
         op = self._op("create", path, writes=True)
+        task = self._kernel.current
+        assert task is not None
+        self._writing[task] = path, data
         if self._kernel.at_point(op):
             await PARK
+        self._writing.pop(task, None)
         done = await self._inner.create(path, data)
         if done:
             self._published(path, data)

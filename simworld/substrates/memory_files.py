@@ -105,15 +105,13 @@ class MemoryFiles:
     def _put_new(self, path: str, data: bytes) -> bool:
         if path in self.contents:
             return False
+        check_path(path)
         folder, _, name = path.rpartition("/")
         names = self._folders.get(folder)
         if names is None:
-            check_path(path)
             names = self._make_folder(folder)
         elif path in self._folders:
             return False
-        else:
-            check_path(path)
         self._remember(path)
         self.contents[path] = data
         if not names or names[-1] < name:

@@ -24,6 +24,8 @@ class Listener:
         self._connection: Connection | None = None
         self._heard: dict[str, int] = {}
         """Channel → how many notifications have come, of those somebody wants."""
+        self._users: dict[str, int] = {}
+        """Channel → how many want it."""
         self._active: set[str] = set()
         """The channels that the connection listens to."""
         self._reading: trio.CancelScope | None = None
@@ -34,10 +36,17 @@ class Listener:
     async def listen(self, channel: str) -> AsyncIterator[Notices]:
         """See ``ports.Tables``."""
         self._heard.setdefault(channel, 0)
-        if self._reading is not None:
-            self._reading.cancel()  # whoever reads has to listen to one channel more
-        await self._attend(lambda: channel in self._active)
-        yield _Heard(self, channel)
+        self._users[channel] = self._users.get(channel, 0) + 1
+        try:
+            if channel not in self._active and self._reading is not None:
+                self._reading.cancel()  # whoever reads has to listen to one channel more
+            await self._attend(lambda: channel in self._active)
+            yield _Heard(self, channel)
+        finally:
+            self._users[channel] -= 1
+            if not self._users[channel]:
+                # The server is told when somebody reads next.
+                del self._users[channel], self._heard[channel]
 
     def count(self, channel: str) -> int:
         """How often the channel has been told something so far."""
@@ -77,12 +86,13 @@ class Listener:
         if self._connection is None:
             self._connection = await self._connect()
         connection = self._connection
-        wanted = [each for each in self._heard if each not in self._active]
-        if wanted:
+        wanted = [f'LISTEN "{each}"' for each in self._heard if each not in self._active]
+        past = [f'UNLISTEN "{each}"' for each in sorted(self._active) if each not in self._heard]
+        if wanted or past:
+            now = set(self._heard)
             with trio.CancelScope(shield=True):
-                for channel in wanted:
-                    await connection.command(f'LISTEN "{channel}"'.encode())
-                    self._active.add(channel)
+                await connection.command(";".join(wanted + past).encode())
+            self._active = now
         else:
             await connection.readable()
         for channel in connection.heard():

@@ -19,12 +19,14 @@ from simworld.worlds.postgres import (
     schema_version,
     world_tables,
 )
-from simworld.worlds.queue import QUEUES, MemoryQueue
+from simworld.worlds.queue import JOBS, QUEUES, TABLE_QUEUE, MemoryQueue, TableQueue
 from simworld.worlds.state import WorldState
 from simworld.worlds.streams import MemoryStreams
 
 __all__ = [
+    "JOBS",
     "QUEUES",
+    "TABLE_QUEUE",
     "AtomicWorld",
     "HostedStreams",
     "HostedWorld",
@@ -36,6 +38,7 @@ __all__ = [
     "PostgresStreams",
     "PostgresWorld",
     "RowsAfter",
+    "TableQueue",
     "WorldState",
     "ddl",
     "event_of",

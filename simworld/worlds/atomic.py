@@ -62,7 +62,6 @@ from simworld.ports import Answer, Clock, Ids, Page, Tasks
 from simworld.records import LastCursor, LogPosition, TerminalCreate, WorldProfile
 from simworld.worlds.names import check_names
 
-
 CURSOR_MAX = 20
 """Digits of a cursor."""
 

@@ -46,7 +46,7 @@ class HostedWorld:
         answer = await self._server.create(run_id, fact)
         if answer.event is not None:
             server = self._server
-            versions = self._versions.setdefault(run_id, deque((), self._kept))
+            versions = self._versions.setdefault(run_id, deque(maxlen=self._kept))
             versions.append(_Version(server.runs[run_id], tuple(server.logs[run_id])))
         return answer
 

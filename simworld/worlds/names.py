@@ -36,6 +36,12 @@ def check_name(what: str, name: str, length_max: int = NAME_MAX) -> None:
         raise WorldError(f"the {what} {shown} has characters that are not text", status=400)
 
 
+def check_stream(run_id: str, name: str) -> None:
+    """``WorldError`` (400) unless a stream may be called so."""
+    check_name("run id", run_id, ID_MAX)
+    check_name("stream name", name)
+
+
 def check_names(run_id: str, fact: Fact) -> None:
     """``WorldError`` (400) if the fact would bring a bad name into the world."""
     names = _ENTRANCES.get(fact.type)

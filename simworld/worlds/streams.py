@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from simworld.errors import EntityConflictError, UsageError
 from simworld.ports import Chunks, Latch, StreamInfo, Tasks
-from simworld.worlds.names import check_name
+from simworld.worlds.names import check_stream
 
 
 class _Stream:
@@ -39,7 +39,7 @@ class MemoryStreams:
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
-        check_name("stream name", name)
+        check_stream(run_id, name)
         stream = self._stream(run_id, name)
         if stream.closed:
             raise EntityConflictError(
@@ -53,7 +53,7 @@ class MemoryStreams:
 
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
-        check_name("stream name", name)
+        check_stream(run_id, name)
         stream = self._stream(run_id, name)
         stream.closed = True
         stream.tell()

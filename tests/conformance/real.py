@@ -67,6 +67,7 @@ def disk_places(folder, place="local", *, world=SMALL):
     profile = PLACES[place].local
 
     def new_place():
+        Path(folder).mkdir(exist_ok=True)
         root = Path(tempfile.mkdtemp(dir=folder)) / "world"
 
         @asynccontextmanager
@@ -115,8 +116,9 @@ def postgres_places(dsn, place="postgres", *, world=SMALL):
         @asynccontextmanager
         async def make_world(clock, ids):
             nonlocal used
-            options = {"ddl": ddl(profile), "version": schema_version(profile)}
-            async with open_postgres(dsn, **options) as tables:
+            version = schema_version(profile)
+            script = ddl(world_tables(profile), version)
+            async with open_postgres(dsn, ddl=script, version=version) as tables:
                 if not used:
                     await tables.run(_empty(profile))
                 used = True

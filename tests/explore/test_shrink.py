@@ -131,6 +131,13 @@ def test_positions_of_faults_are_not_weakened():
     assert best.faults == (*faults[:2], Fault("kill_bodies", "s#1", 1))
 
 
+def test_a_replica_lags_no_further_than_it_must():
+    faults = (Fault("holed_read", "a/read_log", 3), Fault("stale_read", "b/read_log", 3))
+    oracle = Oracle(lambda candidate: len(candidate.faults) == 2)
+    best = shrink(Candidate(Schedule(), faults, PLAIN), oracle)
+    assert best.faults == (faults[0], Fault("stale_read", "b/read_log", 1))
+
+
 def test_two_blocks_of_a_task_become_one():
     # a must have begun before b, and must be at 10 before c: no block can simply go.
     entries = (Advance("a", 5), Advance("b", 3), Advance("a", 10), Advance("c", 4))

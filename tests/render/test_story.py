@@ -106,6 +106,17 @@ def test_the_heading_names_law_place_and_message() -> None:
         (Fault("lost_answer", "start", 1), "the 1st operation of the client start, commits and"),
         (Fault("kill_bodies", "work#3", 1), "the first body of work#3 dies before it ends"),
         (Fault("kill_bodies", "work#3", 4), "the first 4 bodies of work#3 die before they end"),
+        (
+            Fault("lost_request", f"{samples.STEP}/step_started.work#3", 1),
+            "the request step_started.work#3 of B, delivery 1 of the message for work#3, never",
+        ),
+        (Fault("lost_request", "start/run_created", 1), "request run_created of the client start,"),
+        (Fault("duplicate_request", f"{samples.FLOW}/x", 1), "arrives once more"),
+        (Fault("duplicate_request", f"{samples.FLOW}/x", 3), "arrives 3 times more"),
+        (Fault("late_answer", f"{samples.FLOW}/x", 700), "700 ms after its sender has given up"),
+        (Fault("stale_read", f"{samples.FLOW}/read_log", 1), "misses the newest commit of the run"),
+        (Fault("stale_read", f"{samples.FLOW}/read_log", 2), "the newest 2 commits of the run"),
+        (Fault("holed_read", f"{samples.FLOW}/read_log", 2), "misses the 2nd event from the end"),
     ],
 )
 def test_faults_are_told_in_words(fault: Fault, words: str) -> None:

@@ -27,6 +27,8 @@ from tests.worlds.doubles import now
 PID = statement("SELECT pg_backend_pid() AS pid", writes=False)
 PATIENT = statement("SET deadlock_timeout = '1h'")
 HASTY = statement("SET deadlock_timeout = '1ms'")
+_STILL_OPEN = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s) AND xact_start IS NOT NULL"
+"""A server takes a while to see that somebody whom it let wait has hung up."""
 END = "the_end"
 """What the watcher tells itself, to know that it has heard everything before."""
 WAITS = "waits for a lock"
@@ -186,6 +188,8 @@ class Server:
         with trio.CancelScope(shield=True):
             for session in self.sessions:
                 await session.leave()
+            while self._control.execute(_STILL_OPEN, (list(self._pids),)).fetchone() != (0,):
+                await trio.sleep(0.001)
 
     def _waiting(self):
         """Whose connection waits for a lock."""

@@ -406,6 +406,25 @@ def test_whoever_waits_longest_reads_for_all_and_hands_over(pg_dsn):
     run(body, pg_dsn)
 
 
+def test_channels_that_nobody_wants_any_more_are_given_up(pg_dsn):
+    listening = statement("SELECT count(*) AS n FROM pg_listening_channels()", writes=False)
+
+    async def body(tables):
+        for number in range(20):
+            async with tables.listen(f"news_{number}") as notices:
+                assert not await notices.wait(0)
+        async with tables.listen("news") as first, tables.listen("news") as second:
+            await tables.run(NOTIFY, text="x")
+            assert await first.wait()
+            assert await second.wait()
+        # Only the listener's own connection can say what it listens to.
+        async with tables.listen("news"):
+            connection = tables._listener._connection
+            assert await connection.value(listening.sql.encode()) == "1"
+
+    run(body, pg_dsn)
+
+
 def test_listeners_are_told_when_the_server_hangs_up_and_may_listen_again(pg_dsn):
     async def body(tables):
         async with open_postgres(pg_dsn, ddl=DDL, version="1") as other:

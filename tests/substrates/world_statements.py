@@ -7,17 +7,24 @@ from simworld.substrates.pg_wire import compiled
 from simworld.worlds.postgres import statements as storage
 from simworld.worlds.postgres import stream_statements as streams
 from simworld.worlds.postgres.statements import place
+from simworld.worlds.queue import job_statements as jobs
 from tests.substrates.interleaving import Step
 from tests.substrates.rule_statements import interleavings
 
 CHANNELS = ("news", "gossip")
 
-STATEMENTS = [
-    each
-    for module in (storage, streams)
-    for _, each in sorted(vars(module).items())
-    if isinstance(each, Statement)
-]
+
+def _all(*modules):
+    return [
+        each
+        for module in modules
+        for _, each in sorted(vars(module).items())
+        if isinstance(each, Statement)
+    ]
+
+
+STATEMENTS = _all(storage, streams)
+JOB_STATEMENTS = _all(jobs)
 
 _POOLS = {
     "run_id": ("r1", "r1", "r1", "r2"),
@@ -52,6 +59,14 @@ _POOLS = {
     **dict.fromkeys(("retry_after_ms", "lease_until_ms", "resume_at_ms"), (0, 9)),
     **dict.fromkeys(("attempt", "retries", "length", "ordinal"), (0, 1)),
     "last_position": (0,),
+    "message_id": ("m1", "m1", "m2", "m3"),
+    "key": (None, "k1", "k1", "k2"),
+    "body": (b"{}",),
+    "keeps_key": (True, False),
+    "number": (0, 1),
+    "deliveries": (0, 0, 1, 2),
+    **dict.fromkeys(("due_ms", "until_ms"), (0, 7, 9)),
+    "keep_until_ms": (0, 8),
 }
 _STATUSES = {
     storage.ADD_RUN: ("pending", "running"),
@@ -80,7 +95,7 @@ _CONTENDED = (
 
 def _parameters(statement):
     """Name → what it may be; ``touches`` may want more than the SQL does."""
-    names = dict.fromkeys((*compiled(statement, "").order, "run_id"))
+    names = dict.fromkeys(compiled(statement, "").order)
     if statement is storage.DISPOSE_HOOK:
         names["token"] = None
     return {each: _STATUSES[statement] if each == "status" else _POOLS[each] for each in names}
@@ -88,10 +103,19 @@ def _parameters(statement):
 
 def world_interleavings():
     """Interleavings of all statements of the world, on a run that has one of everything."""
-    pools = {each: _parameters(each) for each in STATEMENTS}
+    return _with_rows(STATEMENTS, _FIRST, _CONTENDED)
+
+
+def queue_interleavings():
+    """Interleavings of all statements of the queue, on one that has a job."""
+    return _with_rows(JOB_STATEMENTS, (jobs.ADD,), (jobs.ADD, jobs.TAKE, jobs.PUT_BACK))
+
+
+def _with_rows(statements, first, contended):
+    pools = {each: _parameters(each) for each in statements}
     there = [
         Step(0, "run", each, {name: pool[0] for name, pool in pools[each].items()})
-        for each in _FIRST
+        for each in first
     ]
-    drawn = interleavings(pools, first=_FIRST, contended=_CONTENDED)
+    drawn = interleavings(pools, first=first, contended=contended)
     return drawn.map(lambda steps: [*there, *steps])

@@ -24,7 +24,7 @@ from simworld.errors import (
     WorldError,
 )
 from simworld.ports import Replica
-from simworld.records import HostedProfile, LogPosition, WorldProfile
+from simworld.records import HostedProfile, WorldProfile
 from simworld.worlds import AtomicWorld, HostedStreams, HostedWorld, MemoryStreams
 from tests.worlds.doubles import Clock, Ids, Timeline, now
 
@@ -55,9 +55,8 @@ class DirectWire:
 
 
 class Rig:
-    def __init__(self, *, lag_max=3, page_max=1_000, minted=False):
-        position = LogPosition.MINT_AT_START if minted else LogPosition.AT_COMMIT
-        profile = WorldProfile(page_max=page_max, log_position=position)
+    def __init__(self, *, lag_max=3, page_max=1_000):
+        profile = WorldProfile(page_max=page_max)
         self.server = AtomicWorld(clock=Clock(), ids=Ids(), profile=profile)
         self.wire = DirectWire()
         self.world = HostedWorld(

@@ -69,10 +69,10 @@ class RunFold:
         """The run has."""
         return self.run is not None and self.run.status in RUN_TERMINAL
 
-    def is_live(self, hook_id: str) -> bool:
-        """Whether it is a hook that owns its token."""
+    def owns(self, hook_id: str, token: str) -> bool:
+        """Whether it is a live hook of that token."""
         hook = self.hooks.get(hook_id)
-        return hook is not None and hook.status is HookStatus.LIVE
+        return hook is not None and hook.status is HookStatus.LIVE and hook.token == token
 
     def absorb(self, events: Sequence[Event]) -> None:
         """Move on by those of ``events`` that come next; others it has seen, or cannot yet use."""

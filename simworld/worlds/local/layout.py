@@ -90,7 +90,7 @@ def token_path(token: str) -> str:
     return f"{TOKENS}/{piece(token)}"
 
 
-def claim_path(what: str, run_id: str, correlation_id: str = "") -> str:
+def claim_path(what: str, run_id: str, correlation_id: str = "run") -> str:
     """The file whose exclusive creation is the right to do ``what`` to an entity."""
     return f"{CLAIMS}/{piece(run_id)}/{what}/{piece(correlation_id)}"
 

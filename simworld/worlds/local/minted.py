@@ -136,7 +136,7 @@ class MintedWorld:
     async def _write(self, kind: str, row: StepRow | HookRow | WaitRow) -> None:
         await self._files.replace(row_path(kind, row.run_id, row.correlation_id), encode_row(row))
 
-    async def _claim(self, what: str, run_id: str, name: str = "") -> bool:
+    async def _claim(self, what: str, run_id: str, name: str = "run") -> bool:
         return await self._files.create(claim_path(what, run_id, name), b"")
 
     async def _publish(self, run_id: str, fact: Fact, mint: Mint) -> Event:

@@ -31,5 +31,5 @@ async def read_row(files: Files, path: str, kind: type[T]) -> T | None:
 async def read_rows(files: Files, folder: str, kind: type[T]) -> list[T]:
     """All rows of a folder, in the order of their names."""
     paths = [f"{folder}/{name}" for name in await files.list(folder)]
-    found = await files.read_all(paths)
+    found = await files.read_all(paths) if paths else ()
     return [decode_row(data, kind) for data in found if data is not None]

@@ -17,7 +17,7 @@ from simworld.ports import Chunks, Files, StreamInfo, Tasks
 from simworld.worlds.codec import decode_row, encode_row
 from simworld.worlds.local.layout import names_folder, number_path, stream_folder
 from simworld.worlds.local.mutexes import Mutexes
-from simworld.worlds.names import check_name
+from simworld.worlds.names import check_stream
 
 CHUNK, END = b"c", b"e"
 """The first byte of a file; a chunk follows the one, the stream's name the other."""
@@ -56,7 +56,7 @@ class LocalStreams:
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
-        check_name("stream name", name)
+        check_stream(run_id, name)
         parts = [CHUNK + chunk for chunk in chunks]
         append = partial(self._append, run_id, name, parts)
         if not await self._mutexes.within((run_id, name), f"stream {name}", append):
@@ -66,7 +66,7 @@ class LocalStreams:
 
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
-        check_name("stream name", name)
+        check_stream(run_id, name)
         end = END + _called(run_id, name)
         append = partial(self._append, run_id, name, [end])
         await self._mutexes.within((run_id, name), f"stream {name}", append)

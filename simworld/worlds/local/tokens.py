@@ -38,6 +38,7 @@ Settled: TypeAlias = Callable[[RunFold], bool]
 class Claim:
     """One link of a token's chain."""
 
+    token: str
     owner_run: str
     owner_hook: str
     """Who holds the token when the claim is settled; after a release, who held it last."""
@@ -73,7 +74,7 @@ class Tokens:
     async def take(self, run_id: str, fact: HookCreated, event_id: str) -> Fact:
         """What is to be recorded for ``fact``: itself, or a hook_conflict."""
         hook_id, folder = fact.correlation_id, token_folder(fact.token)
-        mine = _claim(run_id, hook_id, run_id, fact, event_id)
+        mine = _claim(fact.token, run_id, hook_id, run_id, fact, event_id)
         self._logs.expect(event_id)
         if await self._files.link(number_path(folder, 1), mine):
             return fact  # nobody has had it before
@@ -83,9 +84,10 @@ class Tokens:
                 await self._settle(last)
                 if hook_id in self._logs.fold(run_id).hooks:
                     return fact  # asked for before: the log has it, and will refuse it
-                if await self._is_live(last):
+                if await self._is_owned(last):
                     conflict = HookConflict(hook_id, fact.token, last.owner_run)
-                    claim = _claim(last.owner_run, last.owner_hook, run_id, conflict, event_id)
+                    owner = last.owner_run, last.owner_hook
+                    claim = _claim(fact.token, *owner, run_id, conflict, event_id)
                     if await self._files.link(number_path(folder, number + 1), claim):
                         return conflict
                     continue
@@ -95,11 +97,11 @@ class Tokens:
     async def release(self, hook: HookRow, fact: Fact, event_id: str) -> None:
         """See to it that ``fact``, which frees the token of ``hook``, may be recorded."""
         folder = token_folder(hook.token)
-        claim = _claim(hook.run_id, hook.correlation_id, hook.run_id, fact, event_id)
+        owner = hook.run_id, hook.correlation_id
+        claim = _claim(hook.token, *owner, hook.run_id, fact, event_id)
         while True:
             number, last = await self._last(folder)
             fold = self._logs.fold(hook.run_id)
-            owner = hook.run_id, hook.correlation_id
             if last is None or (last.owner_run, last.owner_hook) != owner:
                 await self._logs.catch_up(fold)  # it is another's by now: we knew old things
                 return
@@ -107,7 +109,7 @@ class Tokens:
             if _frees(event):
                 return
             await self._settle(last)
-            if not fold.is_live(hook.correlation_id):
+            if not fold.owns(hook.correlation_id, hook.token):
                 return
             self._logs.expect(event_id)
             if await self._files.link(number_path(folder, number + 1), claim):
@@ -116,7 +118,7 @@ class Tokens:
     async def owner(self, token: str) -> HookRow | None:
         """The live hook that owns a token."""
         _, last = await self._last(token_folder(token))
-        if last is None or not await self._is_live(last):
+        if last is None or not await self._is_owned(last):
             return None
         return self._logs.fold(last.owner_run).hooks[last.owner_hook]
 
@@ -127,11 +129,11 @@ class Tokens:
         data = await self._files.read(f"{folder}/{names[-1]}")
         return int(names[-1]), None if data is None else decode_row(data, Claim)
 
-    async def _is_live(self, claim: Claim) -> bool:
-        """Whether the owner's hook is in its log, and owns its token still."""
+    async def _is_owned(self, claim: Claim) -> bool:
+        """Whether the owner's hook is in its log, and owns the token still."""
         fold = self._logs.fold(claim.owner_run)
         await self._logs.catch_up(fold)
-        return fold.is_live(claim.owner_hook)
+        return fold.owns(claim.owner_hook, claim.token)
 
     async def _settle(self, claim: Claim) -> None:
         event = decode_event(claim.event)
@@ -142,7 +144,7 @@ class Tokens:
             if fold.ended:
                 return True
             row = fold.hooks.get(hook_id)
-            return row is not None and not (frees and fold.is_live(hook_id))
+            return row is not None and not (frees and fold.owns(hook_id, claim.token))
 
         if not settled(self._logs.fold(event.run_id)):
             await self._logs.record(event.run_id, event.fact, event.event_id, settled)
@@ -152,7 +154,9 @@ def _frees(event: Event) -> bool:
     return not isinstance(event.fact, HookCreated | HookConflict)
 
 
-def _claim(owner_run: str, owner_hook: str, run_id: str, fact: Fact, event_id: str) -> bytes:
+def _claim(
+    token: str, owner_run: str, owner_hook: str, run_id: str, fact: Fact, event_id: str
+) -> bytes:
     name = getattr(fact, "correlation_id", "")
     event = Event(run_id, event_id, 0, 0, fact.type, name, fact)
-    return encode_row(Claim(owner_run, owner_hook, encode_event(event)))
+    return encode_row(Claim(token, owner_run, owner_hook, encode_event(event)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from simworld.errors import EntityConflictError, UsageError
 from simworld.ports import Chunks, Row, Session, StreamInfo, Tables
-from simworld.worlds.names import ID_MAX, check_name
+from simworld.worlds.names import check_stream
 from simworld.worlds.postgres.creating import one
 from simworld.worlds.postgres.stream_statements import (
     ADD_CHUNKS,
@@ -35,7 +35,7 @@ class PostgresStreams:
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
-        _check(run_id, name)
+        check_stream(run_id, name)
         async with self._tables.transaction() as session:
             stream = await _locked(session, run_id, name)
             if stream["closed"]:
@@ -55,7 +55,7 @@ class PostgresStreams:
 
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
-        _check(run_id, name)
+        check_stream(run_id, name)
         async with self._tables.transaction() as session:
             stream = await _locked(session, run_id, name)
             if not stream["closed"]:
@@ -100,11 +100,6 @@ class PostgresStreams:
             return ()
         rows = await self._tables.run(LIST_STREAMS, run_id=run_id)
         return tuple(row["name"] for row in rows)
-
-
-def _check(run_id: str, name: str) -> None:
-    check_name("run id", run_id, ID_MAX)
-    check_name("stream name", name)
 
 
 async def _locked(session: Session, run_id: str, name: str) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import asynccontextmanager
 
 import attrs
 
@@ -57,15 +58,23 @@ class SteppedTables:
     def __init__(self, inner):
         self.inner = inner
         self.log = []
+        self.on_run = lambda statement, values: None
 
     async def run(self, statement, **values):
-        return await self.do(statement.name, self.inner.run(statement, **values))
+        return await self.statement(self.inner, statement, values)
 
     def transaction(self):
         return _SteppedBlock(self)
 
-    def listen(self, channel):
-        return self.inner.listen(channel)
+    @asynccontextmanager
+    async def listen(self, channel):
+        await Point(f"listen to {channel}")
+        async with self.inner.listen(channel) as notices:
+            yield notices
+
+    async def statement(self, session, statement, values):
+        self.on_run(statement, values)
+        return await self.do(statement.name, session.run(statement, **values))
 
     async def do(self, doing, coroutine):
         try:
@@ -95,7 +104,7 @@ class _SteppedBlock:
             await self._block.__aexit__(*error)
 
     async def run(self, statement, **values):
-        return await self._tables.do(statement.name, self._session.run(statement, **values))
+        return await self._tables.statement(self._session, statement, values)
 
 
 @attrs.define
@@ -130,8 +139,13 @@ class Session:
 
 
 def play(coroutines, choose) -> Mapping[str, Session]:
-    """Run sessions to their ends; ``choose(names)`` says who goes on, of those who can."""
+    """Run sessions to their ends; ``choose(count)`` says who goes on, of those who can.
+
+    All begin at once: what they do before their first statement is done in the order they are in.
+    """
     sessions = {name: Session(each) for name, each in coroutines.items()}
+    for each in sessions.values():
+        each.step()
     while True:
         ready = [name for name, each in sessions.items() if not (each.is_over or each.waits)]
         if not ready:

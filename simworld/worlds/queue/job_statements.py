@@ -1,0 +1,214 @@
+"""The queue's one table, and every statement on it, as SQL and as a twin.
+
+A job is due at ``due_ms``.  Whoever takes it moves that into the future, and again and again while
+a handler runs: a job whose worker has died is due again by itself.  ``key`` is the one that keeps
+others out now, ``own_key`` the one that the message was sent with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from simworld.ports import Index, Row, Statement, Table, TableSession
+
+NEVER_MS = 2**62
+"""Due then: handled, and kept for its key alone."""
+CHANNEL = "jobs"
+
+JOBS = Table(
+    "jobs",
+    {
+        "message_id": str,
+        "key": str,
+        "own_key": str,
+        "due_ms": int,
+        "number": int,
+        "deliveries": int,
+        "keep_until_ms": int,
+        "body": bytes,
+    },
+    ("message_id",),
+    (Index("jobs_by_key", ("key",)), Index("jobs_by_due", ("due_ms",), unique=False)),
+    nullable=("key", "own_key"),
+)
+"""``number``: the attempt that the last delivery was told; ``deliveries``: how many there were."""
+
+_COLUMNS = ", ".join(JOBS.columns)
+
+
+def _job(values: Row) -> Mapping[str, bool]:
+    return {f"job {values['message_id']}": True}
+
+
+def _keyed(values: Row) -> Mapping[str, bool]:
+    key = values["key"]
+    return _job(values) if key is None else {**_job(values), f"key {key}": True}
+
+
+async def _add(session: TableSession, values: Row) -> Sequence[Row]:
+    row = {"number": 0, "deliveries": 0, "own_key": values["key"], **values}
+    added = await session.insert("jobs", row, on_conflict="nothing")
+    if added is None:
+        return ()
+    session.notify(CHANNEL, "")
+    return ({"message_id": added["message_id"]},)
+
+
+ADD = Statement(
+    "add the job",
+    "WITH added AS ("
+    "INSERT INTO jobs (message_id, key, own_key, due_ms, number, deliveries, keep_until_ms, body) "
+    "VALUES (%(message_id)s, %(key)s, %(key)s, %(due_ms)s, 0, 0, %(keep_until_ms)s, %(body)s) "
+    "ON CONFLICT DO NOTHING RETURNING message_id) "
+    f"SELECT message_id FROM added, pg_notify('{CHANNEL}', '')",
+    _add,
+    _keyed,
+)
+"""No row back: another message has the key.  Whoever consumes is told."""
+
+
+async def _free_key(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.update(
+        "jobs",
+        lambda row: {**row, "key": None},
+        lambda row: row["key"] == values["key"] and row["keep_until_ms"] <= values["now_ms"],
+    )
+
+
+FREE_KEY = Statement(
+    "free the key if it has been kept for long enough",
+    "UPDATE jobs SET key = NULL WHERE key = %(key)s AND keep_until_ms <= %(now_ms)s "
+    f"RETURNING {_COLUMNS}",
+    _free_key,
+    lambda values: {f"key {values['key']}": True},
+)
+
+
+async def _next(session: TableSession, values: Row) -> Sequence[Row]:
+    rows = await session.select("jobs", lambda row: row["due_ms"] < NEVER_MS)
+    rows.sort(key=lambda row: (row["due_ms"], row["message_id"]))
+    found = rows[: values["limit"]]
+    return [{"message_id": row["message_id"], "due_ms": row["due_ms"]} for row in found]
+
+
+NEXT = Statement(
+    "look for jobs",
+    f"SELECT message_id, due_ms FROM jobs WHERE due_ms < {NEVER_MS} "
+    "ORDER BY due_ms, message_id LIMIT %(limit)s",
+    _next,
+    lambda _: {"jobs": False},
+)
+
+
+async def _take(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.update(
+        "jobs",
+        lambda row: {
+            **row,
+            "key": row["key"] if values["keeps_key"] else None,
+            "due_ms": values["until_ms"],
+            "number": row["number"] + 1,
+            "deliveries": row["deliveries"] + 1,
+        },
+        lambda row: row["due_ms"] <= values["now_ms"],
+        key=(values["message_id"],),
+    )
+
+
+TAKE = Statement(
+    "take the job",
+    "UPDATE jobs SET due_ms = %(until_ms)s, number = number + 1, deliveries = deliveries + 1, "
+    "key = CASE WHEN %(keeps_key)s::boolean THEN key END "
+    f"WHERE message_id = %(message_id)s AND due_ms <= %(now_ms)s RETURNING {_COLUMNS}",
+    _take,
+    _job,
+)
+"""No row back: somebody else was faster."""
+
+
+async def _keep(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.update(
+        "jobs",
+        lambda row: {**row, "due_ms": values["until_ms"]},
+        lambda row: row["deliveries"] == values["deliveries"] and row["due_ms"] < NEVER_MS,
+        key=(values["message_id"],),
+    )
+
+
+KEEP = Statement(
+    "keep the job",
+    "UPDATE jobs SET due_ms = %(until_ms)s WHERE message_id = %(message_id)s "
+    f"AND deliveries = %(deliveries)s AND due_ms < {NEVER_MS} RETURNING {_COLUMNS}",
+    _keep,
+    _job,
+)
+"""No row back: it is gone, or somebody else has taken it since."""
+
+
+async def _put_back(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.update(
+        "jobs",
+        lambda row: {
+            **row,
+            "due_ms": values["due_ms"],
+            "number": values["number"],
+            "key": values["key"],
+        },
+        lambda row: row["deliveries"] == values["deliveries"] and row["due_ms"] < NEVER_MS,
+        key=(values["message_id"],),
+    )
+
+
+PUT_BACK = Statement(
+    "put the job back",
+    "UPDATE jobs SET due_ms = %(due_ms)s, number = %(number)s, key = %(key)s "
+    "WHERE message_id = %(message_id)s AND deliveries = %(deliveries)s "
+    f"AND due_ms < {NEVER_MS} RETURNING {_COLUMNS}",
+    _put_back,
+    _keyed,
+)
+
+
+async def _delete(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.delete("jobs", key=(values["message_id"],))
+
+
+DELETE = Statement(
+    "delete the job",
+    f"DELETE FROM jobs WHERE message_id = %(message_id)s RETURNING {_COLUMNS}",
+    _delete,
+    _job,
+)
+
+
+async def _retire(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.update(
+        "jobs",
+        lambda row: {**row, "due_ms": NEVER_MS, "body": b""},
+        key=(values["message_id"],),
+    )
+
+
+RETIRE = Statement(
+    "keep nothing but the job's key",
+    f"UPDATE jobs SET due_ms = {NEVER_MS}, body = '' WHERE message_id = %(message_id)s "
+    f"RETURNING {_COLUMNS}",
+    _retire,
+    _job,
+)
+
+
+async def _sweep(session: TableSession, values: Row) -> Sequence[Row]:
+    return await session.delete(
+        "jobs",
+        lambda row: row["due_ms"] == NEVER_MS and row["keep_until_ms"] <= values["now_ms"],
+    )
+
+
+SWEEP = Statement(
+    "sweep up keys that have been kept for long enough",
+    f"DELETE FROM jobs WHERE due_ms = {NEVER_MS} AND keep_until_ms <= %(now_ms)s "
+    f"RETURNING {_COLUMNS}",
+    _sweep,
+    lambda _: {"jobs": True},
+)

@@ -1,0 +1,31 @@
+"""Torture of a preset of a world, composed as ``simworld serve`` composes it."""
+
+from __future__ import annotations
+
+import trio
+
+from simworld.campaign import PLACES, placed, preset
+from simworld.service import Settings
+from simworld.service.torture import Torture, torture
+from simworld.substrates import PrivateServer
+
+
+def tortured(name, folder, **plan):
+    """What has come of torturing a new world of that preset, under the repaired engine."""
+    variant = placed(preset("fixed"), name)
+    settings = Settings(
+        engine=variant.engine,
+        queue=variant.queue,
+        world=variant.world,
+        local=variant.local,
+        postgres=variant.postgres,
+    )
+
+    def do(world):
+        given = {"preset": name, "settings": settings, "folder": folder, **plan}
+        return trio.run(torture, Torture(world=world, **given))
+
+    if PLACES[name].ground == "local":
+        return do(f"local:{folder}/state")
+    with PrivateServer(durable=True) as server:
+        return do(f"postgres:{server.new_database()}")

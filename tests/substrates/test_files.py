@@ -1,0 +1,220 @@
+"""Files in memory and on a disk: the same answers, and what each adds (a power loss, a full disk)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simworld.errors import DefiniteFailure, InternalError, UsageError
+from simworld.substrates import DiskFiles, MemoryFiles, Sync
+from simworld.substrates.disk import TEMPORARY, VERSION_FILE
+from tests.worlds.doubles import now
+from tests.worlds.local.makers import TrioTasks
+
+BAD_PATHS = [
+    "",
+    "/etc/x",
+    "a/../b",
+    "..",
+    ".",
+    "a//b",
+    "a/",
+    "a\0b",
+    "é/x",
+    "a b",
+    "x" * 201,
+    "a\\b",
+    "a\n",
+    f"{TEMPORARY}/x",
+]
+
+
+def both(root, script):
+    """Run ``script(files)`` on a disk and in memory; what both gave."""
+    memory = MemoryFiles(tasks=TrioTasks())
+
+    async def disk():
+        return await script(DiskFiles(root, sync=Sync.NEVER))
+
+    async def in_memory():
+        return await script(memory)
+
+    return trio.run(disk), trio.run(in_memory)
+
+
+async def outcome(call):
+    try:
+        return await call
+    except (DefiniteFailure, InternalError) as error:
+        return type(error).__name__
+
+
+PATHS = st.sampled_from(["a", "b", "f/a", "f/b", "f/g/a", "f/g", "f"])
+DATA = st.binary(max_size=4)
+OPERATIONS = st.one_of(
+    st.tuples(st.just("create"), PATHS, DATA),
+    st.tuples(st.just("link"), PATHS, DATA),
+    st.tuples(st.just("replace"), PATHS, DATA),
+    st.tuples(st.just("read"), PATHS),
+    st.tuples(st.just("read_all"), st.lists(PATHS, max_size=4)),
+    st.tuples(st.just("list"), st.sampled_from(["", "f", "f/g", "a", "none"])),
+    st.tuples(st.just("unlink"), PATHS),
+)
+
+
+@given(st.lists(OPERATIONS, max_size=12))
+def test_memory_and_disk_give_the_same_answers(tmp_path_factory, operations):
+    async def script(files):
+        answers = [
+            await outcome(getattr(files, verb)(*arguments)) for verb, *arguments in operations
+        ]
+        return answers, await files.list(""), await files.list("f")
+
+    disk, memory = both(tmp_path_factory.mktemp("files") / "world", script)
+    assert disk == memory
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+def test_no_path_leads_out(tmp_path, path):
+    async def script(files):
+        answers = [await outcome(files.link(path, b"x")), await outcome(files.create(path, b"x"))]
+        return [*answers, await outcome(files.replace(path, b"x"))]
+
+    disk, memory = both(tmp_path / "world", script)
+    assert disk == memory == ["InternalError"] * 3
+    assert sorted(os.listdir(tmp_path)) == ["world"]
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    root = tmp_path / "world"
+    files = DiskFiles(root)
+    (root / "f").symlink_to(other)
+    with pytest.raises(DefiniteFailure, match="worlds follow none"):
+        trio.run(files.link, "f/a", b"x")
+    (root / "a").symlink_to(tmp_path / "secret")
+    (tmp_path / "secret").write_bytes(b"secret")
+    with pytest.raises(DefiniteFailure, match="file a"):
+        trio.run(files.read, "a")
+    assert list(other.iterdir()) == []
+
+
+def test_waiting_ends_when_there_is_more(tmp_path):
+    async def script(files):
+        async def later():
+            await trio.sleep(0.02)
+            await files.link("f/b", b"")
+
+        await files.link("f/a", b"")
+        await files.wait_more("f", 0)
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(later)
+                await files.wait_more("f", 1)
+                return await files.list("f")
+
+    assert both(tmp_path / "world", script) == (["a", "b"], ["a", "b"])
+
+
+# --- on a disk --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sync", list(Sync))
+def test_what_was_written_is_there_for_the_next_process(tmp_path, sync):
+    trio.run(DiskFiles(tmp_path, sync=sync).link, "f/g/a", b"data")
+    assert trio.run(DiskFiles(tmp_path, sync=sync).read, "f/g/a") == b"data"
+    assert list((tmp_path / TEMPORARY).iterdir()) == []
+    assert stat.S_IMODE((tmp_path / "f/g/a").stat().st_mode) == 0o600
+
+
+def test_a_root_of_another_layout_or_version_is_refused_and_left_alone(tmp_path):
+    DiskFiles(tmp_path, layout="slots")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=r"layout slots.*layout minted.*another directory"):
+        DiskFiles(tmp_path, layout="minted")
+    (tmp_path / VERSION_FILE).write_text("simworld world, version 99, layout slots\n")
+    with pytest.raises(UsageError, match="version 99"):
+        DiskFiles(tmp_path, layout="slots")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_root_that_holds_other_things_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "letters").write_text("dear")
+    with pytest.raises(UsageError, match="'letters'"):
+        DiskFiles(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["letters"]
+
+
+def test_a_root_that_is_a_file_or_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file" / "world", "/proc/world"):
+        with pytest.raises(UsageError, match="give a directory that this user can write"):
+            DiskFiles(root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_root_that_may_not_be_written_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match="give a directory that this user can write"):
+        DiskFiles(tmp_path)
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("verb", ["create", "link", "replace"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, verb):
+    files = DiskFiles(tmp_path)
+
+    def full(opened):
+        raise FULL
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DefiniteFailure, match=r"cannot use file f/a: .*; free some space"):
+        trio.run(getattr(files, verb), "f/a", b"data")
+    monkeypatch.undo()
+    assert [each for each in tmp_path.rglob("*") if each.name in ("a",)] == []
+    assert list((tmp_path / TEMPORARY).iterdir()) == []
+    trio.run(getattr(files, verb), "f/a", b"data")
+
+
+# --- in memory --------------------------------------------------------------------------------
+
+
+def test_a_torn_write_leaves_its_beginning():
+    files = MemoryFiles()
+    assert files.tear("f/a", b"data", 2)
+    assert not files.tear("f/a", b"data", 3)
+    assert files.contents == {"f/a": b"da"}
+
+
+def test_a_power_loss_takes_what_was_not_synced():
+    files = MemoryFiles(sync=Sync.NEVER)
+    now(files.link("f/kept", b"1"))
+    now(files.link("f/changed", b"1"))
+    now(files.link("f/removed", b"1"))
+    files.sync()
+    now(files.replace("f/changed", b"2"))
+    now(files.unlink("f/removed"))
+    now(files.create("f/new", b"1"))
+    now(files.create("f/gone", b"1"))
+    now(files.unlink("f/gone"))
+    assert files.lose_unsynced() == ["f/changed", "f/gone", "f/new", "f/removed"]
+    assert files.contents == {"f/kept": b"1", "f/changed": b"1", "f/removed": b"1"}
+    assert now(files.list("f")) == ["changed", "kept", "removed"]
+    assert files.lose_unsynced() == []
+
+
+def test_a_power_loss_takes_nothing_that_was_synced():
+    files = MemoryFiles()
+    now(files.link("f/a", b"1"))
+    now(files.replace("f/a", b"2"))
+    assert files.lose_unsynced() == []
+    assert files.contents == {"f/a": b"2"}
