@@ -68,9 +68,20 @@ def parse_place(text: str) -> Place:
     )
 
 
-def queue_profile(place: Place, settings: Settings) -> QueueProfile:
-    """How the queue of a world behaves."""
-    return settings.queue or QUEUES.get(place.kind) or QueueProfile()
+Substrate = DiskFiles | MemoryFiles | Tables
+"""What a world is kept in."""
+
+
+@asynccontextmanager
+async def open_substrate(place: Place, settings: Settings) -> AsyncIterator[Substrate]:
+    """What the world is kept in; ``UsageError`` if it cannot be had, with the way out."""
+    if place.kind == MEMORY:
+        yield None
+    elif place.kind == LOCAL:
+        yield _files(place, settings)
+    else:
+        async with _tables(place, settings) as tables:
+            yield tables
 
 
 class Opened(NamedTuple):
@@ -78,33 +89,14 @@ class Opened(NamedTuple):
 
     storage: Storage
     streams: Streams
-    tables: Tables | None
-    """What it is kept in, if that is tables."""
+    queue: MemoryQueue | TableQueue | None
+    """None: the queue is in another process."""
 
 
-@asynccontextmanager
-async def open_world(
-    place: Place, host: TrioHost, ids: Ids, settings: Settings
-) -> AsyncIterator[Opened]:
-    """The world at a place; ``UsageError`` if it cannot be had, with the way out."""
-    tasks, clock, world = host.tasks, host.clock, settings.world
-    if place.kind == MEMORY:
-        storage = AtomicWorld(clock=clock, ids=ids, profile=world, tasks=tasks)
-        yield Opened(storage, MemoryStreams(tasks=tasks), None)
-    elif place.kind == LOCAL:
-        files = _files(place, settings)
-        on_files = LocalWorld(
-            files, clock=clock, ids=ids, tasks=tasks, profile=settings.local, world=world
-        )
-        yield Opened(on_files, LocalStreams(files, tasks=tasks), None)
-    else:
-        async with _tables(place, settings) as tables:
-            in_tables = PostgresWorld(
-                tables, clock=clock, ids=ids, profile=settings.postgres, world=world
-            )
-            yield Opened(in_tables, PostgresStreams(tables), tables)
-
-
+def world_on(
+    place: Place, substrate: Files | Tables | None, host: TrioHost, ids: Ids, settings: Settings
+) -> Opened:
+    """The world itself."""
 async def dump_world(place: Place, settings: Settings) -> WorldState:
     """Everything a world of files or tables holds; of one that nobody writes to meanwhile."""
     if place.kind == LOCAL:

@@ -60,7 +60,7 @@ _POOLS = {
     **dict.fromkeys(("attempt", "retries", "length", "ordinal"), (0, 1)),
     "last_position": (0,),
     "message_id": ("m1", "m1", "m2", "m3"),
-    "key": (None, "k1", "k1", "k2"),
+    "key": ("k1", "k1", "k2", None),
     "body": (b"{}",),
     "keeps_key": (True, False),
     "number": (0, 1),
@@ -68,13 +68,14 @@ _POOLS = {
     **dict.fromkeys(("due_ms", "until_ms"), (0, 7, 9)),
     "keep_until_ms": (0, 8),
 }
-_STATUSES = {
-    storage.ADD_RUN: ("pending", "running"),
-    storage.END_RUN: ("completed", "failed", "cancelled"),
-    storage.ADD_STEP: ("pending", "running"),
-    storage.END_STEP: ("completed", "failed"),
-    storage.ADD_HOOK: ("live", "live", "disposed"),
-    storage.ADD_WAIT: ("waiting",),
+_OWN_POOLS = {
+    (storage.ADD_RUN, "status"): ("pending", "running"),
+    (storage.END_RUN, "status"): ("completed", "failed", "cancelled"),
+    (storage.ADD_STEP, "status"): ("pending", "running"),
+    (storage.END_STEP, "status"): ("completed", "failed"),
+    (storage.ADD_HOOK, "status"): ("live", "live", "disposed"),
+    (storage.ADD_WAIT, "status"): ("waiting",),
+    (jobs.FREE_KEY, "key"): ("k1", "k2"),
 }
 _FIRST = (storage.ADD_RUN, storage.ADD_STEP, storage.ADD_HOOK, storage.ADD_WAIT, streams.ADD_STREAM)
 """Statements that make rows; the first values of their pools are always there already."""
@@ -98,7 +99,7 @@ def _parameters(statement):
     names = dict.fromkeys(compiled(statement, "").order)
     if statement is storage.DISPOSE_HOOK:
         names["token"] = None
-    return {each: _STATUSES[statement] if each == "status" else _POOLS[each] for each in names}
+    return {each: _OWN_POOLS.get((statement, each)) or _POOLS[each] for each in names}
 
 
 def world_interleavings():

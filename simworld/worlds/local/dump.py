@@ -53,7 +53,7 @@ async def _slots(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
     logs: dict[str, list[Event]] = {}
     folds: dict[str, RunFold] = {}
     for path, data in (await _contents(files, RUNS)).items():
-        event = decode_slot(path, data)
+        event = decode_slot(data, path.split("/")[1], int(path.rpartition("/")[2]))
         run_id = event.run_id
         logs.setdefault(run_id, []).append(event)
         folds.setdefault(run_id, RunFold(run_id)).apply(event)

@@ -37,9 +37,23 @@ def piece(name: str) -> str:
     return "=" + hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 
+@lru_cache(maxsize=256)
+def _bucket_paths(run_id: str, bucket: int) -> list[str]:
+    """The files of one bucket of a run: asked for again and again, so they are kept."""
+    folder = f"{RUNS}/{piece(run_id)}/{bucket:06d}"
+    first = bucket * BUCKET + 1
+    return [f"{folder}/{slot:08d}" for slot in range(first, first + BUCKET)]
+
+
 def slot_path(run_id: str, slot: int) -> str:
     """The file of a run's event; slots begin at 1."""
-    return f"{RUNS}/{piece(run_id)}/{(slot - 1) // BUCKET:06d}/{slot:08d}"
+    return _bucket_paths(run_id, (slot - 1) // BUCKET)[(slot - 1) % BUCKET]
+
+
+def slot_paths(run_id: str, first: int, count: int) -> list[str]:
+    """Consecutive ones of them; ``count`` or, where a bucket ends, fewer."""
+    bucket, start = divmod(first - 1, BUCKET)
+    return _bucket_paths(run_id, bucket)[start : start + count]
 
 
 def is_slot(path: str) -> bool:

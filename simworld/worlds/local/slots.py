@@ -34,7 +34,7 @@ from simworld.ports import Answer, Clock, Files, Ids, Page
 from simworld.records import LastCursor, TerminalCreate, WorldProfile
 from simworld.worlds.codec import decode_event, encode_event
 from simworld.worlds.local.fold import RunFold
-from simworld.worlds.local.layout import BUCKET, RUNS, slot_path
+from simworld.worlds.local.layout import RUNS, slot_path, slot_paths
 from simworld.worlds.local.tokens import Settled, Tokens
 
 FOLDS_MAX = 1_000
@@ -159,20 +159,18 @@ class SlotsWorld:
     async def _read(self, run_id: str, after: int, count_max: int = 0) -> list[Event]:
         """The events behind a slot; all, or the first ``count_max``."""
         found: list[Event] = []
-        expected = self.fold(run_id).count - after + FIRST_READ
-        size = max(FIRST_READ, min(expected, BUCKET))
+        size = max(FIRST_READ, self.fold(run_id).count - after + FIRST_READ)
         while True:
             if count_max:
                 size = min(size, count_max - len(found))
-            first = after + len(found) + 1
-            paths = [slot_path(run_id, slot) for slot in range(first, first + size)]
-            for path, data in zip(paths, await self._files.read_all(paths), strict=True):
+            paths = slot_paths(run_id, after + len(found) + 1, size)
+            for data in await self._files.read_all(paths):
                 if data is None:
                     return found
-                found.append(decode_slot(path, data))
+                found.append(decode_slot(data, run_id, after + len(found) + 1))
             if len(found) == count_max:
                 return found
-            size = min(4 * size, BUCKET)
+            size *= 4
 
     # Reading.
 
@@ -222,18 +220,18 @@ class SlotsWorld:
         return sorted(found)
 
 
-def decode_slot(path: str, data: bytes) -> Event:
+def decode_slot(data: bytes, run_id: str, slot: int) -> Event:
     """The event in a slot; ``UsageError`` if somebody else has written the file."""
     try:
         return decode_event(data)
     except UsageError as error:
-        raise UsageError(f"{path} holds no event: {error}; restore it from a copy") from error
+        where = slot_path(run_id, slot)
+        raise UsageError(f"{where} holds no event: {error}; restore it from a copy") from error
 
 
 async def run_of(files: Files, name: str) -> str | None:
     """The run whose folder is called so; None if it has no event yet."""
     if not name.startswith("="):
         return name
-    path = f"{RUNS}/{name}/000000/00000001"
-    data = await files.read(path)
-    return None if data is None else decode_slot(path, data).run_id
+    data = await files.read(f"{RUNS}/{name}/000000/00000001")
+    return None if data is None else decode_slot(data, name, 1).run_id
