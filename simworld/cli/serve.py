@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from simworld.cli.common import OK
 from simworld.errors import UsageError
 
+SECONDS_MAX = 1e9
+
 if TYPE_CHECKING:
     from simworld.cli.common import Commands
     from simworld.engine import Program
@@ -75,6 +77,13 @@ def add(commands: Commands) -> None:
         help="how long steps under way may take to end after SIGTERM (default: 30)",
     )
     serve.add_argument(
+        "--job-lease-s",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="how long a message in PostgreSQL is its worker's own, if that dies (default: 30)",
+    )
+    serve.add_argument(
         "--ready-file", metavar="FILE", help="written when ready: address and process id, as JSON"
     )
     serve.set_defaults(command=_serve)
@@ -94,15 +103,21 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> ServeOptions:
+    import attrs
+
     from simworld.campaign import PLACES, placed, preset, with_knob
     from simworld.service import PORT, ServeOptions, ServiceLog, Settings
+    from simworld.worlds import TABLE_QUEUE
 
-    if not args.grace_s >= 0:
-        raise UsageError(f"--grace-s cannot be negative: {args.grace_s}")
+    for option, value in (("--grace-s", args.grace_s), ("--job-lease-s", args.job_lease_s)):
+        if not 0 <= value < SECONDS_MAX:
+            raise UsageError(f"{option} is not in 0…{SECONDS_MAX:.0f}: {value}")
     name, colon, where = args.world.partition(":")
     variant, world = preset(args.variant), args.world
     if colon:  # what is no world at all is told when it is opened
         variant = placed(variant, name)
+        if PLACES[name].ground == "postgres":  # the other one cannot be had in a table
+            variant = attrs.evolve(variant, queue=TABLE_QUEUE)
         world = f"{PLACES[name].ground}:{where}"
     settings = args.set if args.workers is None else [*args.set, f"workers={args.workers}"]
     for setting in settings:
@@ -116,6 +131,7 @@ def _options(args: argparse.Namespace) -> ServeOptions:
             world=variant.world,
             local=variant.local,
             postgres=variant.postgres,
+            job_lease_ms=int(args.job_lease_s * 1_000),
         ),
         host=args.host,
         port=PORT if args.port is None else args.port,

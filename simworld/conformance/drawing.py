@@ -380,7 +380,11 @@ class _Drawing:
         for run_id in dict.fromkeys(self.runs):
             yield ReadRun(run_id)
             yield ReadLog(run_id)
-        for token in dict.fromkeys(self.tokens):
+        for token in dict.fromkeys(
+            each.fact.token
+            for each in self.done
+            if isinstance(each, Create) and isinstance(each.fact, HookCreated)
+        ):
             yield ReadHook(token)
         for token in list(self.model.world.tokens):
             yield ReadHook(token.swapcase())

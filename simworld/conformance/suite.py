@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import attrs
 
@@ -22,7 +23,8 @@ from simworld.conformance.running import (
     compare,
     shortened,
 )
-from simworld.conformance.tapes import tapes
+from simworld.conformance.tapes import drawn_bytes, tapes
+from simworld.entropy import derive
 from simworld.records import WorldProfile
 
 
@@ -137,19 +139,20 @@ def check_same(
 def deviations(
     make_world: MakeWorld,
     *,
-    sequences: int = 1_000,
+    each: int = 2,
     seed: int = 0,
     profile: WorldProfile | None = None,
     streams: bool = True,
 ) -> list[Difference]:
     """Every cell in which a world differs, each with the shortest sequence found, by cell.
 
-    Each sequence has one target and a fresh world, so that no difference hides another.
+    ``each``: how many sequences aim at each cell.  A sequence has one target and a fresh world, so
+    that no difference hides another.
     """
     profile = profile or WorldProfile()
     found: dict[str, Difference] = {}
     aims = targets(with_streams=streams)
-    for data, (aim, *_) in tapes(sequences, seed, aims, each=1):
+    for aim, data in product(aims, drawn_bytes(each, derive(seed, "deviations"))):
         steps = drawn(data, [aim], profile, with_streams=streams)
         difference = against(make_world, steps, profile, None)
         if difference is not None:

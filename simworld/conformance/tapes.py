@@ -18,13 +18,13 @@ TARGETS_EACH = 6
 
 
 def tapes(
-    sequences: int, seed: int, aims: Sequence[Target], *, each: int = TARGETS_EACH
+    sequences: int, seed: int, aims: Sequence[Target]
 ) -> Iterator[tuple[bytes, Sequence[Target]]]:
     """Drawn bytes and what they aim at, for every sequence; the targets are dealt out evenly."""
     if sequences < 1:
         raise UsageError(f"a suite of {sequences} sequences shows nothing; at least 1 is needed")
     dealt = Stream(derive(seed, "targets")).shuffled(aims)
-    blocks = max(1, min(-(-len(dealt) // each), sequences // 2))
+    blocks = max(1, min(-(-len(dealt) // TARGETS_EACH), sequences // 2))
     for number in range(blocks):
         count = sequences // blocks + (number < sequences % blocks)
         mine = dealt[number::blocks]

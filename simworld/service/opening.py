@@ -15,13 +15,17 @@ from simworld.ports import Ids, Storage, Streams, Tables
 from simworld.records import LocalLog, LocalProfile, PostgresProfile, QueueProfile, WorldProfile
 from simworld.substrates import DiskFiles, TrioHost
 from simworld.worlds import (
+    JOBS,
     QUEUES,
+    TABLE_QUEUE,
     AtomicWorld,
     LocalStreams,
     LocalWorld,
+    MemoryQueue,
     MemoryStreams,
     PostgresStreams,
     PostgresWorld,
+    TableQueue,
     WorldState,
     ddl,
     read_local,
@@ -43,6 +47,8 @@ class Settings:
     engine: EnginePolicy = REPAIRED
     queue: QueueProfile | None = None
     """None: the repaired queue of the kind of world."""
+    job_lease_ms: int = 30_000
+    """How long a message of a queue in tables is its worker's own, if that dies."""
     world: WorldProfile = attrs.Factory(WorldProfile)
     local: LocalProfile = attrs.Factory(LocalProfile)
     postgres: PostgresProfile = attrs.Factory(PostgresProfile)
@@ -68,35 +74,60 @@ def parse_place(text: str) -> Place:
     )
 
 
-Substrate = DiskFiles | MemoryFiles | Tables
-"""What a world is kept in."""
+class Ground(NamedTuple):
+    """What a world is kept in; neither of them: in the memory of this process."""
+
+    files: DiskFiles | None = None
+    tables: Tables | None = None
 
 
 @asynccontextmanager
-async def open_substrate(place: Place, settings: Settings) -> AsyncIterator[Substrate]:
-    """What the world is kept in; ``UsageError`` if it cannot be had, with the way out."""
-    if place.kind == MEMORY:
-        yield None
-    elif place.kind == LOCAL:
-        yield _files(place, settings)
-    else:
+async def open_ground(place: Place, settings: Settings) -> AsyncIterator[Ground]:
+    """What is at a place; ``UsageError`` if it cannot be had, with the way out."""
+    if place.kind == POSTGRES:
         async with _tables(place, settings) as tables:
-            yield tables
-
-
-class Opened(NamedTuple):
-    """A world that is open."""
-
-    storage: Storage
-    streams: Streams
-    queue: MemoryQueue | TableQueue | None
-    """None: the queue is in another process."""
+            yield Ground(tables=tables)
+    else:
+        yield Ground(files=_files(place, settings) if place.kind == LOCAL else None)
 
 
 def world_on(
-    place: Place, substrate: Files | Tables | None, host: TrioHost, ids: Ids, settings: Settings
-) -> Opened:
+    ground: Ground, host: TrioHost, ids: Ids, settings: Settings
+) -> tuple[Storage, Streams]:
     """The world itself."""
+    tasks, clock, world = host.tasks, host.clock, settings.world
+    if ground.files is not None:
+        storage = LocalWorld(
+            ground.files, clock=clock, ids=ids, tasks=tasks, profile=settings.local, world=world
+        )
+        return storage, LocalStreams(ground.files, tasks=tasks)
+    if ground.tables is not None:
+        tables = ground.tables
+        profile = settings.postgres
+        in_tables = PostgresWorld(tables, clock=clock, ids=ids, profile=profile, world=world)
+        return in_tables, PostgresStreams(tables)
+    atomic = AtomicWorld(clock=clock, ids=ids, profile=world, tasks=tasks)
+    return atomic, MemoryStreams(tasks=tasks)
+
+
+def table_queue(tables: Tables, host: TrioHost, ids: Ids, settings: Settings) -> TableQueue:
+    """The queue that lives beside a world in tables."""
+    return TableQueue(
+        tables,
+        tasks=host.tasks,
+        clock=host.clock,
+        ids=ids,
+        profile=settings.queue or TABLE_QUEUE,
+        lease_ms=settings.job_lease_ms,
+    )
+
+
+def memory_queue(host: TrioHost, ids: Ids, settings: Settings) -> MemoryQueue:
+    """A queue in the memory of this process."""
+    profile = settings.queue or QUEUES["local"]
+    return MemoryQueue(tasks=host.tasks, clock=host.clock, ids=ids, profile=profile)
+
+
 async def dump_world(place: Place, settings: Settings) -> WorldState:
     """Everything a world of files or tables holds; of one that nobody writes to meanwhile."""
     if place.kind == LOCAL:
@@ -117,5 +148,5 @@ def _tables(place: Place, settings: Settings) -> AbstractAsyncContextManager[Pos
     profile = settings.postgres
     version = schema_version(profile)
     return substrates.open_postgres(  # asked for here, as it needs an extra
-        place.where, ddl=ddl(world_tables(profile), version), version=version
+        place.where, ddl=ddl((*world_tables(profile), JOBS), version), version=version
     )

@@ -32,6 +32,7 @@ from simworld.worlds import WorldState
 
 KNOBS = ("lease_ms=2000", "crashes_max=1000", "redelivery_ms=500")
 """Of the workers: who is killed is replaced soon, however often that happens."""
+JOB_LEASE_S = "3"
 PAUSE_S = 1.0
 """The longest time from a worker's start to its end."""
 READY = 0.8
@@ -141,6 +142,7 @@ async def torture(plan: Torture) -> Outcome:
     place = parse_place(plan.world)
     options = ["--world", f"{plan.preset or place.kind}:{place.where}", "--log", "json"]
     options += ["--program", "simworld.service.ordeal:PROGRAM", "--grace-s", "5"]
+    options += ["--job-lease-s", JOB_LEASE_S]
     for knob in KNOBS:
         options += ["--set", knob]
     async with worker_processes(plan.workers, options, plan.folder) as hands:

@@ -7,13 +7,13 @@ sending every run that has not ended a message, whatever has become of the last 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 
 from simworld import __version__
 from simworld.engine import Program
-from simworld.ports import Handler, Message, Queue, RunLog
+from simworld.ports import Handler, Message, Queue, RunLog, Storage, Streams
 from simworld.runtime import Services, handler_for
 from simworld.service.app import App
 from simworld.service.bodies import RealBodies
@@ -21,15 +21,16 @@ from simworld.service.drain import Drain, DrainedStorage
 from simworld.service.log import QUIET, ServiceLog
 from simworld.service.opening import (
     MEMORY,
-    Opened,
     Settings,
-    open_world,
+    memory_queue,
+    open_ground,
     parse_place,
-    queue_profile,
+    table_queue,
+    world_on,
 )
 from simworld.service.remote import HttpQueue
 from simworld.substrates import RealIds, TrioHost, exit_now, open_host
-from simworld.worlds import MemoryQueue
+from simworld.worlds import MemoryQueue, TableQueue
 
 PORT = 8338
 """Where a worker listens and a client looks for it, unless told otherwise."""
@@ -38,8 +39,16 @@ PORT = 8338
 class Worker:
     """Made by ``working``."""
 
-    def __init__(self, kind: str, services: Services, handler: Handler, drain: Drain) -> None:
+    def __init__(
+        self,
+        kind: str,
+        services: Services,
+        handler: Handler,
+        drain: Drain,
+        jobs: TableQueue | None,
+    ) -> None:
         self._kind = kind
+        self._jobs = jobs
         self._services = services
         self._drain = drain
         self.handler = handler
@@ -75,6 +84,8 @@ class Worker:
 
     async def stop(self, grace_s: float) -> bool:
         """Begin nothing from now on; whether all that was under way has ended within the grace."""
+        if self._jobs is not None:
+            self._jobs.stop()
         return await self._drain.close(grace_s)
 
 
@@ -92,19 +103,26 @@ async def working(
     Leaving the block ends everything where it stands; ``stop`` is for a good order.
     """
     place, settings = parse_place(world), settings or Settings()
-    async with open_host(on_error=log.failed, die=die) as host:
+    async with (
+        open_ground(place, settings) as ground,
+        open_host(on_error=log.failed, die=die) as host,
+    ):
         ids = RealIds(host.clock.now_ms)
-        async with open_world(place, host, ids, settings) as opened:
-            drain = Drain()
-            queue = MemoryQueue(
-                tasks=host.tasks, clock=host.clock, ids=ids, profile=queue_profile(place, settings)
-            )
-            guarded = opened._replace(storage=DrainedStorage(opened.storage, drain))
-            services = _services(program, settings, host, ids, guarded, queue, log)
-            queue.handler = drain.handler(handler_for(services).handle)
-            worker = Worker(place.kind, services, queue.handler, drain)
-            await worker.recover()
-            yield worker
+        drain = Drain()
+        storage, streams = world_on(ground, host, ids, settings)
+        jobs = None if ground.tables is None else table_queue(ground.tables, host, ids, settings)
+        queue = jobs or memory_queue(host, ids, settings)
+        services = _services(
+            program, settings, host, ids, DrainedStorage(storage, drain), streams, queue, log
+        )
+        handler = drain.handler(handler_for(services).handle)
+        worker = Worker(place.kind, services, handler, drain, jobs)
+        if isinstance(queue, MemoryQueue):
+            queue.handler = handler
+        else:
+            host.nursery.start_soon(queue.consume, handler)
+        await worker.recover()
+        yield worker
 
 
 @asynccontextmanager
@@ -127,14 +145,18 @@ async def connect(
         async with working(world, program, settings=settings, log=log) as worker:
             yield worker.app
         return
-    async with open_host(on_error=log.failed) as host:
+    async with AsyncExitStack() as stack:
+        ground = await stack.enter_async_context(open_ground(place, settings))
+        host = await stack.enter_async_context(open_host(on_error=log.failed))
         ids = RealIds(host.clock.now_ms)
-        async with (
-            open_world(place, host, ids, settings) as opened,
-            httpx.AsyncClient(trust_env=False) as client,
-        ):
+        storage, streams = world_on(ground, host, ids, settings)
+        queue: Queue
+        if ground.tables is None:
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
             queue = HttpQueue(client, workers, secret=secret)
-            yield App(_services(program, settings, host, ids, opened, queue, log))
+        else:
+            queue = table_queue(ground.tables, host, ids, settings)
+        yield App(_services(program, settings, host, ids, storage, streams, queue, log))
 
 
 def _services(
@@ -142,16 +164,17 @@ def _services(
     settings: Settings,
     host: TrioHost,
     ids: RealIds,
-    opened: Opened,
+    storage: Storage,
+    streams: Streams,
     queue: Queue,
     log: RunLog,
 ) -> Services:
     return Services(
         program=program,
         policy=settings.engine,
-        storage=opened.storage,
+        storage=storage,
         queue=queue,
-        streams=opened.streams,
+        streams=streams,
         tasks=host.tasks,
         clock=host.clock,
         bodies=RealBodies(),

@@ -21,38 +21,49 @@ from simworld.sim.parking import PARK
 from simworld.sim.tasks import Host, Task
 from simworld.sim.world import lose
 
-MANY = 4
-"""A read of more files than these is one of their folder."""
 
 Published = Callable[[str, bytes], None]
 """(path, content) of a file that has just come into being."""
 
 
 class _Parts:
-    """Makes the operations of which a world's call consists."""
+    """Makes the operations of which a world's call consists; remembered, for they come again."""
 
-    __slots__ = ("_kernel", "_known", "_labels")
+    __slots__ = ("_kernel", "_labels", "_made")
 
     def __init__(self, kernel: Kernel, labels: Labels) -> None:
         self._kernel = kernel
         self._labels = labels
-        self._known: dict[str, str] = {}
+        self._made: dict[tuple[Op | None, str, str], Op] = {}
 
-    def where(self, place: str) -> str:
-        """A path or a row's label with readable names in it."""
-        known = self._known.get(place)
-        if known is None:
-            known = self._known[place] = self._labels.reworded(place)
-        return known
-
-    def op(self, verb: str, fine: tuple[str, ...], coarse: tuple[str, ...], *, writes: bool) -> Op:
-        """``fine``: what it touches; ``coarse``: what it touches a part of."""
+    def of_file(self, verb: str, path: str, *, writes: bool) -> Op:
+        """An operation on a file, or on what begins with it; or on a folder."""
         task = self._kernel.current
         if task is None:
             raise Crashed("this host is dead")
+        key = (task.doing, verb, path)
+        op = self._made.get(key)
+        if op is None:
+            where = self._labels.reworded(path)
+            folder = where if verb == "list" else where.rpartition("/")[0]
+            fine = () if verb == "list" else (where,)
+            coarse = (folder,) if writes or verb in ("list", "read on from") else ()
+            op = part_op(task.doing, f"{verb} {where}", fine, coarse, writes=writes)
+            self._made[key] = op
+        return op
+
+    def of_rows(self, verb: str, touched: Mapping[str, bool]) -> Op:
+        """A statement, or a commit; label of a row → whether it is written."""
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("this host is dead")
+        labels = {self._labels.reworded(label): writes for label, writes in touched.items()}
+        fine = tuple(each for each in labels if not each.startswith("log "))
+        coarse = tuple(each for each in labels if each.startswith("log "))
+        writes = not touched or True in touched.values()
         return part_op(task.doing, verb, fine, coarse, writes=writes)
 
-    def done(self, op: Op, outcome: str) -> None:
+    def done(self, op: Op, outcome: str = "") -> None:
         """The operation has been performed; raises if its answer is lost."""
         kernel = self._kernel
         if kernel.trace is not None:
@@ -112,16 +123,9 @@ class SimFiles:
         if self._inner.lose_unsynced():
             reached("file.lost")
 
-    def _op(self, verb: str, path: str, *, writes: bool) -> Op:
-        where = self._parts.where(path)
-        folder = where.rpartition("/")[0] if writes else ""
-        return self._parts.op(
-            f"{verb} {where}", (where,), (folder,) if folder else (), writes=writes
-        )
-
     async def create(self, path: str, data: bytes) -> bool:
         """See ``ports.Files``; a host that dies here may have written a part."""
-        op = self._op("create", path, writes=True)
+        op = self._parts.of_file("create", path, writes=True)
         task = self._kernel.current
         assert task is not None
         self._writing[task] = path, data
@@ -136,7 +140,7 @@ class SimFiles:
 
     async def link(self, path: str, data: bytes) -> bool:
         """See ``ports.Files``."""
-        op = self._op("link", path, writes=True)
+        op = self._parts.of_file("link", path, writes=True)
         if self._kernel.at_point(op):
             await PARK
         done = await self._inner.link(path, data)
@@ -147,15 +151,15 @@ class SimFiles:
 
     async def replace(self, path: str, data: bytes) -> None:
         """See ``ports.Files``."""
-        op = self._op("write", path, writes=True)
+        op = self._parts.of_file("write", path, writes=True)
         if self._kernel.at_point(op):
             await PARK
         await self._inner.replace(path, data)
-        self._parts.done(op, "")
+        self._parts.done(op)
 
     async def read(self, path: str) -> bytes | None:
         """See ``ports.Files``."""
-        op = self._op("read", path, writes=False)
+        op = self._parts.of_file("read", path, writes=False)
         if self._kernel.at_point(op):
             await PARK
         data = await self._inner.read(path)
@@ -164,20 +168,19 @@ class SimFiles:
 
     async def read_all(self, paths: Sequence[str]) -> list[bytes | None]:
         """See ``ports.Files``; one operation, as it is one batch on a disk."""
-        places = tuple(map(self._parts.where, paths[:MANY]))
-        folders = tuple(dict.fromkeys(each.rpartition("/")[0] for each in places))
-        first = places[0] if places else "nothing"
-        op = self._parts.op(f"read from {first} on", places, folders, writes=False)
+        op = self._parts.of_file("read on from", paths[0] if paths else "", writes=False)
         if self._kernel.at_point(op):
             await PARK
         found = await self._inner.read_all(paths)
-        self._parts.done(op, f"{sum(each is not None for each in found)} of {len(paths)} are there")
+        if self._kernel.trace is None:
+            self._parts.done(op)
+        else:
+            self._parts.done(op, f"{len(paths) - found.count(None)} of {len(paths)} are there")
         return found
 
     async def list(self, folder: str) -> list[str]:
         """See ``ports.Files``."""
-        where = self._parts.where(folder)
-        op = self._parts.op(f"list {where}", (), (where,), writes=False)
+        op = self._parts.of_file("list", folder, writes=False)
         if self._kernel.at_point(op):
             await PARK
         names = await self._inner.list(folder)
@@ -186,7 +189,7 @@ class SimFiles:
 
     async def unlink(self, path: str) -> bool:
         """See ``ports.Files``."""
-        op = self._op("remove", path, writes=True)
+        op = self._parts.of_file("remove", path, writes=True)
         if self._kernel.at_point(op):
             await PARK
         done = await self._inner.unlink(path)
@@ -206,14 +209,6 @@ class SimTables:
         self._inner = inner
         self._parts = _Parts(kernel, labels)
 
-    def _op(self, statement: Statement, values: Mapping[str, object]) -> Op:
-        touched = {
-            self._parts.where(label): writes for label, writes in statement.touches(values).items()
-        }
-        fine = tuple(each for each in touched if not each.startswith("log "))
-        coarse = tuple(each for each in touched if each.startswith("log "))
-        return self._parts.op(statement.name, fine, coarse, writes=any(touched.values()))
-
     async def run(self, statement: Statement, **values: object) -> list[Row]:
         """See ``ports.Session``: a transaction of its own."""
         return await self.statement(self._inner, statement, values)
@@ -222,7 +217,7 @@ class SimTables:
         self, session: Session, statement: Statement, values: Mapping[str, object]
     ) -> list[Row]:
         """One statement, on its own or inside a transaction."""
-        op = self._op(statement, values)
+        op = self._parts.of_rows(statement.name, statement.touches(values))
         if self._kernel.at_point(op):
             await PARK
         rows = await session.run(statement, **values)
@@ -235,14 +230,14 @@ class SimTables:
 
     async def before_commit(self) -> Op:
         """The point at which a transaction is about to be committed."""
-        op = self._parts.op("commit", (), (), writes=True)
+        op = self._parts.of_rows("commit", {})
         if self._kernel.at_point(op):
             await PARK
         return op
 
     def committed(self, op: Op) -> None:
         """It has been; raises if its answer is lost."""
-        self._parts.done(op, "")
+        self._parts.done(op)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[Notices]:
         """See ``ports.Tables``; neither listening nor waiting is an operation."""

@@ -85,8 +85,9 @@ def test_a_port_that_is_taken(capsys):
         (["--set", "lease=1"], "unknown knob 'lease'"),
         (["--set", "lease_ms=soon"], "takes a whole number"),
         (["--workers", "-1"], "workers"),
-        (["--grace-s", "-1"], "--grace-s cannot be negative"),
-        (["--grace-s", "nan"], "--grace-s cannot be negative"),
+        (["--grace-s", "-1"], "--grace-s is not in 0"),
+        (["--job-lease-s", "-1"], "--job-lease-s is not in 0"),
+        (["--grace-s", "nan"], "--grace-s is not in 0"),
     ],
 )
 def test_options_that_make_no_sense(capsys, argv, why):

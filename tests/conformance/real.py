@@ -49,6 +49,15 @@ def same(inner):
     return inner
 
 
+def each_time(new_place):
+    """A maker of worlds of which each has a place of its own."""
+
+    def make_world(clock, ids):
+        return new_place()(clock, ids)
+
+    return make_world
+
+
 def local(place="local", *, world=SMALL, around=same):
     """The file world in memory."""
     profile = PLACES[place].local
@@ -83,8 +92,7 @@ def disk_places(folder, place="local", *, world=SMALL):
 
 def disk(folder, place="local", *, world=SMALL):
     """The file world, each time in a directory of its own."""
-    new_place = disk_places(folder, place, world=world)
-    return lambda clock, ids: new_place()(clock, ids)
+    return each_time(disk_places(folder, place, world=world))
 
 
 def _on_files(files, profile, world, clock, ids, tasks):
@@ -131,8 +139,7 @@ def postgres_places(dsn, place="postgres", *, world=SMALL):
 
 def postgres(dsn, place="postgres", *, world=SMALL):
     """The SQL world on a server, each time emptied."""
-    new_place = postgres_places(dsn, place, world=world)
-    return lambda clock, ids: new_place()(clock, ids)
+    return each_time(postgres_places(dsn, place, world=world))
 
 
 def _empty(profile):

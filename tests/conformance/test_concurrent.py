@@ -63,7 +63,7 @@ def test_what_is_atomic_is_explained_by_an_order():
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
 def test_what_looks_first_and_acts_later_is_found(number):
     turns = Turns()
-    report = check_concurrent(atomic(racing(turns)[number]), turns=turns, cases=300)
+    report = check_concurrent(atomic(racing(turns)[number]), turns=turns, cases=60)
     assert not report.ok
     count, violation = next(iter(report.violations.values()))
     assert count >= 1

@@ -15,7 +15,6 @@ def tortured(name, folder, **plan):
     variant = placed(preset("fixed"), name)
     settings = Settings(
         engine=variant.engine,
-        queue=variant.queue,
         world=variant.world,
         local=variant.local,
         postgres=variant.postgres,

@@ -1,4 +1,4 @@
-"""Files in memory and on a disk: the same answers, and what each adds (a power loss, a full disk)."""
+"""Files in memory and on a disk: the same answers; power losses of the one, errors of the other."""
 
 from __future__ import annotations
 

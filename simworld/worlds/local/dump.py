@@ -10,7 +10,7 @@ from simworld.errors import UsageError
 from simworld.ports import Answer, Chunks, Files
 from simworld.records import LocalLog, LocalProfile
 from simworld.worlds.codec import decode_event, decode_row
-from simworld.worlds.local.fold import HOOK_FACTS, STEP_FACTS, WAIT_FACTS, RunFold
+from simworld.worlds.local.fold import HOOK, KINDS, STEP, WAIT, RunFold
 from simworld.worlds.local.layout import (
     EVENTS,
     RUNS,
@@ -145,14 +145,14 @@ class LocalWitness:
         return fold.answer(event)
 
     def _minted(self, event: Event) -> Answer:
-        run_id, name, fact = event.run_id, event.correlation_id, event.fact
+        run_id, name, kind = event.run_id, event.correlation_id, KINDS[event.type]
         run = self._row(run_path(run_id), RunRow) or RunRow(run_id, RunStatus.PENDING, "", b"", 0)
         step = hook = wait = None
-        if isinstance(fact, STEP_FACTS):
+        if kind == STEP:
             step = self._row(row_path("steps", run_id, name), StepRow)
-        elif isinstance(fact, HOOK_FACTS):
+        elif kind == HOOK:
             hook = self._row(row_path("hooks", run_id, name), HookRow)
-        elif isinstance(fact, WAIT_FACTS):
+        elif kind == WAIT:
             wait = self._row(row_path("waits", run_id, name), WaitRow)
         return Answer(event, run, step, hook=hook, wait=wait)
 

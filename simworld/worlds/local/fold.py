@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from simworld.engine import (
     RUN_TERMINAL,
     TERMINAL_RUN_EVENTS,
-    AttrSet,
     Event,
     Fact,
-    HookConflict,
-    HookCreated,
     HookDisposed,
-    HookReceived,
     HookRow,
     HookStatus,
     RunCreated,
@@ -21,14 +18,7 @@ from simworld.engine import (
     RunRow,
     RunStarted,
     RunStatus,
-    StepCompleted,
-    StepCreated,
-    StepFailed,
-    StepRetrying,
     StepRow,
-    StepStarted,
-    WaitCompleted,
-    WaitCreated,
     WaitRow,
     apply_hook,
     apply_run,
@@ -41,11 +31,12 @@ from simworld.engine import (
     release_hook,
 )
 from simworld.ports import Answer
+from simworld.worlds.codec import FACTS
 from simworld.worlds.names import check_names
 
-STEP_FACTS = (StepCreated, StepStarted, StepCompleted, StepFailed, StepRetrying)
-HOOK_FACTS = (HookCreated, HookConflict, HookReceived, HookDisposed)
-WAIT_FACTS = (WaitCreated, WaitCompleted)
+RUN, STEP, HOOK, WAIT = "run", "step", "hook", "wait"
+KINDS = {event_type: event_type.partition("_")[0] for event_type in FACTS}
+"""Event type → what it is about; attr_set is about something that has no row."""
 
 
 class RunFold:
@@ -82,20 +73,21 @@ class RunFold:
 
     def apply(self, event: Event) -> None:
         """Move on by an event, whatever its position."""
-        fact, now_ms, name = event.fact, event.created_at_ms, event.correlation_id
+        fact: Any = event.fact
+        now_ms, name, kind = event.created_at_ms, event.correlation_id, KINDS[event.type]
         self.count = event.position
         if self.run is None or self.run.status is RunStatus.PENDING:
             self.opening.append(event)
-        if isinstance(fact, STEP_FACTS):
+        if kind == STEP:
             self.steps[name] = apply_step(self.steps.get(name), self.run_id, fact, now_ms)
-        elif isinstance(fact, HOOK_FACTS):
-            self.hooks[name] = apply_hook(self.hooks.get(name), self.run_id, fact, now_ms)
-        elif isinstance(fact, WAIT_FACTS):
-            self.waits[name] = apply_wait(self.waits.get(name), self.run_id, fact, now_ms)
-        elif not isinstance(fact, AttrSet):
+        elif kind == RUN:
             self.run = apply_run(self.run, self.run_id, fact, now_ms)
             if self.ended:
                 self._release()
+        elif kind == HOOK:
+            self.hooks[name] = apply_hook(self.hooks.get(name), self.run_id, fact, now_ms)
+        elif kind == WAIT:
+            self.waits[name] = apply_wait(self.waits.get(name), self.run_id, fact, now_ms)
 
     def _release(self) -> None:
         self.waits.clear()
@@ -108,27 +100,22 @@ class RunFold:
 
         A run_started that brings a missing run's data is two events: the first is run_created.
         """
-        run = self.run
-        if isinstance(fact, STEP_FACTS):
-            name = fact.correlation_id
-            step = self.steps.get(name)
-            check_step(run, step, fact, now_ms, run_ended)
+        run, kind = self.run, KINDS[fact.type]
+        about: Any = fact
+        if kind == STEP:
+            step = self.steps.get(about.correlation_id)
+            check_step(run, step, about, now_ms, run_ended)
             new = step is None
-        elif isinstance(fact, HOOK_FACTS):
-            name = fact.correlation_id
-            hook = self.hooks.get(name)
-            check_hook(run, hook, fact, run_ended)
+        elif kind == HOOK:
+            hook = self.hooks.get(about.correlation_id)
+            check_hook(run, hook, about, run_ended)
             new = hook is None
-        elif isinstance(fact, WAIT_FACTS):
-            name = fact.correlation_id
-            wait = self.waits.get(name)
-            check_wait(run, wait, fact, run_ended)
+        elif kind == WAIT:
+            wait = self.waits.get(about.correlation_id)
+            check_wait(run, wait, about, run_ended)
             new = wait is None
-        elif isinstance(fact, AttrSet):
-            check_attr(run, self.run_id, fact)
-            return fact
-        else:
-            if apply_run(run, self.run_id, fact, now_ms) is None:
+        elif kind == RUN:
+            if apply_run(run, self.run_id, about, now_ms) is None:
                 return None
             new = run is None
             if isinstance(fact, RunStarted):
@@ -136,6 +123,9 @@ class RunFold:
                     check_names(self.run_id, fact)
                     return RunCreated(fact.workflow_name, fact.input)
                 return RunStarted()
+        else:
+            check_attr(run, self.run_id, about)
+            new = False
         if new:
             check_names(self.run_id, fact)
         return fact
@@ -154,13 +144,12 @@ class RunFold:
         assert run is not None
         if event is None:
             return Answer(None, run)
-        name, fact, cursor = event.correlation_id, event.fact, str(event.position)
-        if isinstance(fact, STEP_FACTS):
+        name, kind, cursor = event.correlation_id, KINDS[event.type], str(event.position)
+        if kind == STEP:
             return Answer(event, run, self.steps[name], None, cursor)
-        if isinstance(fact, HOOK_FACTS):
+        if kind == HOOK:
             return Answer(event, run, None, None, cursor, self.hooks[name])
-        if isinstance(fact, WAIT_FACTS):
+        if kind == WAIT:
             return Answer(event, run, None, None, cursor, None, self.waits.get(name))
-        if isinstance(fact, RunStarted):
-            return Answer(event, run, None, tuple(self.opening), cursor)
-        return Answer(event, run, None, None, cursor)
+        preload = tuple(self.opening) if event.type == "run_started" else None
+        return Answer(event, run, None, preload, cursor)

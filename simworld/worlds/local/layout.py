@@ -45,6 +45,7 @@ def _bucket_paths(run_id: str, bucket: int) -> list[str]:
     return [f"{folder}/{slot:08d}" for slot in range(first, first + BUCKET)]
 
 
+@lru_cache(maxsize=16_384)
 def slot_path(run_id: str, slot: int) -> str:
     """The file of a run's event; slots begin at 1."""
     return _bucket_paths(run_id, (slot - 1) // BUCKET)[(slot - 1) % BUCKET]

@@ -64,6 +64,7 @@ from simworld.marks import reached
 from simworld.ports import Answer, Clock, Files, Ids, Page, Tasks
 from simworld.records import LocalMutex, LocalProfile, TerminalCreate, WorldProfile
 from simworld.worlds.codec import encode_row, minted_position
+from simworld.worlds.local.fold import KINDS, STEP
 from simworld.worlds.local.layout import (
     RUNS,
     claim_path,
@@ -113,12 +114,12 @@ class MintedWorld:
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
         mint = self._mint()
-        if self._mutexes is not None and isinstance(fact, _STEP_FACTS):
+        if self._mutexes is not None and KINDS[fact.type] == STEP:
 
             async def act() -> Answer:
                 return await _CREATES[type(fact)](self, run_id, fact, mint)
 
-            name = fact.correlation_id
+            name: str = getattr(fact, "correlation_id", "")
             return await self._mutexes.within((run_id, name), name, act)
         return await _CREATES[type(fact)](self, run_id, fact, mint)
 
@@ -415,8 +416,6 @@ def _event(run_id: str, fact: Fact, mint: Mint) -> Event:
     name = getattr(fact, "correlation_id", "")
     return Event(run_id, mint.event_id, position, mint.now_ms, fact.type, name, fact)
 
-
-_STEP_FACTS = (StepCreated, StepStarted, StepCompleted, StepFailed, StepRetrying)
 
 _CREATES: dict[type[Fact], Callable[..., Awaitable[Answer]]] = {
     RunCreated: MintedWorld._run_created,

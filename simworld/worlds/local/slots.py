@@ -75,7 +75,8 @@ class SlotsWorld:
                 fact = await self._tokens.take(run_id, fact, event_id)
             answer = await self.record(run_id, fact, event_id, no_settling)
         finally:
-            self._helped.pop(event_id, None)
+            if self._helped:
+                self._helped.pop(event_id, None)
         assert answer is not None
         return answer
 
@@ -99,9 +100,8 @@ class SlotsWorld:
         """Record ``fact`` or raise its refusal; None as soon as it is ``settled`` without us."""
         fold = self.fold(run_id)
         while not settled(fold):
-            event = self._helped.get(event_id)
-            if event is not None:
-                return fold.answer(event)
+            if self._helped and (helped := self._helped.get(event_id)) is not None:
+                return fold.answer(helped)
             count, now_ms = fold.count, self._clock.now_ms()
             try:
                 stored = fold.decide(fact, now_ms, self._run_ended)

@@ -31,18 +31,8 @@ TAILS_MAX = 10_000
 class StreamName:
     """What a stream is called; paths may hold hashes only."""
 
-    run_text: bytes
-    """The run's id, which may be anything: nobody checks it here."""
+    run_id: str
     name: str
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self.run_text.decode("utf-8", "surrogatepass")
-
-
-def _called(run_id: str, name: str) -> bytes:
-    return encode_row(StreamName(run_id.encode("utf-8", "surrogatepass"), name))
 
 
 class LocalStreams:
@@ -67,7 +57,7 @@ class LocalStreams:
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
         check_stream(run_id, name)
-        end = END + _called(run_id, name)
+        end = END + encode_row(StreamName(run_id, name))
         append = partial(self._append, run_id, name, [end])
         await self._mutexes.within((run_id, name), f"stream {name}", append)
 
@@ -91,7 +81,7 @@ class LocalStreams:
         return not closed
 
     async def _register(self, run_id: str, name: str) -> None:
-        folder, mine = names_folder(run_id), _called(run_id, name)
+        folder, mine = names_folder(run_id), encode_row(StreamName(run_id, name))
         while True:
             paths = [f"{folder}/{each}" for each in await self._files.list(folder)]
             if paths and mine in await self._files.read_all(paths):

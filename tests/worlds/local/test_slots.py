@@ -6,6 +6,8 @@ and must have recorded the same each time.
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,8 +35,8 @@ from simworld.errors import (
     EntityConflictError,
     HookNotFoundError,
     SimworldError,
-    WorldError,
     UsageError,
+    WorldError,
 )
 from simworld.worlds.local.layout import slot_path
 from tests.worlds.local.makers import local
@@ -281,12 +283,14 @@ SCRIPT = [
 ]
 
 
+def tried_out(call):
+    with contextlib.suppress(WorldError):
+        call.finish()
+
+
 def tried(world, run, fact):
     """Record a fact as an engine does that may have recorded it before."""
-    try:
-        Call(world.create(run, fact)).finish()
-    except WorldError:
-        pass
+    tried_out(Call(world.create(run, fact)))
 
 
 def test_a_process_may_die_before_any_operation():
@@ -327,9 +331,7 @@ def test_calls_of_several_processes_in_any_order_with_any_of_them_dead(calls, or
     worlds = [rig.process() for _ in range(3)]
     for run in ("wrun_1", "wrun_2", "wrun_3"):
         rig.create(rig.process(), CREATED, STARTED, run=run)
-    going = [
-        Call(worlds[number % 3].create(run, fact)) for number, (run, fact) in enumerate(calls)
-    ]
+    going = [Call(worlds[number % 3].create(run, fact)) for number, (run, fact) in enumerate(calls)]
     for which, steps in order:
         going[which % len(going)].step(steps)
     for number, call in enumerate(going):
@@ -342,13 +344,6 @@ def test_calls_of_several_processes_in_any_order_with_any_of_them_dead(calls, or
     told = [answer.event.event_id for answer in answers if answer.event is not None]
     assert len(told) == len(set(told)), "two were told that they had recorded the same event"
     assert set(told) <= {event.event_id for event in rig.events}
-
-
-def tried_out(call):
-    try:
-        call.finish()
-    except WorldError:
-        pass
 
 
 @pytest.mark.parametrize("processes", [1, 2])
