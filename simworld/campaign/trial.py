@@ -268,7 +268,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         faults=faults,
         durations_max_ms=max(workload.durations_ms, default=0),
         lease_ms=engine.lease_ms,
-        redelivery_ms=max(queue.redelivery_ms, queue.redelivery_max_ms),
+        redelivery_ms=queue.again_after_ms(1 + sum(map(_redeliveries, faults))),
         may_fail=scenario.may_fail,
         attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
         oracle=_oracle(scenario, workload),
@@ -277,6 +277,11 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         cold_replay=functools.partial(_cold_replay, program, engine, final),
         cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
     )
+
+
+def _redeliveries(fault: Fault) -> int:
+    """How many deliveries of one message a fault may have made fail."""
+    return fault.value if fault.kind in ("duplicate", "kill_bodies") else 1
 
 
 def _oracle(scenario: Scenario, workload: Workload) -> Oracle | None:

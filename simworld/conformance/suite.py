@@ -99,7 +99,7 @@ def check_world(
                 yield WorldUnderTest(RedisWorld(connection, clock, ids))
 
         report = check_world(make_world, streams=False)
-        assert report.ok, report
+        assert report.ok, str(report)
     """
     suite = _Suite(lambda: make_world, None, profile, allowed or {}, streams, reopening=False)
     return suite.run(sequences, seed)

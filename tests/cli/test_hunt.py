@@ -19,7 +19,7 @@ from simworld.errors import (
     UncontrolledNondeterminism,
     UsageError,
 )
-from simworld.records import Repro, Result, Verdict
+from simworld.records import FaultBudget, Repro, Result, Verdict
 from tests.cli.fakes import FakeCampaign, Run, declared
 from tests.render import samples
 
@@ -108,8 +108,43 @@ def test_everything_is_hunted_on_both_variants_by_default(run: Run, campaign: Fa
     options = {key: first[key] for key in first if key not in ("scenario", "variant")}
     assert options == {
         "seed": 0, "trials": 1_000, "seconds": None, "explorer": "portfolio", "case": "",
-        "run_twice": False, "progress": None,
+        "run_twice": False, "progress": None, "faults": FaultBudget(),
     }  # fmt: skip
+
+
+def test_worlds_and_more_faults_reach_the_campaign(run: Run, campaign: FakeCampaign) -> None:
+    run(
+        "hunt",
+        "--variant",
+        "fixed",
+        "--world",
+        "atomic",
+        "--world",
+        "local",
+        "--fault",
+        "crashes=2",
+    )
+    assert [call["variant"].place for call in campaign.calls] == ["atomic", "local"] * 2
+    assert {call["faults"] for call in campaign.calls} == {FaultBudget(crashes=2)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fault", "crash=2"], "unknown kind of fault 'crash'; did you mean crashes"),
+        (["--fault", "crashes"], "--fault takes kind=number (crashes=2), not 'crashes'"),
+        (["--fault", "crashes=-1"], "--fault takes kind=number"),
+        (["--fault", "crashes=1", "--expect"], "leave out --expect"),
+        (["--world", "lokal"], "unknown world 'lokal'; did you mean local?"),
+    ],
+)
+def test_bad_worlds_and_faults_are_named(
+    run: Run, campaign: FakeCampaign, options: list[str], message: str
+) -> None:
+    ran = run("hunt", *options)
+    assert ran.code == 2
+    assert message in ran.err
+    assert campaign.calls == []
 
 
 def test_options_reach_the_campaign(run: Run, campaign: FakeCampaign) -> None:

@@ -56,7 +56,7 @@ NAMES = [each.__name__ for each in racing(Turns())]
 
 def test_what_is_atomic_is_explained_by_an_order():
     report = check_concurrent(atomic(), cases=200)
-    assert report.ok, report
+    assert report.ok, str(report)
     assert str(report) == "200 cases, each with an order that explains it"
 
 

@@ -42,7 +42,7 @@ def report():
 
 
 def test_the_atomic_world_is_a_world(report):
-    assert report.ok, report
+    assert report.ok, str(report)
     assert report.sequences == 100
     assert str(report).startswith("100 sequences, ")
 
@@ -180,7 +180,7 @@ def test_a_world_without_deviations_has_none():
 def test_allowed_deviations_are_let_pass_and_counted():
     allowed = dict.fromkeys(STRAGGLERS, "stragglers are welcome")
     report = check_world(atomic(TakesStragglers), allowed=allowed)
-    assert report.ok, report
+    assert report.ok, str(report)
     assert set(report.shown) == STRAGGLERS
     assert not check_world(atomic(TakesStragglers), allowed={}).ok
 

@@ -269,9 +269,20 @@ def test_an_insert_waits_for_whoever_is_about_to_give_its_key_up(first, second, 
     assert names(waiting.finish()) == ["new"]
 
 
-def test_a_lock_alone_is_no_reason_for_an_insert_to_wait(first, second):
-    first(lock, key=("b", "a"))
+def test_a_lock_alone_is_no_reason_for_an_insert_to_wait(first, second, tables):
+    now(tables.run(add, row=item("c", tag="t"), on_conflict="error"))
+    first(lock)
     assert second(add, row=item("a"), on_conflict="nothing") == []
+    assert second(add, row=item("new", tag="t"), on_conflict="nothing") == []
+
+
+def test_what_was_free_before_a_wait_is_asked_again_after_it(first, second, tables):
+    first(add, row=item("c", tag="t"))
+    waiting = second.begin(add, row=item("new", tag="t"), on_conflict="nothing")
+    now(tables.run(add, row=item("new", count=7), on_conflict="error"))
+    first.roll_back()
+    assert waiting.finish() == []
+    assert tables.peek("items", ("b", "new"))["count"] == 7
 
 
 def test_a_transaction_conflicts_with_its_own_rows_and_not_with_what_it_gave_up(first):
