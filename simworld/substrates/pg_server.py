@@ -13,6 +13,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -133,6 +134,10 @@ class PrivateServer:
 
     def _start(self, binaries: pathlib.Path, account: _Account | None) -> None:
         folder = self._folder = _private_folder(account)
+        if account is not None and not _is_open(binaries):
+            shutil.copytree(binaries.parent, folder / "installed")
+            binaries = folder / "installed" / binaries.name
+            _give(folder, account)
         command = [binaries / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust"]
         _run([*command, "-E", "UTF8", "--locale=C", "--no-sync"], folder, account)
         settings = _SETTINGS
@@ -195,15 +200,25 @@ def _account() -> _Account | None:
     raise UsageError(f"PostgreSQL does not run as root, and there is none of {ACCOUNTS}")
 
 
+def _is_open(path: pathlib.Path) -> bool:
+    """Everybody may go there: a folder of root's own is no place for another account."""
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
+
+
+def _give(folder: pathlib.Path, account: _Account) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
+
+
 def _private_folder(account: _Account | None) -> pathlib.Path:
     """A new folder that only the server's user may enter (and root)."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="simworld-pg-"))
-    if len(str(folder)) > 80 or " " in str(folder):
-        # The path of a socket may have some hundred bytes only.
-        folder.rmdir()
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="simworld-pg-", dir="/tmp"))
+    place = pathlib.Path(tempfile.gettempdir())
+    # The path of a socket may have some hundred bytes only, and a DSN is split at spaces.
+    if len(str(place)) > 60 or " " in str(place) or not (account is None or _is_open(place)):
+        place = pathlib.Path("/tmp")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="simworld-pg-", dir=place))
     if account is not None:
-        os.chown(folder, account.uid, account.gid)
+        _give(folder, account)
     return folder
 
 

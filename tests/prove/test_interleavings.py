@@ -12,9 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.substrates.interleaving import Comparison
-from tests.substrates.rule_statements import CHANNELS, rule_interleavings
-from tests.substrates.test_interleavings import SCHEMAS
-from tests.substrates.world_statements import STATEMENTS, world_interleavings
+from tests.substrates.test_interleavings import CHANNELS, DRAWN, SCHEMAS
+from tests.substrates.world_statements import JOB_STATEMENTS, STATEMENTS
 
 EACH = 500
 REPORT = pathlib.Path("reports/interleavings.md")
@@ -27,11 +26,11 @@ def test_tables_in_memory_agree_with_the_server(pg_server):
     found = {}
     for name, schema in SCHEMAS.items():
         comparison = Comparison(schema, pg_server.new_database(), CHANNELS)
-        compare_many(comparison, rule_interleavings() if name == "rules" else world_interleavings())
+        compare_many(comparison, DRAWN[name]())
         found[name] = comparison.counts
-    for name in ("repaired", "merged"):
-        unseen = [each.name for each in STATEMENTS if not found[name][each.name]]
-        assert unseen == [], f"{name}: never drawn"
+    drawn = {"repaired": STATEMENTS, "merged": STATEMENTS, "queue": JOB_STATEMENTS}
+    for name, statements in drawn.items():
+        assert [each.name for each in statements if not found[name][each.name]] == [], name
     with psycopg.connect(pg_server.dsn) as connection:
         version = connection.info.server_version // 10_000
     REPORT.parent.mkdir(exist_ok=True)
@@ -62,8 +61,9 @@ def report(found, version):
         "on all rows and on who had been notified.  0 differences.",
         "",
         "`rules`: statements that are each about one rule; `repaired` and `merged`: those of the "
-        "SQL world and its streams, with and without its unique indexes.  An interleaving ends "
-        "where tables in memory refuse what has no rule there (`outside`).",
+        "SQL world and its streams, with and without its unique indexes; `queue`: those of the "
+        "queue in a table.  An interleaving ends where tables in memory refuse what has no rule "
+        "there (`outside`).",
         "",
         f"| | {' | '.join(found)} |",
         f"|---|{'---|' * len(found)}",

@@ -1,8 +1,13 @@
-"""Plain statements for tests of the tables alone; they have no twins."""
+"""Plain statements without twins, and running tests on a server's tables with them."""
 
 from __future__ import annotations
 
+import trio
+
 from simworld.ports import Statement
+from simworld.substrates import open_postgres
+
+LONG_S = 20
 
 
 async def no_twin(session, values):
@@ -45,3 +50,18 @@ END_OTHERS = statement(
 def thing(number, name="n"):
     """Values of ``INSERT``."""
     return {"id": number, "name": name, "flag": True, "data": b"", "big": 0}
+
+
+def run(body, dsn, **options):
+    """Run ``body(tables)`` on an open database, for a bounded time."""
+
+    async def main():
+        with trio.fail_after(LONG_S):
+            async with open_postgres(dsn, ddl=DDL, version="1", **options) as tables:
+                return await body(tables)
+
+    return trio.run(main)
+
+
+async def ids(tables):
+    return [row["id"] for row in await tables.run(ALL)]

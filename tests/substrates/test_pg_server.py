@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 import psycopg
@@ -84,6 +87,21 @@ def test_it_is_gone_after_whoever_started_it(how):
     while folder.exists() or pathlib.Path(f"/proc/{pid}").exists():
         assert time.monotonic() < until, "the server outlived who started it"
         time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_binaries_in_a_folder_of_roots_own_are_copied_to_where_the_server_may_run(
+    monkeypatch, tmp_path
+):
+    """As in a container, where root has everything, this package included, at home."""
+    (package,) = importlib.util.find_spec(pg_server.PIPED).submodule_search_locations
+    own = tmp_path / "own"
+    shutil.copytree(pathlib.Path(package) / "pginstall", own)
+    own.chmod(0o700)
+    monkeypatch.setattr(pg_server, "_binaries", lambda: [own / "bin"])
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    with PrivateServer(durable=False) as server:
+        assert asked(server.new_database(), "SELECT 1") == 1
 
 
 def test_without_a_server_the_error_says_what_was_tried(monkeypatch, tmp_path):

@@ -1,0 +1,97 @@
+"""Notifications of a real server: who hears what, and what is lost with the connection."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import trio
+
+from simworld.errors import DefiniteFailure
+from simworld.substrates import open_postgres
+from tests.substrates.pg_statements import DDL, END_OTHERS, NOTIFY, run, statement
+
+
+def test_listeners_hear_of_commits_only(pg_dsn):
+    async def body(tables):
+        async with tables.listen("news") as notices:
+            with contextlib.suppress(KeyError):
+                async with tables.transaction() as session:
+                    await session.run(NOTIFY, text="never")
+                    raise KeyError
+            assert not await notices.wait(50)
+            async with tables.transaction() as session:
+                await session.run(NOTIFY, text="x")
+                assert not await notices.wait(50)
+            assert await notices.wait(5_000)
+            assert not await notices.wait(50)
+
+    run(body, pg_dsn)
+
+
+def test_what_is_told_between_the_look_and_the_wait_is_heard(pg_dsn):
+    async def body(tables):
+        async with tables.listen("news") as notices, tables.listen("news") as others:
+            await tables.run(NOTIFY, text="x")
+            assert await others.wait()
+            assert await notices.wait()
+
+    run(body, pg_dsn)
+
+
+def test_whoever_waits_longest_reads_for_all_and_hands_over(pg_dsn):
+    async def body(tables):
+        heard = []
+
+        async def wait(channel, timeout_ms, name):
+            async with tables.listen(channel) as notices:
+                started.release()
+                if await notices.wait(timeout_ms):
+                    heard.append(name)
+
+        started = trio.Semaphore(0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, "other", 100, "first")
+            await started.acquire()
+            for name in ("second", "third"):
+                nursery.start_soon(wait, "news", None, name)
+                await started.acquire()
+            await trio.sleep(0.15)  # the first reader has left
+            await tables.run(NOTIFY, text="x")
+        assert sorted(heard) == ["second", "third"]
+
+    run(body, pg_dsn)
+
+
+def test_channels_that_nobody_wants_any_more_are_given_up(pg_dsn):
+    listening = statement("SELECT count(*) AS n FROM pg_listening_channels()", writes=False)
+
+    async def body(tables):
+        for number in range(20):
+            async with tables.listen(f"news_{number}") as notices:
+                assert not await notices.wait(0)
+        async with tables.listen("news") as first, tables.listen("news") as second:
+            await tables.run(NOTIFY, text="x")
+            assert await first.wait()
+            assert await second.wait()
+        # Only the listener's own connection can say what it listens to.
+        async with tables.listen("news"):
+            connection = tables._listener._connection
+            assert await connection.value(listening.sql.encode()) == "1"
+
+    run(body, pg_dsn)
+
+
+def test_listeners_are_told_when_the_server_hangs_up_and_may_listen_again(pg_dsn):
+    async def body(tables):
+        async with open_postgres(pg_dsn, ddl=DDL, version="1") as other:
+            async with tables.listen("news") as notices:
+                await other.run(END_OTHERS)
+                with pytest.raises(DefiniteFailure):
+                    await notices.wait()
+                assert await notices.wait()  # something may have been missed
+            async with tables.listen("news") as notices:
+                await tables.run(NOTIFY, text="x")
+                assert await notices.wait()
+
+    run(body, pg_dsn)
