@@ -38,6 +38,7 @@ from simworld.conformance.operations import (
     Advance,
     CloseStream,
     Create,
+    FollowStream,
     Operation,
     ReadActive,
     ReadFrom,
@@ -129,7 +130,7 @@ class Model:
         self.world = AtomicWorld(clock=self.clock, ids=CountedIds(), profile=profile)
         self.streams = MemoryStreams(tasks=cast(Tasks, _NoTasks()))
         under_test = WorldUnderTest(self.world, self.streams, self._state)
-        self.driver = Driver(under_test, self.clock, page_max=profile.page_max)
+        self.driver = Driver(under_test, self.clock, page_max=profile.page_max, suspends=False)
 
     async def _state(self) -> WorldState:
         world = self.world
@@ -320,6 +321,8 @@ class _Drawing:
                 made = tuple(bytes([each] * each) for each in range(tape.below(4)))
                 return WriteStream(run_id, name, made)
             case 3:
+                if not chunks.closed and tape.once_in(2):
+                    return FollowStream(run_id, name, (b"first", b"second"))
                 return CloseStream(run_id, name)
             case 4 | 5:
                 start = tape.below(len(chunks.chunks) % 200 + 2)

@@ -11,15 +11,20 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import trio
+import trio.testing
 
-from simworld.conformance.operations import Operation, Seen, seen_event
+from simworld.conformance.operations import FollowStream, Operation, Seen, seen_event
 from simworld.engine import Event
 from simworld.errors import InternalError, UsageError, WorldError
-from simworld.ports import Answer, Clock, Ids, Page, Storage, Streams
+from simworld.ports import Answer, Chunks, Clock, Ids, Page, Storage, Streams
 from simworld.worlds import WorldState
 
 T = TypeVar("T")
 
+FOLLOW_S = 10.0
+"""For so long a reader may wait for what has been written."""
+LISTENING_S = 0.002
+"""After so long in which nothing happens, a reader is taken to be waiting."""
 START_MS = 1_000_000
 """The time at which every sequence begins."""
 
@@ -90,8 +95,12 @@ def refused(error: WorldError) -> str:
 class Driver:
     """Performs operations on one world and remembers what it has chosen."""
 
-    def __init__(self, world: WorldUnderTest, clock: HeldClock, *, page_max: int) -> None:
+    def __init__(
+        self, world: WorldUnderTest, clock: HeldClock, *, page_max: int, suspends: bool = True
+    ) -> None:
         self.world = world
+        self._suspends = suspends
+        """False for the model: nothing can wait in it."""
         self.clock = clock
         self._page_max = page_max
         self.cursors: dict[tuple[str, int], str] = {}
@@ -103,9 +112,8 @@ class Driver:
 
     @property
     def streams(self) -> Streams:
-        """The streams; a suite that performs no stream operations needs none."""
-        if self.world.streams is None:
-            raise InternalError("a stream operation was drawn for a world without streams")
+        """The streams; a sequence without stream operations needs none."""
+        assert self.world.streams is not None
         return self.world.streams
 
     async def perform(self, operation: Operation) -> Seen:
@@ -193,6 +201,26 @@ class Driver:
             self._broken.append("an empty page says that there is more")
         if more is not None and more != bool(size):
             self._broken.append(f"has_more was {more}, and {size} events came")
+
+    async def follow(self, written: FollowStream, start: int) -> Chunks:
+        """What is heard from ``start`` on, by somebody who waits there before it is written."""
+        run_id, name = written.run_id, written.name
+        heard = Chunks((), False)
+
+        async def listen() -> None:
+            nonlocal heard
+            heard = await self.streams.read(run_id, name, start, live=True)
+
+        if not self._suspends:
+            await self.streams.write(run_id, name, written.chunks)
+            await listen()
+            return heard
+        with trio.fail_after(FOLLOW_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                await trio.testing.wait_all_tasks_blocked(LISTENING_S)
+                await self.streams.write(run_id, name, written.chunks)
+        return heard
 
     async def read_state(self) -> Seen:
         """Everything, if the world can be looked into."""

@@ -220,6 +220,25 @@ class ReadStream:
 
 
 @attrs.frozen
+class FollowStream:
+    """Append chunks while somebody waits for the first of them; the stream is open."""
+
+    run_id: str
+    name: str
+    chunks: tuple[bytes, ...]
+
+    async def on(self, driver: Driver) -> Seen:
+        """See ``Operation``; how many chunks a reader gets at once is for the world to choose."""
+        start = (await driver.streams.info(self.run_id, self.name)).tail + 1
+        heard = await driver.follow(self, start)
+        return {
+            "heard": list(heard.chunks[:1]),
+            "in order": tuple(heard.chunks) == self.chunks[: len(heard.chunks)],
+            "closed": heard.closed,
+        }
+
+
+@attrs.frozen
 class StreamLength:
     """How long is it, and is it closed?"""
 
@@ -243,5 +262,12 @@ class StreamNames:
         return {"names": list(await driver.streams.names(self.run_id))}
 
 
-STREAM_OPERATIONS = (WriteStream, CloseStream, ReadStream, StreamLength, StreamNames)
+STREAM_OPERATIONS = (
+    WriteStream,
+    CloseStream,
+    ReadStream,
+    FollowStream,
+    StreamLength,
+    StreamNames,
+)
 """What may be done to streams only."""

@@ -15,9 +15,11 @@ from simworld.conformance.driver import (
     Driver,
     HeldClock,
     MakeWorld,
+    WorldUnderTest,
     different,
 )
-from simworld.conformance.operations import Operation, Reopen, Seen, literal
+from simworld.conformance.operations import STREAM_OPERATIONS, Operation, Reopen, Seen, literal
+from simworld.errors import UsageError
 from simworld.records import WorldProfile
 
 TOLD_MAX = 600
@@ -84,6 +86,7 @@ async def perform(
                     raise
                 return Outcome(tuple(seen), {"opened again": (True, repr(error))})
             if driver is None:
+                _need_streams(world, steps)
                 driver = Driver(world, clock, page_max=page_max)
             driver.world = world
             for step in steps[len(seen) :]:
@@ -95,6 +98,13 @@ async def perform(
                     break
             else:
                 return Outcome(tuple(seen), {})
+
+
+def _need_streams(world: WorldUnderTest, steps: Sequence[Step]) -> None:
+    if world.streams is None and any(
+        isinstance(each.operation, STREAM_OPERATIONS) for each in steps
+    ):
+        raise UsageError("the world under test has no streams; leave them out with streams=False")
 
 
 def compare(

@@ -100,11 +100,11 @@ async def _serve(options: ServeOptions) -> None:
         async with opening as worker, trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, worker, options, nursery.cancel_scope)
             await nursery.start(partial(serve_app, _app(worker, options), sock))
+            if options.ready_file:
+                _write_ready(options.ready_file, url)
             options.log.say(
                 "worker ready", url=url, world=options.world, recovered=worker.recovered
             )
-            if options.ready_file:
-                _write_ready(options.ready_file, url)
 
 
 def _app(worker: Worker, options: ServeOptions) -> AsgiApp:

@@ -74,6 +74,8 @@ class Outcome:
     lost: tuple[str, ...]
     """Promises that the world has not kept."""
     unended: tuple[str, ...]
+    waiting: tuple[str, ...]
+    """What the client was still at when its time was over."""
     anomalies: tuple[Anomaly, ...]
     exit_codes: tuple[int, ...]
     """Of the workers, told to stop in the end."""
@@ -89,7 +91,8 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Nothing was lost, nothing broken, everything has ended."""
-        return not (self.lost or self.unended or self.anomalies or any(self.exit_codes))
+        bad = self.lost, self.unended, self.waiting, self.anomalies
+        return not (any(bad) or any(self.exit_codes))
 
 
 class _Promises:
@@ -102,6 +105,8 @@ class _Promises:
         self.read: dict[str, list[bytes]] = {}
         """What a live reader has got of a run's stream, up to its end."""
         self.outputs: dict[str, object] = {}
+        self.doing: dict[int, str] = {}
+        """What each part of the client is at."""
         self.refused = 0
         self.kills = 0
 
@@ -176,6 +181,7 @@ def _outcome(
         refused=promises.refused,
         lost=tuple(promises.broken(state)),
         unended=tuple(unended(state)),
+        waiting=tuple(promises.doing.values()),
         anomalies=tuple(judged(state, ordeal.PROGRAM, policy, context, now_ms)),
         exit_codes=tuple(codes),
         events=Counter(event.type for log in state.logs.values() for event in log),
@@ -233,10 +239,13 @@ class _Ordeal:
         )
         while self._goes_on:
             self._begun += 1
+            act = draws.choice(acts)
+            self._promises.doing[number] = act.__name__.strip("_")
             try:
-                await draws.choice(acts)(draws)
+                await act(draws)
             except (SimworldError, RunFailedError):
                 self._promises.refused += 1
+            del self._promises.doing[number]
 
     async def _started(self, workflow: Workflow[Any, Any], *args: object) -> str:
         run_id = await self._app.start_run(workflow, *args)

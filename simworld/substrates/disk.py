@@ -14,6 +14,8 @@ import contextlib
 import errno
 import itertools
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -32,6 +34,8 @@ VERSION = 1
 VERSION_FILE = "simworld-world"
 TEMPORARY = "+tmp"
 """The folder of unfinished files; no path of a world has a ``+``."""
+LEFT_OVER_S = 3_600
+"""An unfinished file this old belongs to a process that has died."""
 POLL_FIRST_MS = 5
 POLL_MAX_MS = 100
 
@@ -59,6 +63,8 @@ class DiskFiles:
         self._syncs = sync is Sync.EACH
         self._inside: dict[str, str] = {}
         """Folders that exist and are where their path says, with their real path."""
+        self._writer = f"{secrets.token_hex(8)}-"
+        """The front of our unfinished files' names; two containers may share process ids."""
         self._count = itertools.count()
         self._open(f"simworld world, version {VERSION}, layout {layout}\n".encode())
 
@@ -110,9 +116,8 @@ class DiskFiles:
 
     def _create(self, path: str, data: bytes) -> bool:
         target = self._target(path)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
-            self._write(target, data, flags)
+            self._write(target, data)
         except FileExistsError:
             return False
         self._sync_folder(os.path.dirname(target))
@@ -214,16 +219,17 @@ class DiskFiles:
     @contextlib.contextmanager
     def _temporary(self, data: bytes) -> Iterator[str]:
         """A complete file that has no name in the tree, gone at the end."""
-        made = os.path.join(self._root, TEMPORARY, f"{os.getpid()}-{next(self._count)}")
-        self._write(made, data, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        made = os.path.join(self._root, TEMPORARY, f"{self._writer}{next(self._count)}")
+        self._write(made, data)
         try:
             yield made
         finally:
             with contextlib.suppress(FileNotFoundError):  # renamed
                 os.unlink(made)
 
-    def _write(self, target: str, data: bytes, flags: int) -> None:
-        opened = os.open(target, flags | os.O_NOFOLLOW, 0o600)
+    def _write(self, target: str, data: bytes) -> None:
+        """Write a file that is not there yet, all of it or nothing."""
+        opened = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(opened, "wb", buffering=0) as file:
                 left = memoryview(data)
@@ -256,6 +262,8 @@ class DiskFiles:
                 found = self._version()
             if not os.access(os.path.join(self._root, TEMPORARY), os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "it may not be written")
+            if found == version:
+                self._sweep()
         except (OSError, DefiniteFailure) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise UsageError(
@@ -268,6 +276,14 @@ class DiskFiles:
                 f"{self._root} holds a {told}, and this is a "
                 f"{version.decode().strip()!r}: give another directory, or use what made it"
             )
+
+    def _sweep(self) -> None:
+        """Remove what processes that died were writing."""
+        too_old_s = time.time() - LEFT_OVER_S
+        for entry in os.scandir(os.path.join(self._root, TEMPORARY)):
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps, too
+                if entry.stat(follow_symlinks=False).st_mtime < too_old_s:
+                    os.unlink(entry)
 
     def _version(self) -> bytes | None:
         """What the version file says; None for a directory that is empty."""

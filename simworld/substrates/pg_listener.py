@@ -90,6 +90,7 @@ class Listener:
         past = [f'UNLISTEN "{each}"' for each in sorted(self._active) if each not in self._heard]
         if wanted or past:
             now = set(self._heard)
+            self._active &= now  # whoever wants one of the others again has to be told to wait
             with trio.CancelScope(shield=True):
                 await connection.command(";".join(wanted + past).encode())
             self._active = now

@@ -135,8 +135,7 @@ class PrivateServer:
     def _start(self, binaries: pathlib.Path, account: _Account | None) -> None:
         folder = self._folder = _private_folder(account)
         if account is not None and not _is_open(binaries):
-            shutil.copytree(binaries.parent, folder / "installed")
-            binaries = folder / "installed" / binaries.name
+            binaries = _copied(binaries, folder)
             _give(folder, account)
         command = [binaries / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust"]
         _run([*command, "-E", "UTF8", "--locale=C", "--no-sync"], folder, account)
@@ -203,6 +202,16 @@ def _account() -> _Account | None:
 def _is_open(path: pathlib.Path) -> bool:
     """Everybody may go there: a folder of root's own is no place for another account."""
     return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
+
+
+def _copied(binaries: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """The installation that they belong to, with what a package has put beside itself for it."""
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, folder / package.name / binaries.parent.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / binaries.parent.name / binaries.name
 
 
 def _give(folder: pathlib.Path, account: _Account) -> None:

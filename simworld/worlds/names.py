@@ -10,9 +10,10 @@ from simworld.engine import Fact
 from simworld.errors import WorldError
 
 ID_MAX = 200
-"""Characters of a run id or a correlation id."""
+"""Bytes (UTF-8) of a run id or a correlation id."""
 NAME_MAX = 1_000
-"""Characters of a token and of the name of a workflow, step or stream."""
+"""Bytes (UTF-8) of a token and of the name of a workflow, step or stream: an index of a database
+takes some 2700 at a time, a run id and a name together."""
 
 _ENTRANCES = {
     "run_created": (("workflow name", "workflow_name"),),
@@ -27,10 +28,11 @@ _ENTRANCES = {
 
 
 def check_name(what: str, name: str, length_max: int = NAME_MAX) -> None:
-    """``WorldError`` (400) unless ``name`` is 1…``length_max`` characters of plain text."""
-    if not 0 < len(name) <= length_max:
-        size = "empty" if not name else f"{len(name)} characters long"
-        raise WorldError(f"the {what} is {size}; 1 to {length_max} are allowed", status=400)
+    """``WorldError`` (400) unless ``name`` is plain text of 1…``length_max`` bytes."""
+    size = len(name) if name.isascii() else len(name.encode(errors="replace"))
+    if not 0 < size <= length_max:
+        found = f"{size} bytes long" if size else "empty"
+        raise WorldError(f"the {what} is {found}; 1 to {length_max} are allowed", status=400)
     if not name.isprintable():
         shown = ascii(name[:40])
         raise WorldError(f"the {what} {shown} has characters that are not text", status=400)

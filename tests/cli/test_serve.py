@@ -10,6 +10,8 @@ import pytest
 from simworld import cli
 
 PROGRAM = "tests.service.programs:program"
+UNREADY = ["--program", PROGRAM, "--port", "0", "--ready-file", "/nowhere/ready"]
+"""A worker that opens its world, and ends because it cannot say so."""
 
 
 def told(capsys, *argv):
@@ -103,9 +105,39 @@ def test_secrets_that_are_none(capsys, tmp_path, content):
     assert "secret" in said
 
 
-def test_a_ready_file_that_cannot_be_written(capsys, tmp_path):
-    path = str(tmp_path / "nowhere" / "ready")
-    options = ["--program", PROGRAM, "--port", "0", "--ready-file", path]
-    code = cli.main(["serve", "--world", "memory", *options])
-    assert code == 2
-    assert "cannot write the ready file" in capsys.readouterr().err.splitlines()[-1]
+def test_a_ready_file_that_cannot_be_written(capsys):
+    assert "cannot write the ready file" in told(capsys, "--world", "memory", *UNREADY)
+
+
+def test_worlds_of_files_that_cannot_be_used(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "simworld-world").write_text("simworld world, version 0, layout slots\n")
+    for where in ("file", "file/below", "old"):
+        said = told(
+            capsys, "--world", f"local:{tmp_path}/{where}", "--program", PROGRAM, "--port", "0"
+        )
+        assert str(tmp_path) in said
+    assert [each.name for each in (tmp_path / "old").iterdir()] == ["simworld-world"]
+
+
+def test_another_layout_of_files(capsys, tmp_path):
+    world = f"{tmp_path}/state"
+    assert cli.main(["serve", "--world", f"local:{world}", *UNREADY]) == 2
+    capsys.readouterr()
+    assert "layout" in told(capsys, "--world", f"local-pr:{world}", *UNREADY)
+
+
+@pytest.mark.parametrize(
+    "dsn", ["no such thing", "host=/nowhere dbname=x", "postgresql://127.0.0.1:1/x"]
+)
+def test_databases_that_cannot_be_reached(capsys, dsn):
+    said = told(capsys, "--world", f"postgres:{dsn}", "--program", PROGRAM, "--port", "0")
+    assert "DSN" in said
+
+
+def test_a_database_with_another_schema(capsys, pg_dsn):
+    assert cli.main(["serve", "--world", f"postgres:{pg_dsn}", *UNREADY]) == 2
+    capsys.readouterr()
+    said = told(capsys, "--world", f"postgres-merged:{pg_dsn}", *UNREADY)
+    assert "the database holds schema" in said

@@ -87,6 +87,12 @@ def test_no_sequences_show_nothing():
         check_world(atomic(), sequences=0)
 
 
+def test_streams_that_are_not_there_have_to_be_left_out(tmp_path):
+    new_place = own_world.places(tmp_path)
+    with pytest.raises(UsageError, match="streams=False"):
+        check_world(new_place(), sequences=20)
+
+
 # --- wrong worlds ---------------------------------------------------------------------------------
 
 

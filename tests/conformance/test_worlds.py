@@ -71,8 +71,8 @@ def test_the_sql_world_is_the_same_tomorrow(pg_dsn):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["local-pr", "local-4x"])
-def test_merged_files_do_the_same_on_a_disk_and_in_memory(place, tmp_path):
+def test_merged_files_do_the_same_on_a_disk_and_in_memory(tmp_path):
+    place = "local-4x"
     disk, memory = real.disk(tmp_path, place), real.local(place)
     report = check_same(disk, memory, sequences=2, profile=SMALL)
     assert report.ok, str(report)

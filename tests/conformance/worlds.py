@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 import attrs
+import trio
 
 from simworld.conformance import WorldUnderTest
 from simworld.engine import RUN_TERMINAL, RunStatus
@@ -13,8 +14,11 @@ from simworld.records import WorldProfile
 from simworld.worlds import AtomicWorld, MemoryStreams, WorldState
 
 
-class NoTasks:
-    """Enough of ``ports.Tasks`` for streams that nobody follows."""
+class Tasks:
+    """Enough of ``ports.Tasks`` for streams."""
+
+    def latch(self, wish):
+        return trio.Event()
 
 
 def atomic(world_class=AtomicWorld, streams_class=MemoryStreams, **knobs):
@@ -23,7 +27,7 @@ def atomic(world_class=AtomicWorld, streams_class=MemoryStreams, **knobs):
     @asynccontextmanager
     async def make_world(clock, ids):
         world = world_class(clock=clock, ids=ids, profile=WorldProfile(**knobs))
-        streams = streams_class(tasks=NoTasks())
+        streams = streams_class(tasks=Tasks())
 
         async def state():
             return WorldState(
@@ -235,6 +239,17 @@ class SharedStreams(MemoryStreams):
         return super()._stream("", name)
 
 
+class HearsTwice(MemoryStreams):
+    """Whoever waits hears the chunk before, too."""
+
+    async def read(self, run_id, name, start, *, live):
+        waits = live and (await self.info(run_id, name)).tail < start
+        found = await super().read(run_id, name, start, live=live)
+        if waits and start:
+            found = await super().read(run_id, name, start - 1, live=False)
+        return found
+
+
 WRONG_WORLDS = [
     ForgetsTokens,
     NullLastCursor,
@@ -256,4 +271,4 @@ WRONG_WORLDS = [
     TakesBadNames,
     ForgetsConflicts,
 ]
-WRONG_STREAMS = [WritesAfterTheEnd, SharedStreams]
+WRONG_STREAMS = [WritesAfterTheEnd, SharedStreams, HearsTwice]

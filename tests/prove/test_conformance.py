@@ -84,13 +84,13 @@ def run_job(job: Job) -> dict[str, Any]:
         return _DOING[job.kind](job, folder, dsn)
 
 
-def _make(world, folder, dsn, **options):
-    name = world.split()[0]
-    if world == "atomic":
+def _make(place, folder, dsn, **options):
+    name = place.split()[0]
+    if place == "atomic":
         return atomic(page_max=SMALL.page_max)
-    if world == "local on disk":
+    if place == "local on disk":
         return real.disk(folder, **options)
-    if world == "postgres on a server":
+    if place == "postgres on a server":
         return real.postgres(dsn, **options)
     makers = {"local": real.local, "postgres": real.twins, "hosted": real.hosted}
     return makers[name.partition("-")[0]](name, **options)

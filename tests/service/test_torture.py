@@ -13,6 +13,7 @@ def test_workers_may_be_killed_at_any_time(name, tmp_path):
     outcome = tortured(name, tmp_path, seed=1, runs=30, kills=10, bound_s=150)
     assert outcome.lost == ()
     assert outcome.unended == ()
+    assert outcome.waiting == ()
     assert outcome.anomalies == ()
     assert outcome.exit_codes == (0, 0)
     assert outcome.kills >= 10

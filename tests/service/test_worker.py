@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 
-from simworld.engine import RunStatus
+from simworld.engine import REPAIRED, RunStatus
 from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError
 from simworld.runtime import RunFailedError
-from simworld.service import connect, working
+from simworld.service import Settings, connect, working
 from tests.service import programs
 from tests.service.programs import program
 
@@ -120,3 +121,24 @@ def test_what_is_no_world(world):
 
     with pytest.raises(UsageError, match="is no world; a world is local:DIR"):
         trio.run(main)
+
+
+def test_a_client_of_a_world_in_tables_and_two_workers_of_which_one_dies(pg_dsn):
+    world = f"postgres:{pg_dsn}"
+    settings = Settings(engine=attrs.evolve(REPAIRED, lease_ms=1_000), job_lease_ms=1_000)
+
+    async def main():
+        async with connect(world, program) as app:
+            async with working(world, program, settings=settings):
+                run_id = await app.start(2, 400)
+                with trio.fail_after(END_S):
+                    while (await app.events(run_id))[-1].type != "step_started":
+                        await trio.sleep(0.01)
+            # That one is gone, in the middle of a body; nobody starts it again.
+            async with working(world, program, settings=settings) as heir:
+                assert heir.recovered == 1
+                assert await app.result(run_id, timeout_s=END_S) == 4
+            types = [each.type for each in await app.events(run_id)]
+            assert types.count("step_started") == 3
+
+    trio.run(main)

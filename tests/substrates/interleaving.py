@@ -192,9 +192,11 @@ class Server:
                 await trio.sleep(0.001)
 
     def _waiting(self):
-        """Whose connection waits for a lock."""
-        question = "SELECT cardinality(pg_blocking_pids(pid)) > 0 FROM unnest(%s::int[]) pid"
-        found = self._control.execute(question, (list(self._pids),)).fetchall()
+        """Whose connection waits for the other one; not for a vacuum, which is soon over."""
+        question = (
+            "SELECT pg_blocking_pids(pid) && %(pids)s::int[] FROM unnest(%(pids)s::int[]) pid"
+        )
+        found = self._control.execute(question, {"pids": list(self._pids)}).fetchall()
         return [number for number, (waits,) in enumerate(found) if waits]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 import pytest
 import trio
@@ -132,6 +133,16 @@ def test_what_was_written_is_there_for_the_next_process(tmp_path, sync):
     assert trio.run(DiskFiles(tmp_path, sync=sync).read, "f/g/a") == b"data"
     assert list((tmp_path / TEMPORARY).iterdir()) == []
     assert stat.S_IMODE((tmp_path / "f/g/a").stat().st_mode) == 0o600
+
+
+def test_what_a_dead_process_was_writing_is_swept_up_later(tmp_path):
+    DiskFiles(tmp_path)
+    for name, age_s in (("dead", 4_000), ("alive", 10)):
+        left = tmp_path / TEMPORARY / name
+        left.write_bytes(b"half")
+        os.utime(left, (time.time() - age_s,) * 2)
+    DiskFiles(tmp_path)
+    assert os.listdir(tmp_path / TEMPORARY) == ["alive"]
 
 
 def test_a_root_of_another_layout_or_version_is_refused_and_left_alone(tmp_path):

@@ -6,9 +6,11 @@ import contextlib
 
 import pytest
 import trio
+import trio.testing
 
 from simworld.errors import DefiniteFailure
 from simworld.substrates import open_postgres
+from simworld.substrates.pg_listener import Listener
 from tests.substrates.pg_statements import DDL, END_OTHERS, NOTIFY, run, statement
 
 
@@ -95,3 +97,61 @@ def test_listeners_are_told_when_the_server_hangs_up_and_may_listen_again(pg_dsn
                 assert await notices.wait()
 
     run(body, pg_dsn)
+
+
+class SlowConnection:
+    """A server that takes its time to carry out a command."""
+
+    def __init__(self):
+        self.listens = set()
+        self.told = []
+        self._arrived = trio.Event()
+
+    async def command(self, text):
+        for each in text.decode().split(";"):
+            verb, channel = each.split()
+            if verb == "UNLISTEN":
+                self.listens.discard(channel.strip('"'))
+        await trio.sleep(1)
+        for each in text.decode().split(";"):
+            verb, channel = each.split()
+            if verb == "LISTEN":
+                self.listens.add(channel.strip('"'))
+
+    async def readable(self):
+        await self._arrived.wait()
+
+    def heard(self):
+        told, self.told, self._arrived = self.told, [], trio.Event()
+        return told
+
+    def tell(self, channel):
+        if channel in self.listens:
+            self.told.append(channel)
+            self._arrived.set()
+
+
+def test_a_channel_that_is_wanted_again_while_it_is_given_up_is_listened_to():
+    async def main():
+        connection = SlowConnection()
+
+        async def connect():
+            return connection
+
+        listener = Listener(connect)
+
+        async def other():
+            async with listener.listen("other") as notices:
+                await notices.wait()
+
+        async with listener.listen("news"):
+            pass
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            await trio.sleep(0.5)  # "news" is being given up
+            async with listener.listen("news") as notices:
+                connection.tell("news")
+                assert await notices.wait(5_000)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

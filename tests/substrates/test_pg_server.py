@@ -94,11 +94,14 @@ def test_binaries_in_a_folder_of_roots_own_are_copied_to_where_the_server_may_ru
     monkeypatch, tmp_path
 ):
     """As in a container, where root has everything, this package included, at home."""
-    (package,) = importlib.util.find_spec(pg_server.PIPED).submodule_search_locations
-    own = tmp_path / "own"
-    shutil.copytree(pathlib.Path(package) / "pginstall", own)
+    (place,) = importlib.util.find_spec(pg_server.PIPED).submodule_search_locations
+    package, own = pathlib.Path(place), tmp_path / "own"
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(package / "pginstall", own / package.name / "pginstall")
+    if libraries.is_dir():
+        shutil.copytree(libraries, own / libraries.name)
     own.chmod(0o700)
-    monkeypatch.setattr(pg_server, "_binaries", lambda: [own / "bin"])
+    monkeypatch.setattr(pg_server, "_binaries", lambda: [own / package.name / "pginstall" / "bin"])
     monkeypatch.setattr(tempfile, "tempdir", str(own))
     with PrivateServer(durable=False) as server:
         assert asked(server.new_database(), "SELECT 1") == 1

@@ -64,7 +64,7 @@ _POOLS = {
     "body": (b"{}",),
     "keeps_key": (True, False),
     "number": (0, 1),
-    "deliveries": (0, 0, 1, 2),
+    "hands": (0, 0, 1, 2),
     **dict.fromkeys(("due_ms", "until_ms"), (0, 7, 9)),
     "keep_until_ms": (0, 8),
 }

@@ -12,6 +12,7 @@ from simworld.errors import DefiniteFailure, UsageError, WorldError
 from simworld.ports import Message, RunInput
 from simworld.records import Dedup, QueueProfile
 from simworld.worlds import QUEUES, TABLE_QUEUE, TableQueue
+from simworld.worlds.queue.job_statements import KEEP
 from tests.worlds.doubles import Ids, Timeline
 from tests.worlds.table_queue_rig import FLOW, STEP, Bug, on_server, simulate
 
@@ -167,6 +168,18 @@ def test_what_is_not_the_latest_delivery_puts_nothing_back(answer):
     rig = run_for(LONG_MS, (20_000, answer), (30_000, "ack"), delivery_timeout_ms=12_000)
     assert rig.times[:2] == [0, 12_000]
     assert 25_000 not in rig.times
+
+
+def test_a_renewal_that_comes_late_does_not_delay_what_was_put_back():
+    async def body(rig):
+        await rig.queue.send(FLOW)
+        await rig.consume_for(1_000)
+        (job,) = rig.tables.rows("jobs")
+        assert job["due_ms"] == 9_000
+        late = {"message_id": job["message_id"], "hands": job["hands"] - 1, "until_ms": 30_000}
+        assert await rig.tables.run(KEEP, **late) == []
+
+    simulate(body, (0, 9), profile=TABLE_QUEUE)
 
 
 def test_a_bug_in_the_handler_is_told_and_the_message_comes_back():

@@ -6,7 +6,7 @@ the next slot; if somebody was first, it reads on and decides again.
 * A **success** is decided by the link alone: a slot is linked only by who has seen the one before
   it, so slots have no gaps, and whoever gets slot n + 1 has decided on all that came before.
 * A **refusal** (or an answer without an event) is decided at the end of the log only: what was
-  read before may be old, so it is decided again until nothing new is found.
+  read before the call may be old, so it is read on and decided again.
 * Rows and event are one file, so a process may die anywhere: either the event is there or it
   is not.  run_started on a missing run is two events; between them the run is pending, which is
   legal, and whoever comes next goes on.
@@ -82,15 +82,14 @@ class SlotsWorld:
 
     async def _admit(self, run_id: str, fact: Fact) -> None:
         """Raise the refusal that ``fact`` would meet."""
-        fold = self.fold(run_id)
+        fold, at_end = self.fold(run_id), -1
         while True:
-            count = fold.count
             try:
                 fold.decide(fact, self._clock.now_ms(), self._run_ended)
             except WorldError:
-                await self.catch_up(fold)
-                if fold.count == count:
+                if at_end == fold.count:
                     raise
+                at_end = await self.catch_up(fold)
             else:
                 return
 
@@ -98,7 +97,7 @@ class SlotsWorld:
         self, run_id: str, fact: Fact, event_id: str, settled: Settled
     ) -> Answer | None:
         """Record ``fact`` or raise its refusal; None as soon as it is ``settled`` without us."""
-        fold = self.fold(run_id)
+        fold, at_end = self.fold(run_id), -1
         while not settled(fold):
             if self._helped and (helped := self._helped.get(event_id)) is not None:
                 return fold.answer(helped)
@@ -106,14 +105,14 @@ class SlotsWorld:
             try:
                 stored = fold.decide(fact, now_ms, self._run_ended)
             except WorldError:
-                await self.catch_up(fold)
-                if fold.count == count:
+                if at_end == count:
                     raise
+                at_end = await self.catch_up(fold)
                 continue
             if stored is None:
-                await self.catch_up(fold)
-                if fold.count == count:
+                if at_end == count:
                     return fold.answer(None)
+                at_end = await self.catch_up(fold)
                 continue
             for hook in fold.frees(stored):
                 await self._tokens.release(hook, fact, event_id)
@@ -122,7 +121,7 @@ class SlotsWorld:
             name = getattr(stored, "correlation_id", "")
             event = Event(run_id, event_id, count + 1, now_ms, stored.type, name, stored)
             if not await self._files.link(slot_path(run_id, count + 1), encode_event(event)):
-                await self.catch_up(fold)
+                at_end = await self.catch_up(fold)
                 continue
             self._absorb(fold, (event,))
             if not (isinstance(fact, RunStarted) and stored.type == "run_created"):
@@ -141,9 +140,12 @@ class SlotsWorld:
             fold = self._folds[run_id] = RunFold(run_id)
         return fold
 
-    async def catch_up(self, fold: RunFold) -> None:
-        """Read to the end of the log."""
-        self._absorb(fold, await self._read(fold.run_id, fold.count))
+    async def catch_up(self, fold: RunFold) -> int:
+        """Read to the end of the log; where that was, though others may have read on since."""
+        start = fold.count
+        found = await self._read(fold.run_id, start)
+        self._absorb(fold, found)
+        return found[-1].position if found else start
 
     def expect(self, event_id: str) -> None:
         """Others may record our event from now on."""

@@ -52,8 +52,8 @@ class Logs(Protocol):
     def fold(self, run_id: str) -> RunFold:
         """What is known of a run; it may be old."""
 
-    async def catch_up(self, fold: RunFold) -> None:
-        """Read to the end of its log."""
+    async def catch_up(self, fold: RunFold) -> int:
+        """Read to the end of its log; where that was."""
 
     def expect(self, event_id: str) -> None:
         """Others may record our event from now on."""
@@ -84,7 +84,7 @@ class Tokens:
                 await self._settle(last)
                 if hook_id in self._logs.fold(run_id).hooks:
                     return fact  # asked for before: the log has it, and will refuse it
-                if await self._is_owned(last):
+                if await self._owner(last) is not None:
                     conflict = HookConflict(hook_id, fact.token, last.owner_run)
                     owner = last.owner_run, last.owner_hook
                     claim = _claim(fact.token, *owner, run_id, conflict, event_id)
@@ -118,9 +118,7 @@ class Tokens:
     async def owner(self, token: str) -> HookRow | None:
         """The live hook that owns a token."""
         _, last = await self._last(token_folder(token))
-        if last is None or not await self._is_owned(last):
-            return None
-        return self._logs.fold(last.owner_run).hooks[last.owner_hook]
+        return None if last is None else await self._owner(last)
 
     async def _last(self, folder: str) -> tuple[int, Claim | None]:
         names = await self._files.list(folder)
@@ -129,11 +127,11 @@ class Tokens:
         data = await self._files.read(f"{folder}/{names[-1]}")
         return int(names[-1]), None if data is None else decode_row(data, Claim)
 
-    async def _is_owned(self, claim: Claim) -> bool:
-        """Whether the owner's hook is in its log, and owns the token still."""
+    async def _owner(self, claim: Claim) -> HookRow | None:
+        """The hook that the claim says is the owner, if its log says so, too."""
         fold = self._logs.fold(claim.owner_run)
         await self._logs.catch_up(fold)
-        return fold.owns(claim.owner_hook, claim.token)
+        return fold.hooks[claim.owner_hook] if fold.owns(claim.owner_hook, claim.token) else None
 
     async def _settle(self, claim: Claim) -> None:
         event = decode_event(claim.event)

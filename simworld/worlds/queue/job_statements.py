@@ -23,7 +23,7 @@ JOBS = Table(
         "own_key": str,
         "due_ms": int,
         "number": int,
-        "deliveries": int,
+        "hands": int,
         "keep_until_ms": int,
         "body": bytes,
     },
@@ -31,7 +31,8 @@ JOBS = Table(
     (Index("jobs_by_key", ("key",)), Index("jobs_by_due", ("due_ms",), unique=False)),
     nullable=("key", "own_key"),
 )
-"""``number``: the attempt that the last delivery was told; ``deliveries``: how many there were."""
+"""``number``: the attempt that the last delivery was told; ``hands``: how often the job has been
+taken or put back, so that who had it before can do nothing to it but delete it."""
 
 _COLUMNS = ", ".join(JOBS.columns)
 
@@ -46,7 +47,7 @@ def _keyed(values: Row) -> Mapping[str, bool]:
 
 
 async def _add(session: TableSession, values: Row) -> Sequence[Row]:
-    row = {"number": 0, "deliveries": 0, "own_key": values["key"], **values}
+    row = {"number": 0, "hands": 0, "own_key": values["key"], **values}
     added = await session.insert("jobs", row, on_conflict="nothing")
     if added is None:
         return ()
@@ -57,7 +58,7 @@ async def _add(session: TableSession, values: Row) -> Sequence[Row]:
 ADD = Statement(
     "add the job",
     "WITH added AS ("
-    "INSERT INTO jobs (message_id, key, own_key, due_ms, number, deliveries, keep_until_ms, body) "
+    "INSERT INTO jobs (message_id, key, own_key, due_ms, number, hands, keep_until_ms, body) "
     "VALUES (%(message_id)s, %(key)s, %(key)s, %(due_ms)s, 0, 0, %(keep_until_ms)s, %(body)s) "
     "ON CONFLICT DO NOTHING RETURNING message_id) "
     f"SELECT message_id FROM added, pg_notify('{CHANNEL}', '')",
@@ -108,7 +109,7 @@ async def _take(session: TableSession, values: Row) -> Sequence[Row]:
             "key": row["key"] if values["keeps_key"] else None,
             "due_ms": values["until_ms"],
             "number": row["number"] + 1,
-            "deliveries": row["deliveries"] + 1,
+            "hands": row["hands"] + 1,
         },
         lambda row: row["due_ms"] <= values["now_ms"],
         key=(values["message_id"],),
@@ -117,7 +118,7 @@ async def _take(session: TableSession, values: Row) -> Sequence[Row]:
 
 TAKE = Statement(
     "take the job",
-    "UPDATE jobs SET due_ms = %(until_ms)s, number = number + 1, deliveries = deliveries + 1, "
+    "UPDATE jobs SET due_ms = %(until_ms)s, number = number + 1, hands = hands + 1, "
     "key = CASE WHEN %(keeps_key)s::boolean THEN key END "
     f"WHERE message_id = %(message_id)s AND due_ms <= %(now_ms)s RETURNING {_COLUMNS}",
     _take,
@@ -130,7 +131,7 @@ async def _keep(session: TableSession, values: Row) -> Sequence[Row]:
     return await session.update(
         "jobs",
         lambda row: {**row, "due_ms": values["until_ms"]},
-        lambda row: row["deliveries"] == values["deliveries"] and row["due_ms"] < NEVER_MS,
+        lambda row: row["hands"] == values["hands"] and row["due_ms"] < NEVER_MS,
         key=(values["message_id"],),
     )
 
@@ -138,7 +139,7 @@ async def _keep(session: TableSession, values: Row) -> Sequence[Row]:
 KEEP = Statement(
     "keep the job",
     "UPDATE jobs SET due_ms = %(until_ms)s WHERE message_id = %(message_id)s "
-    f"AND deliveries = %(deliveries)s AND due_ms < {NEVER_MS} RETURNING {_COLUMNS}",
+    f"AND hands = %(hands)s AND due_ms < {NEVER_MS} RETURNING {_COLUMNS}",
     _keep,
     _job,
 )
@@ -152,17 +153,18 @@ async def _put_back(session: TableSession, values: Row) -> Sequence[Row]:
             **row,
             "due_ms": values["due_ms"],
             "number": values["number"],
+            "hands": row["hands"] + 1,
             "key": values["key"],
         },
-        lambda row: row["deliveries"] == values["deliveries"] and row["due_ms"] < NEVER_MS,
+        lambda row: row["hands"] == values["hands"] and row["due_ms"] < NEVER_MS,
         key=(values["message_id"],),
     )
 
 
 PUT_BACK = Statement(
     "put the job back",
-    "UPDATE jobs SET due_ms = %(due_ms)s, number = %(number)s, key = %(key)s "
-    "WHERE message_id = %(message_id)s AND deliveries = %(deliveries)s "
+    "UPDATE jobs SET due_ms = %(due_ms)s, number = %(number)s, hands = hands + 1, key = %(key)s "
+    "WHERE message_id = %(message_id)s AND hands = %(hands)s "
     f"AND due_ms < {NEVER_MS} RETURNING {_COLUMNS}",
     _put_back,
     _keyed,

@@ -228,7 +228,7 @@ class TableQueue:
         return 0 if len(jobs) == limit else LOOK_MS
 
     def _begin(self, handler: Handler, row: Row) -> None:
-        receipt = f"{row['message_id']}.{row['deliveries']}"
+        receipt = f"{row['message_id']}.{row['hands']}"
         name = self._tasks.child_name("delivery")
         self._under_way[receipt] = self._tasks.start(name, self._deliver(handler, row, receipt))
 
@@ -263,7 +263,7 @@ class TableQueue:
 
     async def _renew(self, row: Row) -> None:
         """Keep the job ours; not for longer than a delivery may take."""
-        number, longest = row["deliveries"], self._profile.delivery_timeout_ms
+        number, longest = row["hands"], self._profile.delivery_timeout_ms
         begun_ms = self._clock.now_ms()
         while True:
             await self._clock.sleep_ms(self._lease_ms // 3)
@@ -275,7 +275,7 @@ class TableQueue:
                 return
             try:
                 kept = await self._tables.run(
-                    KEEP, message_id=row["message_id"], deliveries=number, until_ms=until_ms
+                    KEEP, message_id=row["message_id"], hands=number, until_ms=until_ms
                 )
             except (UsageError, InternalError):
                 raise
@@ -315,7 +315,7 @@ class TableQueue:
         """Due again after the delay, and with its key, if nobody else has that by now."""
         values = {
             "message_id": row["message_id"],
-            "deliveries": row["deliveries"],
+            "hands": row["hands"],
             "due_ms": min(self._clock.now_ms() + delay_ms, NEVER_MS - 1),
             "number": number,
         }

@@ -22,17 +22,21 @@ from simworld.engine import (
     RunStarted,
     StepCompleted,
     StepCreated,
+    StepFailed,
+    StepRetrying,
     StepStarted,
     WaitCompleted,
     WaitCreated,
 )
-from simworld.errors import EntityConflictError
+from simworld.errors import EntityConflictError, WorldError
 from tests.worlds.postgres.rig import MERGED, REPAIRED, Rig, outcomes
 from tests.worlds.postgres.stepped import Session
 
 CREATED = RunCreated("flow", b"in")
 STARTED = RunStarted()
+STEP = StepCreated("s", "work", b"")
 HOOK = HookCreated("h", "t")
+WAIT = WaitCreated("w", 5)
 
 
 def knobs(profile, **new):
@@ -82,7 +86,7 @@ def test_r30_a_token_has_one_owner():
     )
 
 
-@pytest.mark.parametrize("fact", [StepCreated("s", "work", b""), HOOK])
+@pytest.mark.parametrize("fact", [STEP, HOOK])
 def test_r55_an_entity_is_created_once(fact):
     def one_creation(rig, _):
         return rig.types().count(fact.type) == 1
@@ -153,11 +157,10 @@ def test_r31_no_payload_comes_after_the_end():
 
 
 def test_r54_no_start_comes_after_the_end_of_its_step():
-    step = StepCreated("s", "work", b"")
     start = StepStarted("s", "work")
     check(
         (
-            given(CREATED, STARTED, step, start),
+            given(CREATED, STARTED, STEP, start),
             race(a=[start], b=[StepCompleted("s", b"")]),
             last("step_completed"),
         ),
@@ -195,7 +198,56 @@ def test_r45_whoever_reads_on_from_a_cursor_misses_nothing():
         assert held == orders > 100
 
 
-SLEPT = (CREATED, STARTED, WaitCreated("w", 5))
+# --- what its conditions hold even as merged ------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", [MERGED, REPAIRED])
+@pytest.mark.parametrize(
+    ("before", "fact"),
+    [
+        ([], RunCompleted(b"")),
+        ([HOOK], HookDisposed("h", "t")),
+        ([WAIT], WaitCompleted("w")),
+        ([STEP], StepCompleted("s", b"")),
+        ([], StepStarted("s", "work", input=b"lazy")),
+        ([], WAIT),
+    ],
+)
+def test_of_two_who_do_the_same_thing_one_is_refused(profile, before, fact):
+    def one_refused(rig, sessions):
+        refused = [each for each in sessions.values() if isinstance(each.result, WorldError)]
+        return len(refused) == 1 and rig.types().count(fact.type) == 1
+
+    orders, held = outcomes(
+        profile, given(CREATED, STARTED, *before), race(a=[fact], b=[fact]), one_refused
+    )
+    assert held == orders > 1
+
+
+def test_the_unique_index_answers_for_a_wait_whose_row_is_gone():
+    """The run's end deletes the row of a wait; then only the log knows that it was created."""
+
+    def refused(rig, sessions):
+        return isinstance(sessions["b"].result, EntityConflictError)
+
+    check(
+        (given(CREATED, STARTED, WAIT), race(a=[RunCompleted(b"")], b=[WAIT]), refused),
+        open_with=MERGED,
+        closed_with=[knobs(MERGED, pg_unique_creations=True), REPAIRED],
+    )
+
+
+@pytest.mark.parametrize("profile", [MERGED, REPAIRED])
+@pytest.mark.parametrize("said", [StepFailed("s", b"", "you"), StepRetrying("s", b"", 0, "you")])
+def test_only_the_owner_of_the_latest_start_tells_of_a_failure(profile, said):
+    rig = Rig(profile).given(CREATED, STARTED, STEP, StepStarted("s", "work", "me"))
+    with pytest.raises(EntityConflictError) as refused:
+        rig.given(said)
+    assert refused.value.reason == "not_owner"
+    rig.given(attrs.evolve(said, owner="me"))
+
+
+SLEPT = (CREATED, STARTED, WAIT)
 
 
 def crashed(rig, fact, statements):
