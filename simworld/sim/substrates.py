@@ -21,7 +21,6 @@ from simworld.sim.parking import PARK
 from simworld.sim.tasks import Host, Task
 from simworld.sim.world import lose
 
-
 Published = Callable[[str, bytes], None]
 """(path, content) of a file that has just come into being."""
 

@@ -218,6 +218,9 @@ class Connection:
         self._prepared: set[bytes] = set()
         self.closed = False
         pgconn.notice_handler = None
+        self._told: list[pq.PGnotify] = []
+        """Notifications that came while a command was under way."""
+        pgconn.notify_handler = self._told.append
 
     @classmethod
     async def open(cls, conninfo: str) -> Connection:
@@ -295,8 +298,12 @@ class Connection:
 
     async def _abandon(self) -> None:
         """Nobody waits for the statement any more: have it cancelled, so that it holds no locks."""
-        with trio.move_on_after(CANCEL_S, shield=True):
+        try:
             cancel = self._pgconn.get_cancel()
+        except psycopg.Error:
+            self.close()  # there is nobody left to ask
+            return
+        with trio.move_on_after(CANCEL_S, shield=True):
             await trio.to_thread.run_sync(_cancel, cancel, abandon_on_cancel=True)
         self.close()
 
@@ -319,9 +326,10 @@ class Connection:
         except psycopg.Error as error:
             self.close()
             raise LostError(str(error).strip()) from error
-        found = []
         while (notice := self._pgconn.notifies()) is not None:
-            found.append(notice.relname.decode())
+            self._told.append(notice)
+        found = [each.relname.decode() for each in self._told]
+        self._told.clear()
         return found
 
 

@@ -24,7 +24,7 @@ def test_torture_of_every_preset(tmp_path):
     outcomes = {}
     for name in (*REPAIRED, *BEFORE):
         (tmp_path / name).mkdir()
-        more = {"runs": 200, "kills": 50, "bound_s": 900} if name in REPAIRED else {"bound_s": 60}
+        more = {"runs": 200, "kills": 50, "bound_s": 400} if name in REPAIRED else {"bound_s": 60}
         outcomes[name] = tortured(name, tmp_path / name, seed=1, **more)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text("\n".join(report(outcomes)) + "\n")

@@ -65,10 +65,12 @@ class Session:
         """The transaction that is open."""
         self.answer = "not asked yet"
         """What the last step came to; None while it waits."""
+        self.busy = False
         self._block = None
 
     async def perform(self, step):
         """Act, and leave the transaction if it refuses, as ``async with`` does."""
+        self.busy = True
         try:
             self.answer = await self._act(step)
         except InternalError as error:
@@ -77,6 +79,8 @@ class Session:
             if self.inner is not None:
                 await self._leave(error)
             self.answer = type(error).__name__
+        finally:
+            self.busy = False
 
     async def _act(self, step):
         if step.action == "begin":
@@ -187,6 +191,8 @@ class Server:
         self._nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True):
             for session in self.sessions:
+                while session.busy:
+                    await trio.sleep(0.001)
                 await session.leave()
             while self._control.execute(_STILL_OPEN, (list(self._pids),)).fetchone() != (0,):
                 await trio.sleep(0.001)

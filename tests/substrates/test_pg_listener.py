@@ -155,3 +155,14 @@ def test_a_channel_that_is_wanted_again_while_it_is_given_up_is_listened_to():
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_what_is_told_while_the_listener_asks_for_another_channel_is_heard(pg_dsn):
+    async def body(tables):
+        async with tables.listen("news") as notices:
+            await tables.run(NOTIFY, text="x")
+            await trio.sleep(0.05)  # it has arrived, and nobody has read it
+            async with tables.listen("other"):
+                assert await notices.wait(2_000)
+
+    run(body, pg_dsn)

@@ -219,6 +219,17 @@ def test_an_extra_delivery_is_another_processs_and_waits_for_nobody():
     assert rig.times == [0, 0]
 
 
+def test_a_delivery_that_is_spared_leaves_the_message_to_the_one_before_it():
+    # Both extra deliveries are put off to one second, and meet in the lane.
+    rig = Rig((0, 1), (0, 1), (0, 1), (100, 1), dedup="job_key")
+    message = rig.send(STEP, key="k")
+    rig.queue.duplicate(message)
+    rig.queue.duplicate(message)
+    rig.run()
+    assert rig.times == [0, 0, 0, 1_000, 2_100]
+    assert rig.ended[-1] == (2_100, "ack")
+
+
 def test_a_job_that_takes_too_long_holds_up_nobody():
     rig = Rig((900, "ack"), (10, "ack"), dedup="job_key", delivery_timeout_ms=300)
     rig.send(STEP, key="k")

@@ -188,11 +188,14 @@ class MemoryQueue:
         if latch is not None:
             reached("delivery.in_line")
             await latch.wait()
-        if entry.gone or self._lanes.spared(name) or self._keys.completed(entry.key):
+        over = entry.gone or self._keys.completed(entry.key)
+        if over or self._lanes.spared(name):
             reached("delivery.spared")
             self._ended(entry, name, handled=False)
             self._release(name)
-            self._drop(entry)
+            if over or not (entry.in_flight or entry.waiting):
+                # Else the delivery before it was of this message, too, and has asked for another.
+                self._drop(entry)
         else:
             await self._deliver(entry, delivery, name)
 
