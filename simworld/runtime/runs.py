@@ -170,8 +170,9 @@ async def deliver(services: Services, hook: HookRow, payload: object) -> None:
     fact = HookReceived(hook.correlation_id, hook.token, encode(payload))
     try:
         await services.storage.create(hook.run_id, fact)
-    except (EntityConflictError, RunExpiredError) as error:
+    except (EntityConflictError, EntityNotFoundError, RunExpiredError) as error:
         raise HookNotFoundError(
-            f"hook {hook.token!r} takes no payloads any more: run {hook.run_id} has ended"
+            f"hook {hook.token!r} takes no payloads any more: run {hook.run_id} has ended, or is "
+            "lost"
         ) from error
     await services.queue.send(Message(hook.run_id))

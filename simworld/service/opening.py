@@ -13,7 +13,7 @@ from simworld.engine import REPAIRED, EnginePolicy
 from simworld.errors import UsageError
 from simworld.ports import Ids, Storage, Streams, Tables
 from simworld.records import LocalLog, LocalProfile, PostgresProfile, QueueProfile, WorldProfile
-from simworld.substrates import DiskFiles, TrioHost
+from simworld.substrates import DiskFiles, Sync, TrioHost
 from simworld.worlds import (
     JOBS,
     QUEUES,
@@ -141,7 +141,8 @@ def _files(place: Place, settings: Settings) -> DiskFiles:
     layout = str(profile.local_log)
     if profile.local_log is LocalLog.MINTED:
         layout += f" {profile.local_layout}"
-    return DiskFiles(place.where, layout=layout)
+    sync = Sync.EACH if profile.local_sync else Sync.NEVER
+    return DiskFiles(place.where, layout=layout, sync=sync)
 
 
 def _tables(place: Place, settings: Settings) -> AbstractAsyncContextManager[PostgresTables]:

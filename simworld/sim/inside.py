@@ -3,13 +3,12 @@
 The call itself is no choice point; it is what its task is ``doing``, and what came of it is told
 behind its last operation.  An event is written down when it comes into being, not when the call is
 answered: between the two its host may die.  Where hosts are shared, each has an instance of the
-world in its own memory.
+world in its own memory.  A client outlives a power loss; it begins the call anew that it was in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Protocol, TypeVar
 
 from simworld.engine import Event, Fact, HookRow, RunRow, RunStatus, StepRow, WaitRow
@@ -24,6 +23,7 @@ from simworld.sim.labels import (
     read_run_op,
     stream_op,
 )
+from simworld.sim.substrates import PowerFailed
 from simworld.sim.tasks import Task
 from simworld.sim.world import Watch, outcome_of, run_label
 
@@ -81,6 +81,8 @@ class InsideStorage(Watch):
         task = self._begin(self._op(run_id, fact, entity))
         try:
             answer = await self._here().create(run_id, fact)
+        except PowerFailed:
+            return await self.create(run_id, fact)
         except WorldError as refusal:
             if kernel.trace is not None:
                 kernel.remark(self._labels.refused(refusal))
@@ -101,6 +103,8 @@ class InsideStorage(Watch):
         task = self._begin(read_log_op(run_label(kernel, self._labels, run_id)))
         try:
             page = await self._here().events(run_id, cursor)
+        except PowerFailed:
+            return await self.events(run_id, cursor)
         finally:
             task.doing = None
         rows = len(page.events)
@@ -116,6 +120,8 @@ class InsideStorage(Watch):
         task = self._begin(read_run_op(run_label(kernel, self._labels, run_id)))
         try:
             row = await self._here().run(run_id)
+        except PowerFailed:
+            return await self.run(run_id)
         finally:
             task.doing = None
         if kernel.trace is not None:
@@ -127,6 +133,8 @@ class InsideStorage(Watch):
         task = self._begin(find_hook_op(self._readable(token)))
         try:
             return await self._here().hook(token)
+        except PowerFailed:
+            return await self.hook(token)
         finally:
             task.doing = None
 
@@ -153,7 +161,13 @@ class InsideStreams:
         self._here = here
 
     async def _within(
-        self, verb: str, run_id: str, name: str, call: Callable[[], Awaitable[T]], *, writes: bool
+        self,
+        verb: str,
+        run_id: str,
+        name: str,
+        call: Callable[[Streams], Awaitable[T]],
+        *,
+        writes: bool,
     ) -> T:
         task = self._kernel.current
         if task is None:
@@ -161,32 +175,49 @@ class InsideStreams:
         run = run_label(self._kernel, self._labels, run_id)
         task.doing = stream_op(verb, run, self._labels.reworded(name), writes=writes)
         try:
-            return await call()
+            return await call(self._here())
+        except PowerFailed:
+            return await self._within(verb, run_id, name, call, writes=writes)
         finally:
             task.doing = None
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
-        write = partial(self._here().write, run_id, name, chunks)
+
+        def write(streams: Streams) -> Awaitable[None]:
+            return streams.write(run_id, name, chunks)
+
         await self._within("write to stream", run_id, name, write, writes=True)
 
     async def close(self, run_id: str, name: str) -> None:
         """See ``ports.Streams``."""
-        close = partial(self._here().close, run_id, name)
+
+        def close(streams: Streams) -> Awaitable[None]:
+            return streams.close(run_id, name)
+
         await self._within("close stream", run_id, name, close, writes=True)
 
     async def read(self, run_id: str, name: str, start: int, *, live: bool) -> Chunks:
         """See ``ports.Streams``."""
         verb = "follow stream" if live else "read stream"
-        read = partial(self._here().read, run_id, name, start, live=live)
+
+        def read(streams: Streams) -> Awaitable[Chunks]:
+            return streams.read(run_id, name, start, live=live)
+
         return await self._within(verb, run_id, name, read, writes=False)
 
     async def info(self, run_id: str, name: str) -> StreamInfo:
         """See ``ports.Streams``."""
-        info = partial(self._here().info, run_id, name)
+
+        def info(streams: Streams) -> Awaitable[StreamInfo]:
+            return streams.info(run_id, name)
+
         return await self._within("look at stream", run_id, name, info, writes=False)
 
     async def names(self, run_id: str) -> Sequence[str]:
         """See ``ports.Streams``."""
-        names = partial(self._here().names, run_id)
+
+        def names(streams: Streams) -> Awaitable[Sequence[str]]:
+            return streams.names(run_id)
+
         return await self._within("list the streams", run_id, "", names, writes=False)

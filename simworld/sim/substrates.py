@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol
 
-from simworld.errors import Crashed
+from simworld.errors import Crashed, SimworldError
 from simworld.marks import reached
 from simworld.ports import Files, Notices, Row, Session, Statement, Tables
 from simworld.records import Fault, Op
@@ -71,6 +71,10 @@ class _Parts:
             raise lose(kernel, op)
 
 
+class PowerFailed(SimworldError):
+    """A client's call was under way when files were lost: what it knew of them is not true."""
+
+
 class Unsafe(Files, Protocol):
     """Files that a crash may damage."""
 
@@ -91,6 +95,8 @@ class SimFiles:
         self._parts = _Parts(kernel, labels)
         self._writing: dict[Task, tuple[str, bytes]] = {}
         """Who is about to write in place, and what."""
+        self._cut: dict[Task, None] = {}
+        """The clients that have to begin their calls again."""
         kernel.on_crash.append(self._host_died)
 
     def _host_died(self, host: Host) -> None:
@@ -121,6 +127,15 @@ class SimFiles:
             task.host.memory = None  # a client's, too
         if self._inner.lose_unsynced():
             reached("file.lost")
+            survivors = [task for task in kernel.tasks if task.host.spared and not task.ended]
+            self._cut = dict.fromkeys(survivors)
+
+    def _goes_on(self) -> None:
+        """The running task performs its operation; raises if it knows what is lost by now."""
+        task = self._kernel.current
+        if self._cut and task in self._cut:
+            del self._cut[task]
+            raise PowerFailed("the power has failed")
 
     async def create(self, path: str, data: bytes) -> bool:
         """See ``ports.Files``; a host that dies here may have written a part."""
@@ -131,6 +146,7 @@ class SimFiles:
         if self._kernel.at_point(op):
             await PARK
         self._writing.pop(task, None)
+        self._goes_on()
         done = await self._inner.create(path, data)
         if done:
             self._published(path, data)
@@ -142,6 +158,7 @@ class SimFiles:
         op = self._parts.of_file("link", path, writes=True)
         if self._kernel.at_point(op):
             await PARK
+        self._goes_on()
         done = await self._inner.link(path, data)
         if done:
             self._published(path, data)
@@ -153,6 +170,7 @@ class SimFiles:
         op = self._parts.of_file("write", path, writes=True)
         if self._kernel.at_point(op):
             await PARK
+        self._goes_on()
         await self._inner.replace(path, data)
         self._parts.done(op)
 
@@ -161,6 +179,7 @@ class SimFiles:
         op = self._parts.of_file("read", path, writes=False)
         if self._kernel.at_point(op):
             await PARK
+        self._goes_on()
         data = await self._inner.read(path)
         self._parts.done(op, "there is none" if data is None else "")
         return data
@@ -170,6 +189,7 @@ class SimFiles:
         op = self._parts.of_file("read on from", paths[0] if paths else "", writes=False)
         if self._kernel.at_point(op):
             await PARK
+        self._goes_on()
         found = await self._inner.read_all(paths)
         if self._kernel.trace is None:
             self._parts.done(op)
@@ -182,6 +202,7 @@ class SimFiles:
         op = self._parts.of_file("list", folder, writes=False)
         if self._kernel.at_point(op):
             await PARK
+        self._goes_on()
         names = await self._inner.list(folder)
         self._parts.done(op, f"{len(names)} names")
         return names
@@ -191,6 +212,7 @@ class SimFiles:
         op = self._parts.of_file("remove", path, writes=True)
         if self._kernel.at_point(op):
             await PARK
+        self._goes_on()
         done = await self._inner.unlink(path)
         self._parts.done(op, "" if done else "there is none")
         return done

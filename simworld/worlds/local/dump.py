@@ -21,6 +21,7 @@ from simworld.worlds.local.layout import (
     piece,
     row_path,
     run_path,
+    slot_path,
 )
 from simworld.worlds.local.minted_rows import read_rows
 from simworld.worlds.local.slots import decode_slot
@@ -55,8 +56,10 @@ async def _slots(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
     for path, data in (await _contents(files, RUNS)).items():
         event = decode_slot(data, path.split("/")[1], int(path.rpartition("/")[2]))
         run_id = event.run_id
-        logs.setdefault(run_id, []).append(event)
-        folds.setdefault(run_id, RunFold(run_id)).apply(event)
+        fold = folds.setdefault(run_id, RunFold(run_id))
+        if event.position == fold.count + 1:  # nobody reads beyond a slot that a power loss took
+            logs.setdefault(run_id, []).append(event)
+            fold.apply(event)
     rows = folds.values()
     return WorldState(
         {fold.run_id: fold.run for fold in rows if fold.run is not None},
@@ -139,10 +142,23 @@ class LocalWitness:
             return None
         event = decode_event(data)
         fold = self._folds.get(event.run_id)
-        if fold is None:
-            fold = self._folds[event.run_id] = RunFold(event.run_id)
-        fold.apply(event)
-        return fold.answer(event)
+        if fold is None or event.position != fold.count + 1:
+            fold = self._again(event)
+        else:
+            fold.apply(event)
+        return fold.answer(event) if fold.count == event.position else None
+
+    def _again(self, event: Event) -> RunFold:
+        """The run up to the event: what we knew of it is gone, if the power has failed."""
+        assert self._folds is not None
+        run_id = event.run_id
+        fold = self._folds[run_id] = RunFold(run_id)
+        for slot in range(1, event.position + 1):
+            data = self._contents.get(slot_path(run_id, slot))
+            if data is None:
+                break  # readers do not get beyond this
+            fold.apply(decode_event(data))
+        return fold
 
     def _minted(self, event: Event) -> Answer:
         run_id, name, kind = event.run_id, event.correlation_id, KINDS[event.type]
