@@ -11,6 +11,7 @@ import pathlib
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import attrs
 
@@ -25,8 +26,12 @@ REPORT = ROOT / "reports" / "first_light.md"
 COMMAND = "python -m bench.report"
 PYTEST = "pytest bench/{} --benchmark-only"
 ROUNDS = 15
+ON_FILES = ("v2_merge", "fixed")
+"""Variants that are hunted on the file world, too."""
 BARE, WHOLE, HUNTED, PASSES, JUDGED = 20, 40, 1_000, 100, 400
 """How often each job repeats its work within a round."""
+LOCAL = 300
+"""Trials on the file world within a round."""
 PROFILED, SAMPLED = 500, 6_000
 """Trials under the profiler and under the sampler."""
 
@@ -58,6 +63,7 @@ class Measured:
 def measure() -> Measured:
     """All timed jobs, in turns."""
     taken, shrinking, hunter = workloads.parts(), workloads.found_r02(), workloads.first_attempts()
+    on_files = {each: workloads.first_attempts_on("local", each) for each in ON_FILES}
     hunts: list[Result] = []
 
     def hunted() -> None:
@@ -79,6 +85,10 @@ def measure() -> Measured:
             "passes": lambda: [taken.passes() for _ in range(PASSES)],
             "judge": lambda: [taken.judge() for _ in range(JUDGED)],
             "shrink": shrinking.run,
+            **{
+                f"local {each}": partial(workloads.hunted_trials, hunter, LOCAL)
+                for each, hunter in on_files.items()
+            },
         },
         rounds=ROUNDS,
     )
@@ -116,6 +126,7 @@ def _speed(measured: Measured) -> list[Row]:
             _target("≥ 1 000", per_s >= 1_000),
             command,
         ),
+        *[_on_files(measured, variant) for variant in ON_FILES],
         _plain("turns per trial, mean", f"{turns:.1f}", _target("≥ 50", turns >= 50), command),
         _plain(
             "deliveries per trial, mean",
@@ -132,6 +143,18 @@ def _speed(measured: Measured) -> list[Row]:
         _plain("runs that ended", f"{ended:.1%}", _target("≥ 99 %", ended >= 0.99), command),
         _time("time per turn of a hunt", speed, hunts.turns, "µs", command),
     ]
+
+
+def _on_files(measured: Measured, variant: str) -> Row:
+    timed = measured.timed[f"local {variant}"]
+    per_s = LOCAL / timed.cpu_s
+    return Row(
+        f"trials per second on the local world, {variant}",
+        f"{per_s:,.0f}",
+        f"{LOCAL / timed.wall_s:,.0f}",
+        _target("≥ 300", per_s >= 300),
+        PYTEST.format("test_trial.py"),
+    )
 
 
 def _kernels(measured: Measured) -> list[Row]:

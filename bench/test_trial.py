@@ -1,7 +1,8 @@
 """What a trial costs, what its parts cost, and what shrinking costs.
 
 Target: at least 1 000 trials a second on one core for ``concurrent_first_attempts`` on ``fixed``,
-with a mean of at least 50 turns and 5 deliveries.  R-02 shrinks to at most 10 moves in under 1 s.
+with a mean of at least 50 turns and 5 deliveries; at least 300 on the local world.  R-02 shrinks to
+at most 10 moves in under 1 s.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.timing import no_collector
-from bench.workloads import found_r02, parts, scenario
+from bench.workloads import first_attempts_on, found_r02, hunted_trials, parts, scenario
 from simworld.campaign import hunt, preset
 from simworld.records import PASS, Result
 
@@ -37,6 +38,16 @@ def test_hunt(benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -
         benchmark.extra_info["trials_per_s"] = TRIALS / benchmark.stats.stats.median
     with capsys.disabled():
         print(f"\nhunt: {benchmark.extra_info}")
+
+
+@pytest.mark.benchmark(group="trials on a world")
+@pytest.mark.parametrize("variant", ["v2_merge", "fixed"])
+@pytest.mark.parametrize("place", ["atomic", "local", "postgres", "hosted"])
+def test_trials_on_a_world(benchmark: BenchmarkFixture, place: str, variant: str) -> None:
+    hunter = first_attempts_on(place, variant)
+    with no_collector():
+        turns = benchmark.pedantic(lambda: hunted_trials(hunter, 100), rounds=5, warmup_rounds=1)
+    benchmark.extra_info |= {"trials": 100, "turns_mean": turns / 100}
 
 
 @pytest.mark.benchmark(group="parts of a trial")

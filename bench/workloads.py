@@ -8,7 +8,16 @@ import pathlib
 import attrs
 import trio
 
-from simworld.campaign import Hunter, Scenario, Setup, Trial, load_scenarios, preset, run_trial
+from simworld.campaign import (
+    Hunter,
+    Scenario,
+    Setup,
+    Trial,
+    load_scenarios,
+    placed,
+    preset,
+    run_trial,
+)
 from simworld.check import ALWAYS, Context, judge, laws_named
 from simworld.engine import RunIdentity, run_pass
 from simworld.entropy import Stream
@@ -78,6 +87,16 @@ def scenario(name: str) -> Scenario:
 def first_attempts() -> Hunter:
     """The hunt whose speed has a target."""
     return Hunter(scenario("concurrent_first_attempts"), preset("fixed"))
+
+
+def first_attempts_on(place: str, variant: str) -> Hunter:
+    """The same hunt on another world."""
+    return Hunter(scenario("concurrent_first_attempts"), placed(preset(variant), place))
+
+
+def hunted_trials(hunter: Hunter, count: int) -> int:
+    """Trials 0 … count-1 as a hunt runs them; the turns taken."""
+    return sum(hunter.trial(number).turns for number in range(count))
 
 
 def whole_trials(hunter: Hunter, kernel_type: type[Kernel], count: int) -> int:

@@ -41,6 +41,7 @@ from simworld.worlds import (
     MemoryStreams,
     PostgresStreams,
     PostgresWorld,
+    Prefixes,
     WorldState,
     event_of,
     read_local,
@@ -50,6 +51,9 @@ from simworld.worlds import (
 )
 
 T = TypeVar("T")
+
+_PREFIXES = Prefixes()
+"""Of all trials of this process: simulated processes begin with nothing, over and over."""
 
 
 class Sim(NamedTuple):
@@ -151,6 +155,7 @@ def _local(sim: Sim, variant: Variant) -> Standing:
             tasks=sim.tasks,
             profile=profile,
             world=variant.world,
+            prefixes=_PREFIXES,
         )
         return _Instance(world, LocalStreams(files, tasks=sim.tasks))
 
@@ -176,10 +181,10 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
     inner = MemoryTables(
         world_tables(variant.postgres),
         tasks=sim.tasks,
-        owner=lambda: None if kernel.current is None else kernel.current.host,
+        owner=lambda: kernel.current,
         on_commit=committed,
     )
-    kernel.on_crash.append(inner.abandon)
+    kernel.on_bury.append(inner.abandon)  # a job may be cancelled while its host lives on
     tables = SimTables(kernel, sim.labels, inner)
     world = PostgresWorld(
         tables, clock=sim.clock, ids=sim.ids, profile=variant.postgres, world=variant.world

@@ -5,6 +5,7 @@ The same driver drives the model and the world under test, so that both are seen
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias, TypeVar
@@ -127,7 +128,7 @@ class Driver:
         except UsageError:
             seen = {"refused": "UsageError"}
         except Exception as error:  # whatever it is, the world should not have raised it
-            seen = {"raised": f"{type(error).__name__}: {error}"}
+            seen = {"raised": f"{type(error).__name__}: {error} ({_place_of(error)})"}
         return {**seen, "rules": self._broken} if self._broken else seen
 
     # What a world may choose, and the rules for it.
@@ -245,9 +246,16 @@ def different(expected: Seen, found: Seen) -> dict[str, tuple[Any, Any]]:
     """The parts in which they differ: name → (expected, found)."""
     if "skipped" in expected or "skipped" in found:
         return {}
-    names = dict.fromkeys((*expected, *found))
+    # A world that breaks has said nothing: the parts that are missing tell no more.
+    names = ["refused", "raised"] if "raised" in found else dict.fromkeys((*expected, *found))
     pairs = {name: (expected.get(name), found.get(name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _place_of(error: Exception) -> str:
+    """The line that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

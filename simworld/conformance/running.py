@@ -51,9 +51,9 @@ class Difference:
         lines = [f"from simworld.conformance import {', '.join(sorted({*kinds, 'compare'}))}"]
         if facts:
             lines.append(f"from simworld.engine import {', '.join(sorted(facts))}")
-        lines += ["", "compare(make_world, ["]
+        lines += ["", "print(compare(make_world, ["]
         lines += [f"    {literal(each)}," for each in self.operations]
-        return "\n".join([*lines, "])"])
+        return "\n".join([*lines, "]))"])
 
 
 def _fact(operation: Operation) -> object:

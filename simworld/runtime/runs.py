@@ -171,8 +171,8 @@ async def deliver(services: Services, hook: HookRow, payload: object) -> None:
     try:
         await services.storage.create(hook.run_id, fact)
     except (EntityConflictError, EntityNotFoundError, RunExpiredError) as error:
+        why = "is lost" if isinstance(error, EntityNotFoundError) else "has ended"
         raise HookNotFoundError(
-            f"hook {hook.token!r} takes no payloads any more: run {hook.run_id} has ended, or is "
-            "lost"
+            f"hook {hook.token!r} takes no payloads any more: run {hook.run_id} {why}"
         ) from error
     await services.queue.send(Message(hook.run_id))

@@ -42,7 +42,7 @@ class Kernel(Chronicle):
         "_ask_always", "_blocks", "_choose", "_closed", "_failure", "_graveyard",
         "_halted", "_hosts", "_last", "_limit", "_next", "_registering", "_searching", "_timers",
         "current", "drained", "enabled", "faults", "follow", "live_deliveries", "losing",
-        "on_crash", "overlapped", "staying", "turns_max",
+        "on_bury", "on_crash", "overlapped", "staying", "turns_max",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class Kernel(Chronicle):
         """The operation being performed, if it has an answer, is to look failed to its caller."""
         self.live_deliveries = 0
         self.overlapped = False
+        self.on_bury: list[Callable[[Task], None]] = []
         self.on_crash: list[Callable[[Host], None]] = []
         self._choose: Callable[[Any, Sequence[Task]], int] = explorer.choose
         self._ask_always = explorer.wants_all
@@ -470,6 +471,8 @@ class Kernel(Chronicle):
             task.waits_in = None
         if task.coroutine is not None:
             self._graveyard.append(task.coroutine)
+        for tell in self.on_bury:
+            tell(task)
 
     # Afterwards.
 
@@ -490,4 +493,5 @@ class Kernel(Chronicle):
         for task in self.tasks:
             task.release()  # without cycles, a trial is freed as soon as it is over
         self._graveyard.clear()
+        self.on_bury.clear()
         self.on_crash.clear()

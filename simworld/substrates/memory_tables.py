@@ -44,7 +44,7 @@ class MemoryTables:
         self.on_commit = on_commit
         """Called at each commit that has added rows, before anybody else goes on."""
         self._owner = owner
-        """Who begins a transaction, for ``abandon``: a host in simulation."""
+        """Who begins a transaction, for ``abandon``: a task in simulation."""
         self._open: dict[Transaction, object] = {}
         self._listeners: dict[str, list[_Listener]] = {}
 
@@ -68,7 +68,7 @@ class MemoryTables:
         return _Listener(self.tasks, channel, self._listeners.setdefault(channel, []))
 
     def abandon(self, owner: object) -> None:
-        """Its process is gone: roll back what it has left open, and free what it has locked."""
+        """It will never go on: roll back what it has left open, and free what it has locked."""
         for session in [each for each, whose in self._open.items() if whose == owner]:
             session.rollback()
 

@@ -7,7 +7,7 @@ them here, written against substrates.
 
 from simworld.worlds.atomic import AtomicWorld
 from simworld.worlds.hosted import HostedStreams, HostedWorld
-from simworld.worlds.local import LocalStreams, LocalWitness, LocalWorld, read_local
+from simworld.worlds.local import LocalStreams, LocalWitness, LocalWorld, Prefixes, read_local
 from simworld.worlds.postgres import (
     PostgresStreams,
     PostgresWorld,
@@ -37,6 +37,7 @@ __all__ = [
     "MemoryStreams",
     "PostgresStreams",
     "PostgresWorld",
+    "Prefixes",
     "RowsAfter",
     "TableQueue",
     "WorldState",

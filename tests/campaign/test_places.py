@@ -130,3 +130,13 @@ def test_a_world_s_knobs_are_no_change_of_the_variant() -> None:
     at = placed(preset("fixed"), "local-4x")
     assert at.changed == ()
     assert with_knob(at, "dedup=none").changed == ("dedup=none",)
+
+
+def test_what_a_power_loss_takes_is_a_finding_and_no_mistake() -> None:
+    hunter = Hunter(
+        SCENARIOS["cursor_dedupe"],
+        with_knob(placed(preset("fixed"), "local"), "local_sync=false"),
+        faults=FaultBudget(crashes=2, power_losses=1),
+    )
+    broken = {each.law for number in range(100) for each in hunter.trial(number).anomalies}
+    assert "I-01" in broken  # the run is created again

@@ -116,7 +116,11 @@ def test_a_world_that_breaks_is_found():
             raise KeyError(token)
 
     difference = check_world(atomic(Breaks)).difference
-    assert ("raised", "None") in [part[:2] for part in difference.parts]
+    assert [part[:2] for part in difference.parts] == [
+        ("refused", "'404 HookNotFoundError'"),
+        ("raised", "None"),
+    ]
+    assert "test_suite.py:" in difference.parts[1][2]
     assert [type(each) for each in difference.operations] == [ReadHook]
 
 

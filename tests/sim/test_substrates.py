@@ -18,6 +18,7 @@ from simworld.sim import (
     SimTasks,
 )
 from simworld.sim.labels import create_op
+from simworld.sim.substrates import PowerFailed
 from simworld.substrates import MemoryFiles, MemoryTables, Sync
 
 COUNTERS = Table("counters", {"name": str, "value": int}, ("name",))
@@ -46,19 +47,16 @@ class Rig:
             explorer=Default(), faults=RecordedFaults(faults), turns_max=1_000, full_trace=True
         )
         labels = Labels()
-        tasks = SimTasks(self.kernel, labels)
+        self.tasks = tasks = SimTasks(self.kernel, labels)
         self.published: list[str] = []
         self.memory = MemoryFiles(tasks=tasks, sync=sync)
         self.files = SimFiles(
             self.kernel, labels, self.memory, lambda path, data: self.published.append(path)
         )
-        self.tables = MemoryTables([COUNTERS], tasks=tasks, owner=self.host)
-        self.kernel.on_crash.append(self.tables.abandon)
+        self.tables = MemoryTables([COUNTERS], tasks=tasks, owner=lambda: self.kernel.current)
+        self.kernel.on_bury.append(self.tables.abandon)
         self.sim_tables = SimTables(self.kernel, labels, self.tables)
         self.told: list[object] = []
-
-    def host(self) -> object:
-        return self.kernel.current and self.kernel.current.host
 
     def run(self, **works):
         """Each of ``works`` is a delivery of its own; to begin is its first operation."""
@@ -174,3 +172,45 @@ def test_a_host_that_dies_in_a_transaction_takes_it_back_and_lets_others_on() ->
     assert rig.told == ["committed"]
     assert rig.tables.peek("counters", ("x",)) == {"name": "x", "value": 2}
     assert rig.turns.count("commit") == 2, "A died before its own"
+
+
+def test_a_job_that_is_cancelled_in_a_transaction_takes_it_back_and_lets_others_on() -> None:
+    rig = Rig()
+
+    async def counts() -> None:
+        async with rig.sim_tables.transaction() as session:
+            await session.run(ADD, name="x")
+            await SimClock(rig.kernel).sleep_ms(1_000)
+
+    async def work() -> None:
+        await rig.sim_tables.run(PUT, name="x")
+        job = rig.tasks.start("job", counts())
+        await SimClock(rig.kernel).sleep_ms(500)
+        job.cancel()
+        await rig.sim_tables.run(ADD, name="x")
+        rig.told.append("went on")
+
+    rig.run(A=work)
+    assert rig.told == ["went on"]
+    assert rig.tables.peek("counters", ("x",)) == {"name": "x", "value": 1}
+
+
+def test_a_client_that_has_seen_what_the_power_took_is_told_so() -> None:
+    rig = Rig(Fault("crash", "B", 2), Fault("power_loss", "B", 2), sync=Sync.NEVER)
+
+    async def client() -> None:
+        await rig.files.link("a/1", b"one")
+        await SimClock(rig.kernel).sleep_ms(1_000)
+        try:
+            await rig.files.link("a/2", b"two")
+        except PowerFailed:
+            rig.told.append("begins again")
+        await rig.files.link("a/1", b"one")
+
+    async def dies() -> None:
+        await rig.files.link("a/3", b"three")
+
+    rig.kernel.spawn("client", client, part="client", op=Op("begin"))
+    rig.run(B=dies)
+    assert rig.told == ["begins again"]
+    assert rig.memory.contents == {"a/1": b"one"}

@@ -1,7 +1,8 @@
 """The file world: storage and streams on ``ports.Files``."""
 
 from simworld.worlds.local.dump import LocalWitness, read_local
+from simworld.worlds.local.prefixes import Prefixes
 from simworld.worlds.local.streams import LocalStreams
 from simworld.worlds.local.world import LocalWorld
 
-__all__ = ["LocalStreams", "LocalWitness", "LocalWorld", "read_local"]
+__all__ = ["LocalStreams", "LocalWitness", "LocalWorld", "Prefixes", "read_local"]

@@ -56,10 +56,8 @@ async def _slots(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
     for path, data in (await _contents(files, RUNS)).items():
         event = decode_slot(data, path.split("/")[1], int(path.rpartition("/")[2]))
         run_id = event.run_id
-        fold = folds.setdefault(run_id, RunFold(run_id))
-        if event.position == fold.count + 1:  # nobody reads beyond a slot that a power loss took
-            logs.setdefault(run_id, []).append(event)
-            fold.apply(event)
+        logs.setdefault(run_id, []).append(event)
+        folds.setdefault(run_id, RunFold(run_id)).apply(event)
     rows = folds.values()
     return WorldState(
         {fold.run_id: fold.run for fold in rows if fold.run is not None},
@@ -146,7 +144,7 @@ class LocalWitness:
             fold = self._again(event)
         else:
             fold.apply(event)
-        return fold.answer(event) if fold.count == event.position else None
+        return fold.answer(event)
 
     def _again(self, event: Event) -> RunFold:
         """The run up to the event: what we knew of it is gone, if the power has failed."""
@@ -154,10 +152,7 @@ class LocalWitness:
         run_id = event.run_id
         fold = self._folds[run_id] = RunFold(run_id)
         for slot in range(1, event.position + 1):
-            data = self._contents.get(slot_path(run_id, slot))
-            if data is None:
-                break  # readers do not get beyond this
-            fold.apply(decode_event(data))
+            fold.apply(decode_event(self._contents[slot_path(run_id, slot)]))
         return fold
 
     def _minted(self, event: Event) -> Answer:

@@ -65,6 +65,12 @@ class RunFold:
         hook = self.hooks.get(hook_id)
         return hook is not None and hook.status is HookStatus.LIVE and hook.token == token
 
+    def become(self, other: RunFold) -> None:
+        """The rows of another fold of the same log."""
+        self.count, self.run = other.count, other.run
+        self.steps, self.hooks = other.steps.copy(), other.hooks.copy()
+        self.waits, self.opening = other.waits.copy(), other.opening.copy()
+
     def absorb(self, events: Sequence[Event]) -> None:
         """Move on by those of ``events`` that come next; others it has seen, or cannot yet use."""
         for event in events:

@@ -35,6 +35,7 @@ from simworld.records import LastCursor, TerminalCreate, WorldProfile
 from simworld.worlds.codec import decode_event, encode_event
 from simworld.worlds.local.fold import RunFold
 from simworld.worlds.local.layout import RUNS, slot_path, slot_paths
+from simworld.worlds.local.prefixes import Prefixes
 from simworld.worlds.local.tokens import Settled, Tokens
 
 FOLDS_MAX = 1_000
@@ -53,8 +54,17 @@ def no_settling(fold: RunFold) -> bool:
 class SlotsWorld:
     """``ports.Storage``."""
 
-    def __init__(self, files: Files, *, clock: Clock, ids: Ids, world: WorldProfile) -> None:
+    def __init__(
+        self,
+        files: Files,
+        *,
+        clock: Clock,
+        ids: Ids,
+        world: WorldProfile,
+        prefixes: Prefixes | None = None,
+    ) -> None:
         self._files = files
+        self._prefixes = prefixes
         self._clock = clock
         self._ids = ids
         self._page_max = world.page_max
@@ -152,7 +162,10 @@ class SlotsWorld:
         self._helped[event_id] = None
 
     def _absorb(self, fold: RunFold, events: Sequence[Event]) -> None:
-        fold.absorb(events)
+        if self._prefixes is not None and fold.count == 0:
+            self._prefixes.absorb(fold, events)
+        else:
+            fold.absorb(events)
         if self._helped:
             for event in events:
                 if event.event_id in self._helped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from simworld.ports import Clock, Files, Ids, Storage, Tasks
 from simworld.records import LocalLog, LocalProfile, WorldProfile
 from simworld.worlds.local.minted import MintedWorld
+from simworld.worlds.local.prefixes import Prefixes
 from simworld.worlds.local.slots import SlotsWorld
 
 
@@ -20,10 +21,12 @@ class LocalWorld:
         tasks: Tasks,
         profile: LocalProfile,
         world: WorldProfile,
+        prefixes: Prefixes | None = None,
     ) -> None:
+        """``prefixes``: shared with others, so that none folds again what one has folded."""
         inner: Storage
         if profile.local_log is LocalLog.SLOTS:
-            inner = SlotsWorld(files, clock=clock, ids=ids, world=world)
+            inner = SlotsWorld(files, clock=clock, ids=ids, world=world, prefixes=prefixes)
         else:
             inner = MintedWorld(
                 files, clock=clock, ids=ids, tasks=tasks, profile=profile, world=world

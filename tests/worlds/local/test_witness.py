@@ -70,3 +70,16 @@ def test_an_event_whose_run_has_no_row_is_seen_with_one_that_nobody_wrote():
     (path, data), *_ = [each for each in rig.memory.contents.items() if "evnt" in each[0]]
     seen = LocalWitness({}, LocalProfile(local_log="minted")).published(path, data)
     assert (seen.run.status, seen.run.workflow_name) == ("pending", "")
+
+
+def test_a_power_loss_takes_what_the_witness_knew_of_the_run():
+    rig = Rig(local_log="slots")
+    world = rig.process()
+    for fact in (CREATED, STARTED, HookCreated("hook_1", "token")):
+        rig.create(world, fact)
+    contents = rig.memory.contents
+    for path in [each for each in contents if each.startswith("runs/")][1:]:
+        del contents[path]
+    answer = rig.create(rig.process(), STARTED)
+    assert rig.answers[-1].event == answer.event
+    assert rig.answers[-1].run == answer.run
