@@ -176,12 +176,20 @@ OTHERS = {
     "postgres": ("worlds/local/", "worlds/hosted", "substrates/disk"),
     "hosted": ("worlds/local/", "worlds/postgres/", "substrates/"),
 }
-"""Kind of world → rooms of the others; besides the queue, which no storage knows."""
+"""Kind of world → rooms of the others."""
+NOWHERE = (
+    "worlds/queue/",
+    "worlds/__init__",
+    "substrates/__init__",
+    "substrates/trio_",
+    "records/",
+)
+"""What changes no storage: the queue, doors, other adapters, and records that are mere data."""
 
 
 def source_digest(job: Job) -> str:
     """Digest of everything that a piece depends on."""
-    others = (*OTHERS[job.world.partition(" ")[0].partition("-")[0]], "worlds/queue/")
+    others = (*OTHERS[job.world.partition(" ")[0].partition("-")[0]], *NOWHERE)
     digest = hashlib.blake2b(digest_size=8)
     files = [each for room in ROOMS for each in pathlib.Path("simworld", room).rglob("*.py")]
     files += [*pathlib.Path("tests/conformance").glob("*.py"), pathlib.Path(__file__)]
