@@ -177,14 +177,14 @@ OTHERS = {
     "hosted": ("worlds/local/", "worlds/postgres/", "substrates/"),
 }
 """Kind of world → rooms of the others."""
-NOWHERE = (
+NOWHERE = ("worlds/queue/", "worlds/__init__", "substrates/__init__", "substrates/trio_")
     "worlds/queue/",
     "worlds/__init__",
     "substrates/__init__",
     "substrates/trio_",
     "records/",
 )
-"""What changes no storage: the queue, doors, other adapters, and records that are mere data."""
+"""What changes no storage: the queue, doors, other adapters."""
 
 
 def source_digest(job: Job) -> str:
