@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import re
 import subprocess
@@ -10,6 +11,8 @@ import sys
 import pytest
 
 from simworld.campaign import hunt, load_scenarios, preset
+from simworld.records import WorldProfile
+from simworld.worlds import AtomicWorld
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,6 +78,15 @@ def test_an_example_scenario_is_found_and_holds(tmp_path: pathlib.Path, name: st
     assert str(result.verdict) == "PASS", result.findings
     assert result.as_expected
     assert result.overlap_share > 0.3
+
+
+def test_the_example_of_a_world_of_ones_own_judges_it() -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (example,) = [each for each in examples if "check_world" in each]
+    assert "sequences=500" in example
+    scope = {"MyStorage": functools.partial(AtomicWorld, profile=WorldProfile())}
+    exec(example.replace("sequences=500", "sequences=20"), scope)
+    scope["test_my_world_is_a_world"]()
 
 
 def test_linked_files_exist() -> None:

@@ -73,6 +73,8 @@ class Standing(NamedTuple):
     streams: Streams
     state: Callable[[], WorldState]
     """Everything it holds, for the judges; not a part of the trial."""
+    release: Callable[[], None] = lambda: None
+    """After the trial: let go of what leads round in a circle."""
 
 
 def stand_on(sim: Sim, variant: Variant) -> Standing:
@@ -162,7 +164,7 @@ def _local(sim: Sim, variant: Variant) -> Standing:
     here = per_host(kernel, make)
     storage = InsideStorage(kernel, sim.labels, lambda: here().storage)
     streams = InsideStreams(kernel, sim.labels, lambda: here().streams)
-    return Standing(storage, streams, lambda: now(read_local(inner, profile)))
+    return Standing(storage, streams, lambda: now(read_local(inner, profile)), files.release)
 
 
 def _postgres(sim: Sim, variant: Variant) -> Standing:
@@ -192,7 +194,11 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
     storage = InsideStorage(kernel, sim.labels, lambda: world)
     held = PostgresStreams(tables)
     streams = InsideStreams(kernel, sim.labels, lambda: held)
-    return Standing(storage, streams, lambda: now(read_postgres(inner)))
+
+    def release() -> None:
+        inner.on_commit = None
+
+    return Standing(storage, streams, lambda: now(read_postgres(inner)), release)
 
 
 _GROUNDS: dict[Ground, Callable[[Sim, Variant], Standing]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import msgspec
@@ -313,27 +313,47 @@ def racing_pair(trace: tuple[Turn, ...], repro: Repro, anomaly: Anomaly) -> Raci
 
     Looks at each entry in turn: its task stopped before its next operation; if, before the law
     broke, another task then wrote something that operation touches (or the other way round), the
-    two race.  A pair about the row of the anomaly's own step says most, then one about anything of
-    it, then any; of equals the last entry's.  None where no entry of the schedule matters.
+    two race.  Of a request that has ended it is the answer that is held back, and that touches what
+    the request did.  A pair about the row of the anomaly's own step says most, then one about
+    anything of it, then any; of equals the last entry's.  None where no entry of the schedule
+    matters.
     """
     place = anomaly.place.rpartition("/")[2]
     best, best_says = None, -1
     for entry in repro.schedule.entries:
         own = [index for index, turn in enumerate(trace) if turn.task == entry.task]
-        if not entry.until < len(own):
-            continue  # it never went on
-        held, stopped = trace[own[entry.until]], own[entry.until - 1]
+        if not own:
+            continue
+        stopped = own[min(entry.until, len(own)) - 1]
+        goes_on = _goes_on(trace, stopped)
+        if goes_on is None:
+            continue
+        held = trace[goes_on]
+        touching = held if held.task == entry.task else trace[stopped]
         pairs = [
             (_says(label, place), RacingPair(held, turn, label))
-            for turn in trace[stopped + 1 : own[entry.until]]
-            if turn.task != held.task and turn.turn <= anomaly.turn
-            if (label := _common(held, turn))
+            for turn in trace[stopped + 1 : goes_on]
+            if turn.task not in (held.task, entry.task) and turn.turn <= anomaly.turn
+            if (label := _common(touching, turn))
         ]
         if pairs:
             says, pair = max(pairs, key=lambda pair: pair[0])  # of equals the first
             if says >= best_says:
                 best, best_says = pair, says
     return best
+
+
+def _goes_on(trace: Sequence[Turn], stopped: int) -> int | None:
+    """Index of the next turn of a task; of a request that has ended, its sender's about it."""
+    before, later = trace[stopped], range(stopped + 1, len(trace))
+    for index in later:
+        if trace[index].task == before.task:
+            return index
+    sender, about = before.task.rpartition("/")[0], f": {before.op}"
+    for index in later:
+        if trace[index].task == sender:
+            return index if trace[index].op.endswith(about) else None
+    return None
 
 
 def _says(label: str, place: str) -> int:

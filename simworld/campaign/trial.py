@@ -96,6 +96,7 @@ class _System:
 
     state: Callable[[], WorldState]
     """Everything the world holds."""
+    release: Callable[[], None]
     queue: MemoryQueue
     sim_queue: SimQueue
     labels: Labels
@@ -149,6 +150,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
     finally:
         kernel.close()
         system.sim_queue.disconnect()
+        system.release()
     runs = final.runs
     faults = merged(kernel.fired)
     context = _context(setup, faults, system.program, final)
@@ -236,7 +238,7 @@ def _compose(kernel: Kernel, setup: Setup) -> _System:
     )
     sim_queue.connect(handler_for(services).handle)
     _spawn_client(kernel, setup.scenario, workload, Client(services))
-    return _System(ground.state, queue, sim_queue, labels, program)
+    return _System(ground.state, ground.release, queue, sim_queue, labels, program)
 
 
 def _spawn_client(kernel: Kernel, scenario: Scenario, workload: Workload, client: Client) -> None:

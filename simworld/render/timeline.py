@@ -25,7 +25,8 @@ NAMED_MAX = 3
 
 _FAULTY = re.compile(r"\bcrash|\bdie[sd]?\b|\bdead\b|\blost\b|\bkilled\b", re.I)
 _RECORDED = re.compile(r"event (\d+)\b")
-_NOISE = re.compile(r"\S*[#/]\S*|\b(?:wrun|step|msg|evnt)_[0-9A-Z]{10,}\b|(?<!\S)\d+(?!\S)")
+_NOISE = re.compile(r"\S*[#/]\S*(?<!:)|\b(?:wrun|step|msg|evnt)_[0-9A-Z]{10,}\b|(?<!\S)\d+(?!\S)")
+_WIRE = re.compile(r"(?:wait for|get) the answer: ")
 
 HELD, DEAD, BROKEN = "is held back here", "not done: its host dies just before", "the law is broken"
 """What can be said below a turn."""
@@ -59,7 +60,9 @@ def timeline(story: Story) -> list[Shown | Folded]:
     pending: list[int] = []
 
     def close() -> None:
-        if len(pending) >= FOLD_MIN:
+        if all(_WIRE.match(story.turns[each].op) for each in pending):
+            pass  # a request and its answer travel; what they do is told in the request's own turn
+        elif len(pending) >= FOLD_MIN:
             told.append(Folded(tuple(story.turns[each] for each in pending)))
         else:
             told.extend(Shown(story.turns[each], positions.get(each, 0)) for each in pending)
@@ -101,7 +104,8 @@ def fold_text(fold: Folded, roles: Roles) -> str:
 def _act(op: str) -> str:
     """An operation without the entity it is about, so that alike ones can be counted."""
     act = " ".join(_NOISE.sub(" ", op).split())
-    return re.sub(r"(?: (?:of|for|to|on|in|at|from|the))+$", "", act) or op
+    act = re.sub(r"(?: (?:of|for|to|on|in|at|from|the))+ ?(:|$)", r"\1", act)
+    return act or op
 
 
 # --- what matters --------------------------------------------------------------------------------
@@ -114,7 +118,7 @@ def step_of(place: str) -> str:
 
 def _about(turn: Turn, place: str) -> bool:
     """Whether the turn acts on the broken place: its step, or else whatever the log tells."""
-    if turn.outcome == NOTHING:
+    if turn.outcome == NOTHING or _WIRE.match(turn.op):
         return False
     entity = step_of(place)
     return _mentions(turn, entity) if "#" in entity else _is_told(turn)

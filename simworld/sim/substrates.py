@@ -99,6 +99,10 @@ class SimFiles:
         """The clients that have to begin their calls again."""
         kernel.on_crash.append(self._host_died)
 
+    def release(self) -> None:
+        """After the trial: nobody is told any more."""
+        self._published = _nobody
+
     def _host_died(self, host: Host) -> None:
         """Make it worse, if the nemesis says so."""
         kernel = self._kernel
@@ -220,6 +224,10 @@ class SimFiles:
     async def wait_more(self, folder: str, count: int) -> None:
         """See ``ports.Files``; waiting itself is no choice."""
         await self._inner.wait_more(folder, count)
+
+
+def _nobody(path: str, data: bytes) -> None:
+    """Hears of nothing."""
 
 
 class SimTables:

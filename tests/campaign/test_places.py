@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import attrs
 import pytest
 
@@ -140,3 +142,17 @@ def test_what_a_power_loss_takes_is_a_finding_and_no_mistake() -> None:
     )
     broken = {each.law for number in range(100) for each in hunter.trial(number).anomalies}
     assert "I-01" in broken  # the run is created again
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_trial_leaves_nothing_to_the_garbage_collector(place: str) -> None:
+    hunter = Hunter(SCENARIOS["cursor_dedupe"], placed(preset("fixed"), place), faults=CRASHES)
+    hunter.trial(0)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(1, 9):
+            hunter.trial(number)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -178,12 +178,6 @@ OTHERS = {
 }
 """Kind of world → rooms of the others."""
 NOWHERE = ("worlds/queue/", "worlds/__init__", "substrates/__init__", "substrates/trio_")
-    "worlds/queue/",
-    "worlds/__init__",
-    "substrates/__init__",
-    "substrates/trio_",
-    "records/",
-)
 """What changes no storage: the queue, doors, other adapters."""
 
 

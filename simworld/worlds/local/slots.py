@@ -74,7 +74,7 @@ class SlotsWorld:
         self._folds: dict[str, RunFold] = {}
         self._helped: dict[str, Event | None] = {}
         """Events of ours that others can see coming, by id: the event, if they have recorded it."""
-        self._tokens = Tokens(files, self)
+        self._tokens = Tokens(files)
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
@@ -82,7 +82,7 @@ class SlotsWorld:
         try:
             if isinstance(fact, HookCreated):
                 await self._admit(run_id, fact)
-                fact = await self._tokens.take(run_id, fact, event_id)
+                fact = await self._tokens.take(self, run_id, fact, event_id)
             answer = await self.record(run_id, fact, event_id, no_settling)
         finally:
             if self._helped:
@@ -125,7 +125,7 @@ class SlotsWorld:
                 at_end = await self.catch_up(fold)
                 continue
             for hook in fold.frees(stored):
-                await self._tokens.release(hook, fact, event_id)
+                await self._tokens.release(self, hook, fact, event_id)
             if fold.count != count:
                 continue
             name = getattr(stored, "correlation_id", "")
@@ -214,7 +214,7 @@ class SlotsWorld:
 
     async def hook(self, token: str) -> HookRow:
         """See ``ports.Storage``."""
-        row = await self._tokens.owner(token)
+        row = await self._tokens.owner(self, token)
         if row is None:
             raise HookNotFoundError(
                 f"no live hook has the token {token!r}: it was never made, has been disposed of, "

@@ -65,26 +65,25 @@ class Logs(Protocol):
 
 
 class Tokens:
-    """The chains of all tokens."""
+    """The chains of all tokens; the world they belong to is told in each call."""
 
-    def __init__(self, files: Files, logs: Logs) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
-        self._logs = logs
 
-    async def take(self, run_id: str, fact: HookCreated, event_id: str) -> Fact:
+    async def take(self, logs: Logs, run_id: str, fact: HookCreated, event_id: str) -> Fact:
         """What is to be recorded for ``fact``: itself, or a hook_conflict."""
         hook_id, folder = fact.correlation_id, token_folder(fact.token)
         mine = _claim(fact.token, run_id, hook_id, run_id, fact, event_id)
-        self._logs.expect(event_id)
+        logs.expect(event_id)
         if await self._files.link(number_path(folder, 1), mine):
             return fact  # nobody has had it before
         while True:
             number, last = await self._last(folder)
             if last is not None:
-                await self._settle(last)
-                if hook_id in self._logs.fold(run_id).hooks:
+                await self._settle(logs, last)
+                if hook_id in logs.fold(run_id).hooks:
                     return fact  # asked for before: the log has it, and will refuse it
-                if await self._owner(last) is not None:
+                if await self._owner(logs, last) is not None:
                     conflict = HookConflict(hook_id, fact.token, last.owner_run)
                     owner = last.owner_run, last.owner_hook
                     claim = _claim(fact.token, *owner, run_id, conflict, event_id)
@@ -94,31 +93,31 @@ class Tokens:
             if await self._files.link(number_path(folder, number + 1), mine):
                 return fact
 
-    async def release(self, hook: HookRow, fact: Fact, event_id: str) -> None:
+    async def release(self, logs: Logs, hook: HookRow, fact: Fact, event_id: str) -> None:
         """See to it that ``fact``, which frees the token of ``hook``, may be recorded."""
         folder = token_folder(hook.token)
         owner = hook.run_id, hook.correlation_id
         claim = _claim(hook.token, *owner, hook.run_id, fact, event_id)
         while True:
             number, last = await self._last(folder)
-            fold = self._logs.fold(hook.run_id)
+            fold = logs.fold(hook.run_id)
             if last is None or (last.owner_run, last.owner_hook) != owner:
-                await self._logs.catch_up(fold)  # it is another's by now: we knew old things
+                await logs.catch_up(fold)  # it is another's by now: we knew old things
                 return
             event = decode_event(last.event)
             if _frees(event):
                 return
-            await self._settle(last)
+            await self._settle(logs, last)
             if not fold.owns(hook.correlation_id, hook.token):
                 return
-            self._logs.expect(event_id)
+            logs.expect(event_id)
             if await self._files.link(number_path(folder, number + 1), claim):
                 return
 
-    async def owner(self, token: str) -> HookRow | None:
+    async def owner(self, logs: Logs, token: str) -> HookRow | None:
         """The live hook that owns a token."""
         _, last = await self._last(token_folder(token))
-        return None if last is None else await self._owner(last)
+        return None if last is None else await self._owner(logs, last)
 
     async def _last(self, folder: str) -> tuple[int, Claim | None]:
         names = await self._files.list(folder)
@@ -127,13 +126,13 @@ class Tokens:
         data = await self._files.read(f"{folder}/{names[-1]}")
         return int(names[-1]), None if data is None else decode_row(data, Claim)
 
-    async def _owner(self, claim: Claim) -> HookRow | None:
+    async def _owner(self, logs: Logs, claim: Claim) -> HookRow | None:
         """The hook that the claim says is the owner, if its log says so, too."""
-        fold = self._logs.fold(claim.owner_run)
-        await self._logs.catch_up(fold)
+        fold = logs.fold(claim.owner_run)
+        await logs.catch_up(fold)
         return fold.hooks[claim.owner_hook] if fold.owns(claim.owner_hook, claim.token) else None
 
-    async def _settle(self, claim: Claim) -> None:
+    async def _settle(self, logs: Logs, claim: Claim) -> None:
         event = decode_event(claim.event)
         frees = _frees(event)
         hook_id = claim.owner_hook if frees else event.correlation_id
@@ -144,8 +143,8 @@ class Tokens:
             row = fold.hooks.get(hook_id)
             return row is not None and not (frees and fold.owns(hook_id, claim.token))
 
-        if not settled(self._logs.fold(event.run_id)):
-            await self._logs.record(event.run_id, event.fact, event.event_id, settled)
+        if not settled(logs.fold(event.run_id)):
+            await logs.record(event.run_id, event.fact, event.event_id, settled)
 
 
 def _frees(event: Event) -> bool:
