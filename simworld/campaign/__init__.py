@@ -2,7 +2,7 @@
 
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.loading import load_scenarios
-from simworld.campaign.places import PLACES, Place
+from simworld.campaign.places import PLACES, Place, check_possible
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
     engine_digest,
@@ -58,6 +58,7 @@ __all__ = [
     "as_variant",
     "case_variant",
     "check_hash_seeds",
+    "check_possible",
     "check_property",
     "claimed_variant",
     "declared_verdict",

@@ -15,14 +15,17 @@ import attrs
 from simworld.campaign.places import Ground, place_named
 from simworld.campaign.variants import Variant
 from simworld.engine import RunStatus
+from simworld.entropy import Stream
 from simworld.errors import InternalError
 from simworld.ports import Clock, Ids, Row, Storage, Streams, Tasks
-from simworld.records import LocalLog, LogPosition, PostgresPosition
+from simworld.records import FaultBudget, LocalLog, LogPosition, PostgresPosition
 from simworld.sim import (
+    POSITION_MAX,
     InsideStorage,
     InsideStreams,
     Kernel,
     Labels,
+    Nemesis,
     SimFiles,
     SimStorage,
     SimStreams,
@@ -80,6 +83,14 @@ class Standing(NamedTuple):
 def stand_on(sim: Sim, variant: Variant) -> Standing:
     """The variant's world."""
     return _GROUNDS[place_named(variant.place).ground](sim, variant)
+
+
+def nemesis(
+    variant: Variant, stream: Stream, budget: FaultBudget, victims: Sequence[str]
+) -> Nemesis:
+    """The nemesis of a trial; where a call is several operations, it reaches as many calls."""
+    reach = POSITION_MAX * place_named(variant.place).parts
+    return Nemesis(stream, budget, victims, reach=reach)
 
 
 def mints_first(variant: Variant) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from simworld import marks
+from simworld.campaign.grounds import nemesis
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import (
     Case,
@@ -51,7 +52,7 @@ from simworld.records import (
     Result,
     Verdict,
 )
-from simworld.sim import Nemesis, NoFaults
+from simworld.sim import NoFaults
 
 COLLECT_EVERY = 100
 """Trials between two collections of garbage; within a trial there is none."""
@@ -134,7 +135,8 @@ class Hunter:
         case = self.cases[stream.below(len(self.cases))] if len(self.cases) > 1 else self.cases[0]
         workload = self.scenario.drawn(case, stream)
         victims = self.scenario.victims(workload)
-        faults = Nemesis(stream.fork("nemesis"), case.budget.and_also(self.faults), victims)
+        budget = case.budget.and_also(self.faults)
+        faults = nemesis(self.variant, stream.fork("nemesis"), budget, victims)
         victim = faults.victim if stream.chance(FOCUS) else ""
         explorer = self._explorer
         explorer.begin(stream.fork("explorer"), self._profile(case, victim))

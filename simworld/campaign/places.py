@@ -10,7 +10,7 @@ import enum
 
 import attrs
 
-from simworld.errors import unknown_name
+from simworld.errors import UsageError, unknown_name
 from simworld.records import (
     HostedProfile,
     LastCursor,
@@ -51,6 +51,11 @@ class Place:
     postgres: PostgresProfile = attrs.Factory(PostgresProfile)
     hosted: HostedProfile = attrs.Factory(HostedProfile)
 
+    @property
+    def parts(self) -> int:
+        """Operations that a call of the world consists of, more or less."""
+        return {Ground.LOCAL: 3, Ground.POSTGRES: 4, Ground.HOSTED: 2}.get(self.ground, 1)
+
 
 _LOCAL_PR = LocalProfile(
     local_log=LocalLog.MINTED,
@@ -59,6 +64,9 @@ _LOCAL_PR = LocalProfile(
     local_run_claim=False,
     local_sync=False,
 )
+_TWO_PROCESSES = WorldProfile(hosts=2)
+"""A mutex in memory means something, and yet does not reach everybody."""
+
 PLACES: dict[str, Place] = {
     place.name: place
     for place in (
@@ -75,6 +83,7 @@ PLACES: dict[str, Place] = {
             Ground.LOCAL,
             repaired=False,
             queue=QUEUES["local-merged"],
+            world=_TWO_PROCESSES,
             local=_LOCAL_PR,
         ),
         Place(
@@ -83,6 +92,7 @@ PLACES: dict[str, Place] = {
             Ground.LOCAL,
             repaired=False,
             queue=QUEUES["local-merged"],
+            world=_TWO_PROCESSES,
             local=attrs.evolve(
                 _LOCAL_PR,
                 local_mutex=LocalMutex.NONE,
@@ -127,6 +137,22 @@ PLACES: dict[str, Place] = {
         ),
     )
 }
+
+
+_ON_FILES = ("torn_writes", "power_losses")
+_ON_A_WIRE = ("lost_requests", "duplicate_requests", "late_answers", "stale_reads", "holed_reads")
+
+
+def check_possible(place: str, kind: str) -> None:
+    """``UsageError`` for a kind of fault (of a ``FaultBudget``) that this world never has."""
+    ground = {**dict.fromkeys(_ON_FILES, Ground.LOCAL), **dict.fromkeys(_ON_A_WIRE, Ground.HOSTED)}
+    needed = ground.get(kind)
+    if needed is not None and place_named(place).ground is not needed:
+        able = [each.name for each in PLACES.values() if each.ground is needed]
+        raise UsageError(
+            f"world {place} has no {kind}, so it would pass whatever happens; worlds that have "
+            f"them: {', '.join(able)}"
+        )
 
 
 def place_named(name: str) -> Place:

@@ -15,6 +15,7 @@ import attrs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
+from simworld.campaign.grounds import nemesis
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
@@ -23,7 +24,6 @@ from simworld.entropy import Stream, derive
 from simworld.errors import UsageError
 from simworld.explore import make_explorer
 from simworld.records import Anomaly, FaultBudget, Profile, Repro, Workload
-from simworld.sim import Nemesis
 
 Drawn = tuple[str, Workload, FaultBudget]
 
@@ -74,11 +74,11 @@ class _Search:
         labels = self.scenario.victims(workload)
         explorer = make_explorer(self.explorer)
         explorer.begin(stream.fork("explorer"), Profile())
-        nemesis = Nemesis(stream.fork("nemesis"), budget, labels)
+        faults = nemesis(self.variant, stream.fork("nemesis"), budget, labels)
         case = self.scenario.case(case_name)
         checks = checks_seed(self.scenario.name, seed, 0)
         return prepared(
-            self.scenario, case, self.variant, workload, explorer, nemesis, checks=checks
+            self.scenario, case, self.variant, workload, explorer, faults, checks=checks
         )
 
     def check(self, drawn: Drawn) -> None:

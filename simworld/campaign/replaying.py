@@ -349,7 +349,7 @@ def _goes_on(trace: Sequence[Turn], stopped: int) -> int | None:
     for index in later:
         if trace[index].task == before.task:
             return index
-    sender, about = before.task.rpartition("/")[0], f": {before.op}"
+    sender, about = before.task.rpartition("/")[0], f" the answer: {before.op}"
     for index in later:
         if trace[index].task == sender:
             return index if trace[index].op.endswith(about) else None

@@ -161,7 +161,7 @@ def _hunt(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
     """Every hunt to run; ``UsageError`` for anything nobody knows."""
-    from simworld.campaign import declared_verdict, placed, preset, with_knob
+    from simworld.campaign import check_possible, declared_verdict, placed, preset, with_knob
     from simworld.explore import make_explorer
 
     variants = []
@@ -173,6 +173,9 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
             variants.append(variant)
     make_explorer(args.explorer)
     _faults(args)
+    for setting in args.fault:
+        for world in _worlds(args):
+            check_possible(world, setting.partition("=")[0])
     if args.fault and args.expect:
         raise UsageError("nothing is declared of hunts with more faults; leave out --expect")
     plan = [(scenario, variant) for scenario in _chosen(args) for variant in variants]

@@ -6,10 +6,11 @@ import argparse
 import importlib
 import pathlib
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from simworld.cli.common import OK
-from simworld.errors import UsageError
+from simworld.errors import UsageError, unknown_name
 
 SECONDS_MAX = 1e9
 
@@ -115,6 +116,9 @@ def _options(args: argparse.Namespace) -> ServeOptions:
     name, colon, where = args.world.partition(":")
     variant, world = preset(args.variant), args.world
     if colon:  # what is no world at all is told when it is opened
+        if name not in PLACES:
+            real = [each for each, place in PLACES.items() if place.ground in ("local", "postgres")]
+            raise unknown_name("world", name, real)
         variant = placed(variant, name)
         if PLACES[name].ground == "postgres":  # the other one cannot be had in a table
             variant = attrs.evolve(variant, queue=TABLE_QUEUE)
@@ -168,9 +172,10 @@ def load_program(where: str) -> Program:
     try:
         found = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the author's code: it may fail in any way
-        raise UsageError(
-            f"cannot import {module_name!r}: {type(error).__name__}: {error}"
-        ) from error
+        why = f"{type(error).__name__}: {error}{_raised_at(error)}"
+        if module_name.endswith(".py"):
+            why += "; name the module, without .py"
+        raise UsageError(f"cannot import {module_name!r}: {why}") from error
     program = getattr(found, name, None)
     if isinstance(program, Program):
         return program
@@ -184,3 +189,11 @@ def load_program(where: str) -> Program:
         hint = f"; its programs: {', '.join(known)}" if known else ""
         raise UsageError(f"module {module_name} has no {name!r}{hint}")
     raise UsageError(f"{where} is no program: it is a {type(program).__name__}")
+
+
+def _raised_at(error: BaseException) -> str:
+    """`` (at orders.py:3)``, if that is a line of a module and not of the import itself."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, SyntaxError) or frame.filename.startswith("<frozen"):
+        return ""
+    return f" (at {frame.filename}:{frame.lineno})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -30,6 +30,8 @@ _WIRE = re.compile(r"(?:wait for|get) the answer: ")
 
 HELD, DEAD, BROKEN = "is held back here", "not done: its host dies just before", "the law is broken"
 """What can be said below a turn."""
+REQUEST_FAULTS = ("lost_request", "duplicate_request", "late_answer", "stale_read", "holed_read")
+"""Kinds of faults whose target is a task that does one thing, and that is told."""
 NOTHING = "nothing to record"
 """The outcome of an operation that changed nothing."""
 
@@ -96,7 +98,7 @@ def fold_text(fold: Folded, roles: Roles) -> str:
     others = len(strangers) + max(len(who) - NAMED_MAX, 0)
     if others:
         who = [*who[:NAMED_MAX], count(others, "other" if who else "other handler")]
-    acts = Counter(_act(turn.op) for turn in fold.turns)
+    acts = Counter(_act(turn.op) for turn in fold.turns if not _WIRE.match(turn.op))
     words = [f"{times} × {act}" if times > 1 else act for act, times in acts.most_common()]
     return f"… {count(len(fold.turns), 'turn')} of {listed(who)}: {listed(words)}"
 
@@ -104,7 +106,7 @@ def fold_text(fold: Folded, roles: Roles) -> str:
 def _act(op: str) -> str:
     """An operation without the entity it is about, so that alike ones can be counted."""
     act = " ".join(_NOISE.sub(" ", op).split())
-    act = re.sub(r"(?: (?:of|for|to|on|in|at|from|the))+ ?(:|$)", r"\1", act)
+    act = re.sub(r"(?: (?:of|for|to|on|in|at|from|the))+(?: (:)|$)", r"\1", act)
     return act or op
 
 
@@ -144,6 +146,7 @@ def _essential(story: Story) -> set[int]:
     turns, place = story.turns, story.anomaly.place
     race = {story.race.held.turn, story.race.overtaking.turn} if story.race else set()
     copies = [fault.target for fault in story.repro.faults if fault.kind == "duplicate"]
+    struck = {fault.target for fault in story.repro.faults if fault.kind in REQUEST_FAULTS}
     broken = _broken_at(story)
     found: set[int] = set()
     seen: set[str] = set()
@@ -153,6 +156,7 @@ def _essential(story: Story) -> set[int]:
         if (
             index == 0
             or turn.turn in race
+            or turn.task in struck
             or (_about(turn, place) and (index <= broken or turn.outcome.startswith("refused")))
             or _FAULTY.search(turn.outcome)
             or (begins and any(turn.task.startswith(f"{each}~") for each in copies))
@@ -166,7 +170,6 @@ def _notes(story: Story) -> dict[int, list[str]]:
     turns = story.turns
     stops = {(entry.task, entry.until) for entry in story.repro.schedule.entries}
     crashes = {(each.target, each.value) for each in story.repro.faults if each.kind == "crash"}
-    last = {turn.task: index for index, turn in enumerate(turns)}
     notes: dict[int, list[str]] = {}
     done: Counter[str] = Counter()
     for index, turn in enumerate(turns):
@@ -174,13 +177,23 @@ def _notes(story: Story) -> dict[int, list[str]]:
         done[task] += 1
         follower = turns[index + 1].task if index + 1 < len(turns) else task
         overtaken = delivery_of(follower) != delivery_of(task)
-        if (task, done[task]) in stops and overtaken and last[task] > index:
+        if (task, done[task]) in stops and overtaken and _goes_on(turns, index):
             notes.setdefault(index, []).append(HELD)
         if (task, done[task]) in crashes:
             notes.setdefault(index, []).append(DEAD)
     if (broken := _broken_at(story)) >= 0:
         notes.setdefault(broken, []).append(BROKEN)
     return notes
+
+
+def _goes_on(turns: Sequence[Turn], index: int) -> bool:
+    """Whether its task goes on later; of a request that has ended, whether its answer comes."""
+    turn, later = turns[index], turns[index + 1 :]
+    sender, about = turn.task.rpartition("/")[0], f" the answer: {turn.op}"
+    return any(
+        each.task == turn.task or (each.task == sender and each.op.endswith(about))
+        for each in later
+    )
 
 
 # --- where events went ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels
 from simworld.sim.lockstep import LockstepKernel
 from simworld.sim.log import SimLog
-from simworld.sim.nemesis import Faults, Nemesis, NoFaults, RecordedFaults, merged
+from simworld.sim.nemesis import POSITION_MAX, Faults, Nemesis, NoFaults, RecordedFaults, merged
 from simworld.sim.parking import PARK
 from simworld.sim.ports import FlakeError, SimBodies, SimClock, SimIds, SimTasks
 from simworld.sim.streams import SimStreams
@@ -17,6 +17,7 @@ from simworld.sim.world import SimQueue, SimStorage
 __all__ = [
     "EPOCH_MS",
     "PARK",
+    "POSITION_MAX",
     "Faults",
     "FlakeError",
     "Host",

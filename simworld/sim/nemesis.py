@@ -93,8 +93,17 @@ class NoFaults:
 class Nemesis:
     """Draws; ``steps`` are the labels that may become victims, more often where they repeat."""
 
-    def __init__(self, stream: Stream, budget: FaultBudget, steps: Sequence[str]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        budget: FaultBudget,
+        steps: Sequence[str],
+        *,
+        reach: int = POSITION_MAX,
+    ) -> None:
+        """``reach``: crashes and lost answers happen at one of so many first operations."""
         self._stream = stream
+        self._reach = reach
         self._duplicates = self._size(budget.duplicates)
         self._crashes = self._size(budget.crashes)
         self._lost_answers = self._size(budget.lost_answers)
@@ -125,12 +134,12 @@ class Nemesis:
         """See ``Faults``; children (parts of a gather) lose answers but start no crash."""
         crash_at = lose_at = 0
         if self._crashes > 0 and not child and self._hits(part):
-            crash_at = self._stream.between(2, POSITION_MAX)
+            crash_at = self._stream.between(2, self._reach)
         if self._lost_answers > 0:
             if child:
                 lose_at = 1 if self._stream.chance(HIT / 3) else 0
             elif self._hits(part):
-                lose_at = self._stream.between(2, POSITION_MAX)
+                lose_at = self._stream.between(2, self._reach)
         return crash_at, lose_at
 
     def duplicates(self, name: str, part: str) -> int:

@@ -142,7 +142,7 @@ class SimFiles:
             raise PowerFailed("the power has failed")
 
     async def create(self, path: str, data: bytes) -> bool:
-        """See ``ports.Files``; a host that dies here may have written a part."""
+        """See ``ports.Files``; readers, and who comes after a crash, may find a part (R-57)."""
         op = self._parts.of_file("create", path, writes=True)
         task = self._kernel.current
         assert task is not None
@@ -151,7 +151,14 @@ class SimFiles:
             await PARK
         self._writing.pop(task, None)
         self._goes_on()
-        done = await self._inner.create(path, data)
+        done = self._inner.tear(path, data, len(data) // 2)
+        if done and data:
+            # Half of it is there by now, for everybody to read.
+            op = self._parts.of_file("go on writing", path, writes=True)
+            if self._kernel.at_point(op):
+                await PARK
+            self._goes_on()
+            await self._inner.replace(path, data)
         if done:
             self._published(path, data)
         self._parts.done(op, "" if done else "it exists")

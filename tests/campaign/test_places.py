@@ -11,6 +11,7 @@ from simworld.campaign import (
     PLACES,
     Hunter,
     Place,
+    check_possible,
     hunt,
     load_repro,
     load_scenarios,
@@ -126,6 +127,14 @@ def test_places_are_described_and_known_by_name() -> None:
         assert place.title
     with pytest.raises(UsageError, match="did you mean local"):
         placed(preset("fixed"), "locl")
+
+
+def test_a_fault_that_a_world_cannot_have_is_refused() -> None:
+    check_possible("hosted", "stale_reads")
+    check_possible("local-4x", "torn_writes")
+    check_possible("postgres", "crashes")
+    with pytest.raises(UsageError, match="worlds that have them: hosted, hosted-merged"):
+        check_possible("local", "stale_reads")
 
 
 def test_a_world_s_knobs_are_no_change_of_the_variant() -> None:

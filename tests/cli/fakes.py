@@ -103,6 +103,10 @@ class FakeCampaign:
             raise unknown_name("world", place, ("atomic", "local"))
         return attrs.evolve(variant, place=place)
 
+    def check_possible(self, place: str, kind: str) -> None:
+        if kind == "torn_writes" and place != "local":
+            raise UsageError(f"world {place} has no {kind}")
+
     def declared_verdict(self, scenario: Any, variant: Any, case: str = "") -> Verdict | None:
         return None if variant.changed else EXPECTED[variant.name]
 
@@ -146,7 +150,7 @@ class FakeCampaign:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
-        names = "load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
+        names = "check_possible load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
         for name in [*names.split(), "save_repro", "load_repro", "check_hash_seeds"]:
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]

@@ -135,6 +135,7 @@ def test_worlds_and_more_faults_reach_the_campaign(run: Run, campaign: FakeCampa
         (["--fault", "crashes"], "--fault takes kind=number (crashes=2), not 'crashes'"),
         (["--fault", "crashes=-1"], "--fault takes kind=number"),
         (["--fault", "crashes=1", "--expect"], "leave out --expect"),
+        (["--fault", "torn_writes=1"], "world atomic has no torn_writes"),
         (["--world", "lokal"], "unknown world 'lokal'; did you mean local?"),
     ],
 )

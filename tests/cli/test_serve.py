@@ -36,6 +36,7 @@ def test_help_has_examples(capsys):
         ("state", "'state' is no world; a world is local:DIR"),
         ("local:", "'local:' is no world"),
         ("lokal:state", "unknown world 'lokal'; did you mean local"),
+        ("redis:x", "'redis'; known: local, local-4x, local-pr, postgres, postgres-merged"),
         ("hosted:x", "'hosted:x' is no world"),
     ],
 )
@@ -49,6 +50,7 @@ def test_what_is_no_world(capsys, world, why):
         ("orders", "--program takes module:name, not 'orders'"),
         (":program", "--program takes module:name"),
         ("no_such_module:program", "cannot import 'no_such_module': ModuleNotFoundError"),
+        ("tests/orders.py:program", "name the module, without .py"),
         ("tests.service.programs:prog", "has no 'prog'; its programs: program"),
         ("tests.service.programs:sequence", "is a workflow, without its steps"),
         ("tests.service.programs:trio", "is no program: it is a module"),
@@ -66,6 +68,7 @@ def test_a_module_that_cannot_be_imported(capsys, tmp_path, monkeypatch, text):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     said = told(capsys, "--world", "memory", "--program", "broken_orders:program")
     assert "cannot import 'broken_orders'" in said
+    assert ("broken_orders.py:1" in said) == (text != "def broken(:")
 
 
 def test_a_port_that_is_taken(capsys):

@@ -410,6 +410,59 @@ def test_a_story_about_a_run_tells_what_was_recorded_and_not_what_was_not() -> N
     assert any("5 × record run_started" in line for line in lines)
 
 
+def test_a_fold_counts_what_a_world_does_below_its_calls() -> None:
+    doing = ("record step_created of work#{}: lock the run", "go on: all parts have finished")
+    turns = [
+        Turn(50 + n, samples.EPOCH_MS, samples.FLOW, doing[n > 2].format(n), "", ())
+        for n in range(4)
+    ]
+    story = samples.story()
+    told = " ".join(story_text(attrs.evolve(story, turns=(*story.turns, *turns), log=())).split())
+    assert (
+        "… 4 turns of A: 3 × record step_created: lock the run and go on: all parts have finished"
+        in told
+    )
+
+
+def test_the_travels_of_a_request_are_left_out() -> None:
+    """What it does is told once, where the server does it."""
+    *before, last = samples.turns()
+    request = f"{samples.STEP}/step_failed.work#3"
+    story = samples.story()
+    turns = (
+        *before,
+        last._replace(op=f"wait for the answer: {last.op}", outcome=""),
+        last._replace(task=request),
+        last._replace(turn=18, op=f"get the answer: {last.op}"),
+    )
+    told = story_text(attrs.evolve(story, turns=turns))
+    assert "the answer" not in told
+    assert "record step_failed of work#3" in told
+
+
+def test_a_request_that_a_fault_strikes_is_told() -> None:
+    first, *rest = samples.turns()
+    request = f"{samples.FLOW}/read_log"
+    dull = [first._replace(turn=50 + n, op="read the run") for n in range(4)]
+    asked = first._replace(turn=60, task=request, op="read the log", outcome="4 events")
+    story = samples.story(turns=(first, *rest, *dull, asked, *dull), log=())
+    assert "4 events" not in story_text(story)
+    for kind in ("lost_request", "duplicate_request", "late_answer", "stale_read", "holed_read"):
+        struck = samples.repro(faults=(Fault(kind, request, 1),))
+        assert "4 events" in story_text(attrs.evolve(story, repro=struck)), kind
+
+
+def test_an_answer_that_is_held_back_is_told() -> None:
+    first, *rest = samples.turns()
+    request = f"{samples.STEP}/read_log"
+    asked = first._replace(task=request, op="read the log", outcome="4 events")
+    heard = first._replace(task=samples.STEP, op="get the answer: read the log", outcome="4 events")
+    schedule = Schedule((Advance(request, 1, "read the log"),))
+    story = samples.story(repro=samples.repro(schedule=schedule), turns=(asked, *rest, heard))
+    assert "/read_log is held back here" in story_text(story)
+    assert "held back here" not in story_text(attrs.evolve(story, turns=(asked, *rest)))
+
+
 def test_a_fold_leaves_digits_of_names_alone() -> None:
     turns = [
         samples.turns()[0]._replace(turn=n + 50, op=f"resume hook round-0, {n}") for n in range(5)

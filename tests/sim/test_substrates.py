@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from simworld.entropy import Stream
 from simworld.errors import IndefiniteFailure
-from simworld.explore import Default
+from simworld.explore import Default, Replay
 from simworld.ports import Statement, Table
-from simworld.records import Fault, Op
+from simworld.records import Advance, Explorer, Fault, Op, Profile, Schedule
 from simworld.sim import (
     Kernel,
     Labels,
@@ -42,9 +43,14 @@ PUT = Statement("begin to count", "", _put, lambda values: {f"counter {values['n
 class Rig:
     """A kernel with files and tables under it, and who works on them."""
 
-    def __init__(self, *faults: Fault, sync: Sync = Sync.EACH) -> None:
+    def __init__(
+        self, *faults: Fault, sync: Sync = Sync.EACH, explorer: Explorer | None = None
+    ) -> None:
         self.kernel = Kernel(
-            explorer=Default(), faults=RecordedFaults(faults), turns_max=1_000, full_trace=True
+            explorer=explorer or Default(),
+            faults=RecordedFaults(faults),
+            turns_max=1_000,
+            full_trace=True,
         )
         labels = Labels()
         self.tasks = tasks = SimTasks(self.kernel, labels)
@@ -90,8 +96,8 @@ def test_every_operation_on_files_is_a_turn_that_says_what_it_is_a_part_of() -> 
     doing = "record step_created of work#1: "
     parts = [each.removeprefix(doing) for each in rig.turns[1:]]
     assert parts == [
-        "link a/1", "link a/1", "create a/2", "write a/2", "read a/2", "read on from a/1",
-        "list a", "remove a/1",
+        "link a/1", "link a/1", "create a/2", "go on writing a/2", "write a/2", "read a/2",
+        "read on from a/1", "list a", "remove a/1",
     ]  # fmt: skip
     assert rig.published == ["a/1", "a/2"]
     link = (rig.kernel.trace or [])[1]
@@ -111,6 +117,26 @@ def test_a_crash_in_a_write_in_place_may_leave_half_of_it(
     rig.run(A=work)
     assert rig.memory.contents.get("a/1") == left
     assert [fault.kind for fault in rig.kernel.fired] == ["crash", *kinds]
+
+
+def test_a_write_in_place_is_read_half_way_until_it_has_ended() -> None:
+    """R-57."""
+
+    async def writes() -> None:
+        await rig.files.create("a/1", b"0123456789")
+
+    async def reads() -> None:
+        rig.told.append(await rig.files.read("a/1"))
+
+    # A begins, and creates; then B reads; then A goes on.
+    schedule = Schedule((Advance("A", 2, "begin"), Advance("B", 2, "begin")))
+    explorer = Replay(schedule, strict=False)
+    explorer.begin(Stream(0), Profile())
+    rig = Rig(explorer=explorer)
+    rig.run(A=writes, B=reads)
+    assert rig.told == [b"01234"]
+    assert rig.memory.contents == {"a/1": b"0123456789"}
+    assert rig.published == ["a/1"]
 
 
 def test_a_link_is_never_torn() -> None:
