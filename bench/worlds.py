@@ -19,7 +19,7 @@ from simworld.records import FAIL, Result
 REPORT = pathlib.Path(__file__).resolve().parent.parent / "reports" / "worlds.md"
 COMMAND = "python -m bench.worlds"
 VARIANTS = ("v2_merge", "fixed")
-TRIALS = 2_000
+TRIALS = 500
 SEED = 0
 
 

@@ -150,8 +150,9 @@ class FakeCampaign:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
-        names = "check_possible load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
-        for name in [*names.split(), "save_repro", "load_repro", "check_hash_seeds"]:
+        names = "load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
+        names += " save_repro load_repro check_hash_seeds check_possible"
+        for name in names.split():
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]
         module.HuntDiverged = HuntDiverged  # type: ignore[attr-defined]

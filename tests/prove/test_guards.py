@@ -33,9 +33,11 @@ ELSEWHERE = (
     "simworld/render/",
     "simworld/service/",
     "simworld/substrates/",
+    "simworld/worlds/__init__.py",
     "simworld/worlds/hosted.py",
     "simworld/worlds/local/",
     "simworld/worlds/postgres/",
+    "simworld/worlds/queue/job_",
     "simworld/worlds/queue/tables",
 )
 """What no trial on the atomic world gets to see."""
