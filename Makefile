@@ -1,7 +1,7 @@
 # simworld: the five things one does with it.  `make hunt` first.
 #
 #   make hunt    find, shrink, tell and check the races of every scenario (about a minute)
-#   make test    format, lint, types, tests; what the gate runs (some three minutes)
+#   make test    format, lint, types, tests; what the gate runs (some five minutes)
 #   make prove   the long proofs; may be stopped and goes on where it was
 #   make bench   benchmarks; figures go to reports/
 #   make venv    only the virtual environment
@@ -55,3 +55,4 @@ bench: $(STAMP)
 	$(BIN)/pytest bench --benchmark-only
 	$(BIN)/python -m bench.report
 	$(BIN)/python -m bench.engine
+	$(BIN)/python -m bench.worlds
