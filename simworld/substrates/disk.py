@@ -15,6 +15,7 @@ import errno
 import itertools
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -145,10 +146,15 @@ class DiskFiles:
         try:
             real = self._folder(folder)
             opened = os.open(os.path.join(real, name), os.O_RDONLY | os.O_NOFOLLOW)
-            with open(opened, "rb") as file:
-                return file.read()
         except _ABSENT:
             return None
+        try:
+            if stat.S_ISDIR(os.fstat(opened).st_mode):
+                return None
+            with open(opened, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(opened)
 
     def _read_all(self, paths: Sequence[str]) -> Contents:
         found = []

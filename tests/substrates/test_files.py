@@ -229,3 +229,23 @@ def test_a_power_loss_takes_nothing_that_was_synced():
     now(files.replace("f/a", b"2"))
     assert files.lose_unsynced() == []
     assert files.contents == {"f/a": b"2"}
+
+
+def test_reading_a_folder_as_a_file_leaves_nothing_open(tmp_path):
+    files = DiskFiles(tmp_path / "world")
+
+    async def main():
+        await files.link("a/b/1", b"one")
+        for _ in range(5):
+            assert await files.read("a/b") is None
+            assert await files.read_all(["a", "a/b", "a/b/1"]) == [None, None, b"one"]
+
+    def next_number():
+        number = os.open(tmp_path, os.O_RDONLY)
+        os.close(number)
+        return number
+
+    trio.run(main)
+    before = next_number()
+    trio.run(main)
+    assert next_number() == before
