@@ -115,7 +115,7 @@ def _options(args: argparse.Namespace) -> ServeOptions:
             raise UsageError(f"{option} is not in 0…{SECONDS_MAX:.0f}: {value}")
     name, colon, where = args.world.partition(":")
     variant, world = preset(args.variant), args.world
-    if colon:  # what is no world at all is told when it is opened
+    if colon and name.replace("-", "").isalnum():  # else it is told when it is opened
         if name not in PLACES:
             real = [each for each, place in PLACES.items() if place.ground in ("local", "postgres")]
             raise unknown_name("world", name, real)

@@ -7,24 +7,71 @@ from typing import Any
 
 import trio
 
-from simworld.engine import Event, RunRow, Workflow
+from simworld.engine import Event, RunCreated, RunRow, Workflow, encode
+from simworld.errors import (
+    DefiniteFailure,
+    IndefiniteFailure,
+    SimworldError,
+    UsageError,
+    WorldError,
+)
+from simworld.ports import Message
 from simworld.runtime import Client, Services, WebhookRequest, WebhookResponse
 
 
 class App:
     """Starts runs, waits for them, and talks to them; made by ``connect``, or a worker's own."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, queue_lasts: bool) -> None:
         self._services = services
+        self._queue_lasts = queue_lasts
+        """The queue outlives its process, so a first message is as good as a record."""
         self._client = Client(services)
 
     async def start(self, *args: object, **kwargs: object) -> str:
         """Start a run of the program's main workflow; its run id."""
-        return await self._client.start(*args, **kwargs)
+        if self._queue_lasts:
+            return await self._client.start(*args, **kwargs)
+        return await self._start_recorded(self._services.program.workflow, args, kwargs)
 
     async def start_run(self, workflow: Workflow[Any, Any], *args: object, **kwargs: object) -> str:
         """Start a run of any workflow of the program; its run id."""
-        return await self._client.start_run(workflow, *args, **kwargs)
+        known = self._services.program.workflows.get(workflow.name) is workflow
+        if self._queue_lasts or not known:  # which is refused there
+            return await self._client.start_run(workflow, *args, **kwargs)
+        return await self._start_recorded(workflow, args, kwargs)
+
+    async def _start_recorded(
+        self, workflow: Workflow[Any, Any], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> str:
+        """Record the run, and only then send its message, which a dying worker takes along."""
+        services = self._services
+        run_id, payload = services.ids.run_id(), encode([list(args), kwargs])
+        try:
+            await services.storage.create(run_id, RunCreated(workflow.name, payload))
+        except IndefiniteFailure as error:
+            raise IndefiniteFailure(
+                f"whether run {run_id} was recorded is not known: {error}; if run({run_id!r}) "
+                f"finds it, reenqueue({run_id!r}), else start again"
+            ) from error
+        except DefiniteFailure as error:
+            if isinstance(error, WorldError) and error.status < 500 and error.status != 429:
+                raise  # for a reason that starting again does not mend
+            raise DefiniteFailure(
+                f"run {run_id} was not started, as it cannot be recorded: {error}; nothing was "
+                "kept, start again"
+            ) from error
+        try:
+            if not await services.queue.send(Message(run_id)):
+                raise UsageError("the worker does not know it; does it work on another world?")
+        except SimworldError as error:
+            kind = UsageError if isinstance(error, UsageError) else IndefiniteFailure
+            raise kind(
+                f"run {run_id} exists and is recorded, but no worker was told of it: {error}. The "
+                f"next worker that starts will take it, or reenqueue({run_id!r}) has one take it; "
+                "starting again makes a second run"
+            ) from error
+        return run_id
 
     async def result(self, run_id: str, *, timeout_s: float | None = None) -> Any:
         """The run's output, once it has completed; ``RunFailedError`` if it ended otherwise.

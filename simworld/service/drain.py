@@ -13,6 +13,7 @@ import trio
 from simworld.engine import Fact, HookRow, RunRow, StepStarted
 from simworld.errors import DefiniteFailure
 from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
+from simworld.service.faults import Faults, is_fault
 
 
 class Drain:
@@ -36,14 +37,21 @@ class Drain:
                 await self._idle.wait()
         return not self.active
 
-    def handler(self, handler: Handler) -> Handler:
-        """The handler, watched."""
+    def handler(self, handler: Handler, faults: Faults) -> Handler:
+        """The handler, watched; what it gives up on is told to ``faults``."""
 
         async def handle(message: Message, delivery: Delivery) -> Redeliver | None:
             self.check()
             self.active += 1
             try:
-                return await handler(message, delivery)
+                answer = await handler(message, delivery)
+            except Exception as error:
+                if is_fault(error) and not self.closed:
+                    faults.failed(error)
+                raise
+            else:
+                faults.worked()
+                return answer
             finally:
                 self.active -= 1
                 if self.closed and not self.active:

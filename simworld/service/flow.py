@@ -11,13 +11,15 @@ is handled is its status or a 503, and the queue that has sent the message will 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Collection
-from typing import TypeVar
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
-from simworld.errors import InternalError, SimworldError, UsageError, WorldError
+from simworld.engine import Workflow, encode, hydrate_args
+from simworld.errors import SimworldError, WorldError
 from simworld.ports import Delivery, Handler, Message, Queue, RunInput
 from simworld.service.asgi import (
     AsgiApp,
@@ -32,12 +34,17 @@ from simworld.service.asgi import (
     request_of,
     send_reply,
 )
-from simworld.service.log import ServiceLog
+from simworld.service.faults import MISTAKES
+from simworld.service.log import ServiceLog, cut
+from simworld.worlds import check_name
 
 BODY_MAX = 4 << 20
 """Bytes of a request's body."""
 HEADER_MAX = 200
 """Characters of a message id and of a receipt."""
+RUN_ID = re.compile(r"wrun_[A-Za-z0-9_-]{1,190}")
+STEP_ID_MAX = 200
+"""Characters, as of the worlds."""
 RECOVERIES_MAX = 1_000
 DELAY_MAX_S = 366 * 86_400
 ID_HEADER, ATTEMPT_HEADER, RECEIPT_HEADER = (
@@ -45,9 +52,6 @@ ID_HEADER, ATTEMPT_HEADER, RECEIPT_HEADER = (
     "x-simworld-attempt",
     "x-simworld-receipt",
 )
-
-MISTAKES = (UsageError, InternalError)
-"""Of the program's author, or ours: another delivery does not mend them."""
 
 T = TypeVar("T")
 
@@ -75,6 +79,9 @@ class _Sent(_Flow, rename="camel", forbid_unknown_fields=True):
     delay_seconds: int = 0
 
 
+_NO_PAYLOAD = (TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What decoding may raise besides its own errors, whatever the bytes are."""
+
 _flow = msgspec.json.Decoder(_Flow)
 _sent = msgspec.json.Decoder(_Sent)
 
@@ -101,8 +108,9 @@ class FlowApp:
     """The ASGI application; see ``flow_app``."""
 
     handler: Handler
-    workflows: Collection[str]
+    workflows: Mapping[str, Workflow[Any, Any]]
     queue: Queue | None
+    knows: Callable[[str], Awaitable[bool]] | None
     health: Callable[[], dict[str, object]]
     log: ServiceLog
     secret: str
@@ -142,7 +150,7 @@ class FlowApp:
         return await answer(request)
 
     def _check_accepting(self) -> None:
-        if self.health()["status"] != "ok":
+        if self.health()["status"] == "stopping":
             raise Refused(503, "this worker is stopping; try another", ("retry-after", "1"))
 
     async def _tell_health(self, request: Request) -> Reply:
@@ -154,6 +162,8 @@ class FlowApp:
         if body.health_check:
             return await self._tell_health(request)
         message, delivery = self._message(body), _delivery(request)
+        if not await self._concerns(message):
+            return Reply(200, {})
         try:
             answer = await self.handler(message, delivery)
         except Exception as error:
@@ -168,8 +178,12 @@ class FlowApp:
         message = self._message(body)
         if not 0 <= body.delay_seconds <= DELAY_MAX_S:
             raise Refused(400, f"delaySeconds is not in 0…{DELAY_MAX_S}")
+        if body.key:
+            _check_name("key", body.key)
         self._check_accepting()
         assert self.queue is not None
+        if not await self._concerns(message):
+            return Reply(202, {"messageId": ""})
         try:
             sent = await self.queue.send(message, key=body.key, delay_s=body.delay_seconds)
         except SimworldError as error:
@@ -186,41 +200,75 @@ class FlowApp:
             raise Refused(415, "the body is application/json, or nothing is done with it")
         return await request.body(self.body_max)
 
+    async def _concerns(self, message: Message) -> bool:
+        """Whether there is such a run, or will be: for one that nobody knows nothing is done."""
+        if message.run_input is not None or self.knows is None:
+            return True
+        try:
+            return await self.knows(message.run_id)
+        except SimworldError as error:
+            raise _faulted(error) from error
+
     def _message(self, body: _Flow) -> Message:
         """The message; 400 where it is none."""
         if not body.run_id:
             raise Refused(400, "runId is missing")
+        if not RUN_ID.fullmatch(body.run_id):
+            raise Refused(400, "runId is wrun_ and 1 to 190 letters, digits, _ or -")
         if bool(body.step_id) != bool(body.step_name):
             raise Refused(400, "stepId and stepName come together or not at all")
+        if body.step_id:
+            _check_name("stepId", body.step_id, STEP_ID_MAX)
+            _check_name("stepName", body.step_name)
         if not 0 <= body.recoveries <= RECOVERIES_MAX:
             raise Refused(400, f"recoveries is not in 0…{RECOVERIES_MAX}")
-        given = body.run_input
-        if given is not None and given.workflow_name not in self.workflows:
+        run_input = None if body.run_input is None else self._run_input(body.run_input)
+        return Message(body.run_id, body.step_id, body.step_name, run_input, body.recoveries)
+
+    def _run_input(self, given: _RunInput) -> RunInput:
+        """What a run begins with; 400 where no run could."""
+        workflow = self.workflows.get(given.workflow_name)
+        if workflow is None:
             raise Refused(
                 400,
                 "runInput.workflowName is none of this worker's workflows: "
                 + ", ".join(sorted(self.workflows)),
             )
-        run_input = None if given is None else RunInput(given.workflow_name, given.input)
-        return Message(body.run_id, body.step_id, body.step_name, run_input, body.recoveries)
+        try:
+            args, kwargs = hydrate_args(workflow.function, given.input, skip=0)
+            if not (isinstance(args, list) and isinstance(kwargs, dict)):
+                raise TypeError("it is no list of a list and a map")
+            encode([args, kwargs])
+        except (msgspec.MsgspecError, SimworldError, *_NO_PAYLOAD) as error:
+            raise Refused(400, f"runInput.input is no [args, kwargs]: {cut(str(error))}") from error
+        return RunInput(given.workflow_name, given.input)
 
 
 def flow_app(
     handler: Handler,
     *,
-    workflows: Collection[str],
+    workflows: Mapping[str, Workflow[Any, Any]],
     log: ServiceLog,
     queue: Queue | None = None,
+    knows: Callable[[str], Awaitable[bool]] | None = None,
     health: Callable[[], dict[str, object]] = lambda: {"status": "ok"},
     secret: str = "",
     body_max: int = BODY_MAX,
 ) -> AsgiApp:
     """The routes of a worker.
 
-    ``workflows``: the names of those it knows; ``queue``: where ``/messages`` puts them (None: no
-    such route); ``secret``: what callers have to send as ``Authorization: Bearer …``.
+    ``workflows``: those it knows, by their names; ``queue``: where ``/messages`` puts them (None:
+    no such route); ``knows``: whether there is a run (None: whoever sends is believed); ``secret``:
+    what callers have to send as ``Authorization: Bearer …``.
     """
-    return FlowApp(handler, workflows, queue, health, log, secret, body_max)
+    return FlowApp(handler, workflows, queue, knows, health, log, secret, body_max)
+
+
+def _check_name(what: str, name: str, *length_max: int) -> None:
+    try:
+        check_name(what, name, *length_max)
+    except WorldError as error:
+        raise Refused(400, str(error)) from error
 
 
 def _faulted(error: SimworldError) -> Refused:

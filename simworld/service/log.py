@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from simworld.ports import PassReport
 from simworld.records import RunLogLine
 from simworld.render import log_json, log_text
 from simworld.substrates import task_name, wall_ms
 
+TEXT_MAX = 200
+"""Characters of a text in a line; whoever sends it does not decide how long our log gets."""
 FORMS: dict[str, Callable[[Sequence[RunLogLine]], str]] = {"text": log_text, "json": log_json}
 
 
@@ -18,6 +20,11 @@ def to_stderr(text: str) -> None:
     """Write at once; who reads may be a pipe, and the process may be killed."""
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def cut(text: str) -> str:
+    """No longer than a line takes."""
+    return text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 1]}…"
 
 
 class ServiceLog:
@@ -39,8 +46,8 @@ class ServiceLog:
 
     def note(self, run_id: str, message: str, **fields: object) -> None:
         """See ``ports.RunLog``."""
-        line = RunLogLine(None, self._now_ms(), run_id, task_name(), message, fields)
-        self._write(self._form([line]))
+        shown = {key: cut(each) if isinstance(each, str) else each for key, each in fields.items()}
+        self._line(cut(run_id), message, shown)
 
     def say(self, message: str, **fields: object) -> None:
         """Something about the process itself."""
@@ -49,7 +56,12 @@ class ServiceLog:
     def failed(self, task: str, error: Exception) -> None:
         """A task has ended with an error that nobody had expected: the whole of it."""
         told = "".join(traceback.format_exception(error))
-        self.note("", "task failed", failed=task, error=repr(error), traceback=told)
+        fields = {"failed": cut(task), "error": cut(repr(error)), "traceback": told}
+        self._line("", "task failed", fields)
+
+    def _line(self, run_id: str, message: str, fields: Mapping[str, object]) -> None:
+        line = RunLogLine(None, self._now_ms(), run_id, task_name(), message, fields)
+        self._write(self._form([line]))
 
 
 QUIET = ServiceLog(lambda _text: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from simworld.substrates import PostgresTables
 
 MEMORY, LOCAL, POSTGRES = "memory", "local", "postgres"
+_WORD = re.compile(r"[\w./-]{1,60}:?")
+"""What may be shown of a text that is no world: a name or a path."""
 
 
 @attrs.frozen
@@ -69,9 +72,29 @@ def parse_place(text: str) -> Place:
     if kind in (LOCAL, POSTGRES) and where:
         return Place(kind, where)
     raise UsageError(
-        f"{text!r} is no world; a world is local:DIR, postgres:DSN (for example "
+        f"{shown_world(text)!r} is no world; a world is local:DIR, postgres:DSN (for example "
         "postgres:postgresql://user@host/database), or memory for tests"
     )
+
+
+def shown_world(text: str) -> str:
+    """A world as a log or an error may name it: a DSN holds a password, so it is never shown."""
+    kind, colon, where = text.partition(":")
+    if kind == POSTGRES:
+        return " ".join([POSTGRES, *_host_and_database(where)])
+    if kind == LOCAL or _WORD.fullmatch(text):
+        return text
+    return f"{kind}{colon}…" if _WORD.fullmatch(kind) and where else "…" if text else ""
+
+
+def _host_and_database(dsn: str) -> list[str]:
+    try:
+        from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+        told = conninfo_to_dict(dsn)
+    except Exception:  # it is no DSN, or there is nobody who could read it: nothing is shown
+        return []
+    return [f"{key}={told[key]}" for key in ("host", "dbname") if key in told]
 
 
 class Ground(NamedTuple):

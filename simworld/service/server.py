@@ -21,7 +21,7 @@ from simworld.errors import UsageError
 from simworld.service.asgi import AsgiApp
 from simworld.service.flow import flow_app
 from simworld.service.log import ServiceLog
-from simworld.service.opening import Settings
+from simworld.service.opening import Settings, shown_world
 from simworld.service.worker import PORT, Worker, working
 
 GRACE_S = 30.0
@@ -90,6 +90,7 @@ def _only(error: Exception) -> Exception:
 
 
 async def _serve(options: ServeOptions) -> None:
+    _check_ready(options.ready_file)
     sock = listen(options.host, options.port, secret=options.secret, insecure=options.insecure)
     address, port = sock.getsockname()[:2]
     url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
@@ -99,20 +100,25 @@ async def _serve(options: ServeOptions) -> None:
         )
         async with opening as worker, trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, worker, options, nursery.cancel_scope)
-            await nursery.start(partial(serve_app, _app(worker, options), sock))
+            await nursery.start(partial(serve_app, worker_app(worker, options), sock))
             if options.ready_file:
                 _write_ready(options.ready_file, url)
             options.log.say(
-                "worker ready", url=url, world=options.world, recovered=worker.recovered
+                "worker ready",
+                url=url,
+                world=shown_world(options.world),
+                recovered=worker.recovered,
             )
 
 
-def _app(worker: Worker, options: ServeOptions) -> AsgiApp:
+def worker_app(worker: Worker, options: ServeOptions) -> AsgiApp:
+    """The routes of a worker, as it is served."""
     return flow_app(
         worker.handler,
         workflows=worker.program.workflows,
         log=options.log,
         queue=worker.queue,
+        knows=worker.knows,
         health=worker.health,
         secret=options.secret,
     )
@@ -155,6 +161,15 @@ async def _stop_at_once(
     await anext(signals)
     log.say("worker stops at once")
     scope.cancel()
+
+
+def _check_ready(path: str) -> None:
+    """Told before there is a world that nobody will use."""
+    folder = pathlib.Path(path).parent
+    if path and not folder.is_dir():
+        raise UsageError(
+            f"cannot write the ready file {path!r}: there is no folder {str(folder)!r}"
+        )
 
 
 def _write_ready(path: str, url: str) -> None:

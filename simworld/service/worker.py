@@ -13,11 +13,13 @@ import httpx
 
 from simworld import __version__
 from simworld.engine import Program
+from simworld.errors import EntityNotFoundError
 from simworld.ports import Handler, Message, Queue, RunLog, Storage, Streams
 from simworld.runtime import Services, handler_for
 from simworld.service.app import App
 from simworld.service.bodies import RealBodies
 from simworld.service.drain import Drain, DrainedStorage
+from simworld.service.faults import Faults, WatchedTables
 from simworld.service.log import QUIET, ServiceLog
 from simworld.service.opening import (
     MEMORY,
@@ -46,14 +48,16 @@ class Worker:
         handler: Handler,
         drain: Drain,
         jobs: TableQueue | None,
+        faults: Sequence[Faults],
     ) -> None:
         self._kind = kind
         self._jobs = jobs
         self._services = services
         self._drain = drain
+        self._faults = faults
         self.handler = handler
         """Takes one delivery, from whatever queue."""
-        self.app = App(services)
+        self.app = App(services, queue_lasts=jobs is not None)
         self.recovered = 0
         """Runs that had not ended when it started."""
 
@@ -68,13 +72,24 @@ class Worker:
         return self._services.program
 
     def health(self) -> dict[str, object]:
-        """Whether it takes messages, and how many are under way."""
-        return {
-            "status": "stopping" if self._drain.closed else "ok",
+        """Whether it takes messages, whether it can do anything, and how many are under way."""
+        fault = next((each.current for each in self._faults if each.current), "")
+        status = "failing" if fault else "ok"
+        told = {
+            "status": "stopping" if self._drain.closed else status,
             "world": self._kind,
             "version": __version__,
             "active": self._drain.active,
         }
+        return {**told, "fault": fault} if fault else told
+
+    async def knows(self, run_id: str) -> bool:
+        """Whether there is such a run."""
+        try:
+            await self._services.storage.run(run_id)
+        except EntityNotFoundError:
+            return False
+        return True
 
     async def recover(self) -> None:
         """Have every run looked at that has not ended."""
@@ -110,13 +125,16 @@ async def working(
         ids = RealIds(host.clock.now_ms)
         drain = Drain()
         storage, streams = world_on(ground, host, ids, settings)
-        jobs = None if ground.tables is None else table_queue(ground.tables, host, ids, settings)
+        jobs, taking = None, Faults(log, "taking messages")
+        if ground.tables is not None:
+            jobs = table_queue(WatchedTables(ground.tables, taking), host, ids, settings)
         queue = jobs or memory_queue(host, ids, settings)
         services = _services(
             program, settings, host, ids, DrainedStorage(storage, drain), streams, queue, log
         )
-        handler = drain.handler(handler_for(services).handle)
-        worker = Worker(place.kind, services, handler, drain, jobs)
+        faults = Faults(log, "a delivery")
+        handler = drain.handler(handler_for(services).handle, faults)
+        worker = Worker(place.kind, services, handler, drain, jobs, (faults, taking))
         if isinstance(queue, MemoryQueue):
             queue.handler = handler
         else:
@@ -156,7 +174,8 @@ async def connect(
             queue = HttpQueue(client, workers, secret=secret)
         else:
             queue = table_queue(ground.tables, host, ids, settings)
-        yield App(_services(program, settings, host, ids, storage, streams, queue, log))
+        services = _services(program, settings, host, ids, storage, streams, queue, log)
+        yield App(services, queue_lasts=ground.tables is not None)
 
 
 def _services(

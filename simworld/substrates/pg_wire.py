@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 import trio
 from psycopg import generators, pq
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.waiting import Ready, Wait
 
 from simworld.errors import (
@@ -36,6 +36,7 @@ CANCEL_S = 2.0
 """How long a statement that nobody waits for any more may take to be cancelled."""
 
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
+_PORTS = re.compile(r"[\d,]*")
 _SQLSTATE = pq.DiagnosticField.SQLSTATE
 _MESSAGE = pq.DiagnosticField.MESSAGE_PRIMARY
 _BYTEA = 17
@@ -45,6 +46,10 @@ _LOST = ("57P01", "57P02", "57P03", "57P05", "08")
 
 class LostError(Exception):
     """The connection is gone, and with it the answer; ``simworld`` errors are made of it above."""
+
+
+class NotAllowed(UsageError):
+    """The role may not do it."""
 
 
 class Compiled(NamedTuple):
@@ -198,12 +203,19 @@ async def _connect(conninfo: str) -> pq.abc.PGconn:
 def checked_dsn(dsn: str) -> str:
     """The DSN as libpq takes it; ``UsageError`` if it is none."""
     try:
-        return make_conninfo(dsn, client_encoding="utf8", application_name="simworld")
-    except psycopg.Error as error:
+        told = conninfo_to_dict(dsn)
+        conninfo = make_conninfo(dsn, client_encoding="utf8", application_name="simworld")
+    except psycopg.Error:
+        raise UsageError(  # which tells nothing of it, and has no cause that does
+            "this is no PostgreSQL DSN; use for example postgresql://user@host:5432/database"
+        ) from None
+    spilt = f"{told.get('host', '')}"[1:] + f"{told.get('dbname', '')}"
+    if "@" in spilt or not _PORTS.fullmatch(str(told.get("port", ""))):
         raise UsageError(
-            f"{dsn!r} is no PostgreSQL DSN ({str(error).strip()}); "
-            "use for example postgresql://user@host:5432/database"
-        ) from error
+            "the host, port or database of this PostgreSQL DSN is none; where a password has one "
+            "of @ : / ? # %, write it as %40 %3A %2F %3F %23 %25"
+        )
+    return conninfo
 
 
 # --- the connection -------------------------------------------------------------------------------
@@ -349,9 +361,12 @@ def refusal(state: str, said: str) -> SimworldError:
     if state in ("40P01", "40001"):
         return Deadlock(f"the database rolled the transaction back: {said}")
     if state in ("42P01", "42703", "42P07", "3F000"):
-        return UsageError(f"the database has another schema: {said}; use an empty database")
+        return UsageError(f"the database has another schema ({said}); use an empty database")
     if state == "42501":
-        return UsageError(f"the database does not let this user: {said}")
+        return NotAllowed(
+            f"the role may not do that: {said}; grant it SELECT, INSERT, UPDATE and DELETE on the "
+            "world's tables"
+        )
     if state.startswith("42"):
         return InternalError(f"the database does not understand a statement: {said}")
     return DefiniteFailure(f"the database refuses: {said} (SQLSTATE {state})")

@@ -21,7 +21,14 @@ from simworld.errors import (
 )
 from simworld.ports import Notices, Row, Session, Statement
 from simworld.substrates.pg_listener import Listener
-from simworld.substrates.pg_wire import Compiled, Connection, LostError, checked_dsn, compiled
+from simworld.substrates.pg_wire import (
+    Compiled,
+    Connection,
+    LostError,
+    NotAllowed,
+    checked_dsn,
+    compiled,
+)
 
 CONNECTIONS = 10
 """How many of the pool's connections may be in use at a time."""
@@ -185,26 +192,45 @@ async def _roll_back(connection: Connection) -> None:
 
 _LOCK = b"SELECT pg_advisory_xact_lock(7306092911)"
 """Whoever else opens the database now waits until the schema is there."""
+_READ_ONLY = b"SHOW transaction_read_only"
 _FIND = b"SELECT to_regclass('schema_version')::text"
 _VERSION = b"SELECT version FROM schema_version"
+_REFUSED = b"""
+SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
+WHERE relkind = 'r' AND relname <> 'schema_version'
+AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('schema_version'))
+AND NOT has_table_privilege(oid, 'INSERT')
+"""
+"""The world's tables that the role may only read."""
 
 
 async def _prepare(connection: Connection, ddl: str, version: str) -> None:
     await connection.command(b"BEGIN")
     await connection.command(_LOCK)
+    if await connection.value(_READ_ONLY) == "on":
+        raise UsageError("the database takes no writes; use the primary server, or a role that may")
     if await connection.value(_FIND) is None:
         try:
             await connection.command(ddl.encode())
-        except UsageError as error:
+        except NotAllowed as error:
             raise UsageError(
-                f"the database holds tables of something else ({error}); use an empty one"
+                "the role may not create the world's tables: let it (GRANT CREATE ON SCHEMA …), or "
+                "open the database once as a role that may"
             ) from error
+        except UsageError as error:
+            raise UsageError(f"the database holds tables of something else: {error}") from error
     else:
         found = await connection.value(_VERSION)
         if found != version:
             raise UsageError(
                 f"the database holds schema {found!r}, this needs {version!r}; "
                 "use an empty database, or the release that made this one"
+            )
+        refused = await connection.value(_REFUSED)
+        if refused is not None:
+            raise UsageError(
+                f"the role may not write to {refused}; grant it SELECT, INSERT, UPDATE and DELETE "
+                "on the world's tables"
             )
     await connection.command(b"COMMIT")
 

@@ -8,6 +8,7 @@ them here, written against substrates.
 from simworld.worlds.atomic import AtomicWorld
 from simworld.worlds.hosted import HostedStreams, HostedWorld
 from simworld.worlds.local import LocalStreams, LocalWitness, LocalWorld, Prefixes, read_local
+from simworld.worlds.names import check_name
 from simworld.worlds.postgres import (
     PostgresStreams,
     PostgresWorld,
@@ -41,6 +42,7 @@ __all__ = [
     "RowsAfter",
     "TableQueue",
     "WorldState",
+    "check_name",
     "ddl",
     "event_of",
     "read_local",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import sys
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from simworld import cli
 
 PROGRAM = "tests.service.programs:program"
-UNREADY = ["--program", PROGRAM, "--port", "0", "--ready-file", "/nowhere/ready"]
+UNREADY = ["--program", PROGRAM, "--port", "0", "--ready-file", "/proc/ready"]
 """A worker that opens its world, and ends because it cannot say so."""
 
 
@@ -37,7 +39,7 @@ def test_help_has_examples(capsys):
         ("local:", "'local:' is no world"),
         ("lokal:state", "unknown world 'lokal'; did you mean local"),
         ("redis:x", "'redis'; known: local, local-4x, local-pr, postgres, postgres-merged"),
-        ("hosted:x", "'hosted:x' is no world"),
+        ("hosted:x", "'hosted:…' is no world"),
     ],
 )
 def test_what_is_no_world(capsys, world, why):
@@ -112,6 +114,27 @@ def test_a_ready_file_that_cannot_be_written(capsys):
     assert "cannot write the ready file" in told(capsys, "--world", "memory", *UNREADY)
 
 
+def test_a_ready_file_in_a_folder_that_is_not_there_leaves_no_world(capsys, tmp_path):
+    ready = ["--ready-file", f"{tmp_path}/nowhere/ready"]
+    given = ["--world", f"local:{tmp_path}/state", "--program", PROGRAM, "--port", "0"]
+    assert f"there is no folder '{tmp_path}/nowhere'" in told(capsys, *given, *ready)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        "postgres:postgresql://me:hunter2@127.0.0.1:1/x",
+        "postgres:hunter2",
+        "postgresql://me:hunter2@127.0.0.1:1/x",
+        "host=127.0.0.1 password=hunter2",
+        "host=127.0.0.1 password=hunter2:x",
+    ],
+)
+def test_no_password_is_told(capsys, world):
+    assert "hunter2" not in told(capsys, "--world", world, "--program", PROGRAM, "--port", "0")
+
+
 def test_worlds_of_files_that_cannot_be_used(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "old").mkdir()
@@ -144,3 +167,50 @@ def test_a_database_with_another_schema(capsys, pg_dsn):
     capsys.readouterr()
     said = told(capsys, "--world", f"postgres-merged:{pg_dsn}", *UNREADY)
     assert "the database holds schema" in said
+
+
+@pytest.fixture
+def role(pg_dsn):
+    """(a command of the owner, the DSN of another role that may only connect)."""
+    with psycopg.connect(pg_dsn, autocommit=True) as owner:
+        name = f"guest_{owner.info.dbname}"
+        owner.execute(f"CREATE ROLE {name} LOGIN")
+        owner.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        yield owner.execute, name, make_conninfo(pg_dsn, user=name)
+        owner.execute(f"DROP OWNED BY {name}")
+        owner.execute(f"DROP ROLE {name}")
+
+
+def test_a_role_that_may_not_create_tables(capsys, role):
+    _, _, dsn = role
+    said = told(capsys, "--world", f"postgres:{dsn}", "--program", PROGRAM, "--port", "0")
+    assert "the role may not create the world's tables" in said
+    assert "empty" not in said
+
+
+@pytest.mark.parametrize("rights", ["", "SELECT"])
+def test_a_role_that_may_not_write(capsys, role, pg_dsn, rights):
+    do, name, dsn = role
+    assert cli.main(["serve", "--world", f"postgres:{pg_dsn}", *UNREADY]) == 2
+    capsys.readouterr()
+    if rights:
+        do(f"GRANT {rights} ON ALL TABLES IN SCHEMA public TO {name}")
+    said = told(capsys, "--world", f"postgres:{dsn}", *UNREADY)
+    assert "grant it SELECT, INSERT, UPDATE and DELETE" in said
+    do(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
+    assert "cannot write the ready file" in told(capsys, "--world", f"postgres:{dsn}", *UNREADY)
+
+
+def test_a_database_that_takes_no_writes(capsys, role, pg_dsn):
+    do, name, dsn = role
+    do(f"ALTER ROLE {name} SET default_transaction_read_only = on")
+    said = told(capsys, "--world", f"postgres:{dsn}", *UNREADY)
+    assert "the database takes no writes" in said
+
+
+def test_a_database_of_something_else(capsys, pg_dsn):
+    with psycopg.connect(pg_dsn, autocommit=True) as owner:
+        owner.execute("CREATE TABLE runs (id int)")
+    said = told(capsys, "--world", f"postgres:{pg_dsn}", *UNREADY)
+    assert "holds tables of something else" in said
+    assert said.count("empty") == 1

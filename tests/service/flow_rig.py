@@ -25,13 +25,14 @@ def client_of(app):
 
 
 @asynccontextmanager
-async def routes(**options):
+async def routes(log=QUIET, **options):
     """(a client, the worker behind it)."""
-    async with working("memory", program) as worker:
+    async with working("memory", program, log=log) as worker:
         given = {
             "workflows": program.workflows,
-            "log": QUIET,
+            "log": log,
             "queue": worker.queue,
+            "knows": worker.knows,
             "health": worker.health,
             **options,
         }
@@ -41,4 +42,4 @@ async def routes(**options):
 
 async def runs_of(worker):
     """Every run the world has heard of."""
-    return await worker.app._services.storage.active_runs()
+    return list(worker.app._services.storage._storage.logs)

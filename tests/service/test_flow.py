@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
+import msgspec
+import psycopg
 import pytest
 import trio
 
@@ -19,8 +21,17 @@ from simworld.errors import (
     WorldError,
 )
 from simworld.ports import Delivery, Message, Redeliver, RunInput
-from simworld.service import QUIET, encode_message, flow_app
+from simworld.service import (
+    QUIET,
+    ServeOptions,
+    ServiceLog,
+    encode_message,
+    flow_app,
+    working,
+)
+from simworld.service.server import worker_app
 from tests.service.flow_rig import HEADERS, client_of, routes, runs_of
+from tests.service.programs import program
 
 INPUT = base64.b64encode(encode([[3], {}])).decode()
 START = {"runId": "wrun_1", "runInput": {"workflowName": "sequence", "input": INPUT}}
@@ -39,10 +50,10 @@ def posts(app, body, path="/flow", **headers):
 
 def handling(handler, **options):
     """An application with a handler of the test's own."""
-    return flow_app(handler, workflows=["sequence"], log=QUIET, **options)
+    return flow_app(handler, workflows=program.workflows, log=QUIET, **options)
 
 
-def answering(answer):
+def answering(answer, **options):
     """An application whose handler answers or raises that, and what it has seen."""
     seen = []
 
@@ -52,7 +63,7 @@ def answering(answer):
             raise answer
         return answer
 
-    return handling(handler), seen
+    return handling(handler, **options), seen
 
 
 def test_one_delivery_of_one_message():
@@ -100,7 +111,43 @@ def test_a_world_that_is_busy_says_when_to_come_again():
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
 
 
+def given(data):
+    """A message that starts a run with those bytes as its input."""
+    text = base64.b64encode(data).decode()
+    return {"runId": "wrun_1", "runInput": {"workflowName": "sequence", "input": text}}
+
+
+def bare(value):
+    """A value's bytes, unchecked."""
+    return msgspec.msgpack.encode(value)
+
+
+def step_of(run_id="wrun_1", step_id="step_1", step_name="double"):
+    return {"runId": run_id, "stepId": step_id, "stepName": step_name}
+
+
 REFUSED = [
+    ("a run id of another kind", step_of("run_1"), 400, "runId is wrun_"),
+    ("a run id that is a path", {**START, "runId": "wrun_../../etc"}, 400, "runId is wrun_"),
+    ("a run id with a line", {**START, "runId": "wrun_1\n"}, 400, "runId is wrun_"),
+    ("a run id with an end", {**START, "runId": "wrun_"}, 400, "runId is wrun_"),
+    ("a long run id", {**START, "runId": "wrun_" + "x" * 191}, 400, "runId is wrun_"),
+    ("a step id with a NUL", step_of(step_id="a\0"), 400, "stepId"),
+    ("a long step id", step_of(step_id="s" * 201), 400, "stepId"),
+    ("a step name with a line", step_of(step_name="a\nb"), 400, "stepName"),
+    ("a long step name", step_of(step_name="s" * 1_001), 400, "stepName"),
+    ("an input of nothing", given(b""), 400, "runInput.input"),
+    ("an input that is noise", given(b"\xc1\xff"), 400, "runInput.input"),
+    ("an input that is a number", given(bare(3)), 400, "runInput.input"),
+    ("an input of one part", given(bare([[]])), 400, "runInput.input"),
+    ("an input of maps", given(bare([{}, {}])), 400, "runInput.input"),
+    ("an input of lists", given(bare([[], []])), 400, "runInput.input"),
+    ("an input with numbers as names", given(bare([[], {1: 2}])), 400, "runInput.input"),
+    ("an input with more behind it", given(bare([[3], {}]) + b"x"), 400, "runInput.input"),
+    ("an input of no payload", given(bare([[{1: 2}], {}])), 400, "runInput.input"),
+    ("a strange kind", given(bare([[msgspec.msgpack.Ext(9, b"")], {}])), 400, "runInput.input"),
+    ("a bad stream", given(bare([[msgspec.msgpack.Ext(1, b"\x03")], {}])), 400, "runInput.input"),
+    ("an input without end", given(b"\x91" * 50_000), 400, "runInput.input"),
     ("no JSON", b"{", 400, "no message"),
     ("no object", b"[]", 400, "Expected `object`"),
     ("not UTF-8", b'{"runId": "\xff"}', 400, "no message"),
@@ -110,8 +157,18 @@ REFUSED = [
     ("an unknown field", {"runId": "wrun_1", "color": 1}, 400, "color"),
     ("half a step", {"runId": "wrun_1", "stepId": "step_1"}, 400, "stepName"),
     ("a negative count", {"runId": "wrun_1", "recoveries": -1}, 400, "recoveries"),
-    ("a strange workflow", {"runId": "w", "runInput": {"workflowName": "x"}}, 400, "workflowName"),
-    ("no base64", {"runId": "w", "runInput": {"workflowName": "x", "input": "?"}}, 400, "input"),
+    (
+        "a strange workflow",
+        {"runId": "wrun_1", "runInput": {"workflowName": "x"}},
+        400,
+        "workflowName",
+    ),
+    (
+        "no base64",
+        {"runId": "wrun_1", "runInput": {"workflowName": "x", "input": "?"}},
+        400,
+        "input",
+    ),
     ("nested without end", b'{"a":' * 100_000, 400, "no message"),
 ]
 
@@ -258,13 +315,52 @@ def test_a_health_check_is_answered_by_both_roads():
 
 
 def test_a_message_for_a_run_that_nobody_knows_is_acknowledged():
-    async def main():
-        async with routes() as (client, worker):
+    async def main(said):
+        async with routes(ServiceLog(said.append)) as (client, worker):
             for more in ({}, {"stepId": "step_1", "stepName": "double"}):
                 answer = await client.post("/flow", json={"runId": "wrun_x", **more})
                 assert (answer.status_code, answer.json()) == (200, {})
+                answer = await client.post("/messages", json={"runId": "wrun_x", **more})
+                assert (answer.status_code, answer.json()) == (202, {"messageId": ""})
             assert await runs_of(worker) == []
             assert await worker.app.events("wrun_x") == []
+
+    said = []
+    trio.run(main, said)
+    assert said == []  # least of all that a run has failed
+
+
+def test_a_message_for_a_run_that_nobody_knows_is_in_no_table(pg_dsn):
+    async def main():
+        async with working(f"postgres:{pg_dsn}", program) as worker:
+            app = worker_app(worker, ServeOptions("", program, log=QUIET))
+            worker.queue.stop()  # what is in the table now stays there
+            async with client_of(app) as client:
+                answer = await client.post("/messages", json={"runId": "wrun_x"})
+                assert answer.status_code == 202
+        with psycopg.connect(pg_dsn) as connection:
+            assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+    trio.run(main)
+
+
+def test_a_world_that_cannot_be_asked_for_a_run():
+    async def knows(run_id):
+        raise DefiniteFailure("down")
+
+    app, seen = answering(None, knows=knows)
+    assert posts(app, {"runId": "wrun_1"}).status_code == 503
+    assert posts(app, START).status_code == 200  # which brings its run along
+    assert len(seen) == 1
+
+
+def test_a_key_that_is_no_name():
+    async def main():
+        async with routes() as (client, worker):
+            for key in ("a\0b", "k" * 1_001):
+                answer = await client.post("/messages", json={**START, "key": key})
+                assert (answer.status_code, "key" in answer.json()["error"]) == (400, True)
+            assert await runs_of(worker) == []
 
     trio.run(main)
 

@@ -38,6 +38,16 @@ def test_a_note_as_json():
     }
 
 
+def test_a_foreign_text_is_cut():
+    def act(log):
+        log.note("wrun_1", "step failed", step="s" * 5_000)
+        log.note("r" * 5_000, "step failed")
+        log.failed("d" * 5_000, ValueError("e"))
+
+    step, run, failed = (json.loads(line) for line in lines("json", act))
+    assert (len(step["step"]), len(run["run"]), len(failed["failed"])) == (200, 200, 200)
+
+
 def test_an_error_that_nobody_expected_is_told_in_full():
     def act(log):
         try:
