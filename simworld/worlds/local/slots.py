@@ -30,6 +30,7 @@ from simworld.engine import (
     RunStarted,
 )
 from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError, WorldError
+from simworld.marks import reached
 from simworld.ports import Answer, Clock, Files, Ids, Page
 from simworld.records import LastCursor, TerminalCreate, WorldProfile
 from simworld.worlds.codec import decode_event, encode_event
@@ -110,7 +111,7 @@ class SlotsWorld:
         fold, at_end = self.fold(run_id), -1
         while not settled(fold):
             if self._helped and (helped := self._helped.get(event_id)) is not None:
-                return fold.answer(helped)
+                return await self._answer(fold, helped)
             count, now_ms = fold.count, self._clock.now_ms()
             try:
                 stored = fold.decide(fact, now_ms, self._run_ended)
@@ -135,9 +136,18 @@ class SlotsWorld:
                 continue
             self._absorb(fold, (event,))
             if not (isinstance(fact, RunStarted) and stored.type == "run_created"):
-                return fold.answer(event)
+                return await self._answer(fold, event)
             event_id = self._ids.event_id()
         return None
+
+    async def _answer(self, fold: RunFold, event: Event) -> Answer:
+        """The rows right after an event, though others of this process may have read on."""
+        if fold.count != event.position:
+            reached("slots.read_on_meanwhile")
+            run_id, position = fold.run_id, event.position
+            fold = RunFold(run_id)
+            fold.absorb(await self._read(run_id, 0, position))
+        return fold.answer(event)
 
     # What is known of the logs.
 

@@ -38,9 +38,11 @@ from simworld.errors import (
     UsageError,
     WorldError,
 )
+from simworld.substrates import MemoryFiles
 from simworld.worlds.local.layout import slot_path
-from tests.worlds.local.makers import local
-from tests.worlds.local.stepping import CREATED, STARTED, Call, Rig, same_as_atomic
+from tests.worlds.doubles import Clock, Ids, now
+from tests.worlds.local.makers import instance, local
+from tests.worlds.local.stepping import CREATED, STARTED, Call, Point, Rig, same_as_atomic
 
 SLOT = "link runs/wrun_1/000000/{:08d}"
 STEP, BEGUN = StepCreated("step_1", "work", b""), StepStarted("step_1", "work")
@@ -359,3 +361,35 @@ def test_some_order_explains_calls_at_the_same_time(processes):
     turns = Turns()
     report = check_concurrent(local(turns=turns, processes=processes), turns=turns, cases=60)
     assert report.ok, report
+
+
+class SlowAnswers:
+    """Files whose links answer only when the test says so."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.slow = False
+
+    def __getattr__(self, verb):
+        return getattr(self._inner, verb)
+
+    async def link(self, path, data):
+        done = await self._inner.link(path, data)
+        if self.slow:
+            self.slow = False
+            await Point()
+        return done
+
+
+def test_an_answer_has_the_rows_right_after_its_event_though_others_have_read_on():
+    files = SlowAnswers(MemoryFiles())
+    world = instance(files, Clock(), Ids())
+    for fact in (RunCreated("order", b""), RunStarted(), StepCreated("step_1", "work", b"")):
+        now(world.create("wrun_1", fact))
+    files.slow = True
+    first = world.create("wrun_1", StepStarted("step_1", "work"))
+    first.send(None)  # the event is there, its answer under way
+    second = now(world.create("wrun_1", StepStarted("step_1", "work")))
+    with pytest.raises(StopIteration) as stop:
+        first.send(None)
+    assert (stop.value.value.step.attempt, second.step.attempt) == (1, 2)
