@@ -98,13 +98,15 @@ def report(results: Mapping[Cell, Result]) -> Iterator[str]:
         if result.findings:
             yield f"| {cell.scenario} | {cell.variant} | {cell.world} | {laws(result)} |"
     yield ""
-    yield "## Trials per second, and operations per trial"
+    yield "## Operations per trial"
+    yield ""
+    yield "What they cost in time: `pytest bench/test_trial.py --benchmark-only -k world`."
     yield ""
     yield f"| scenario | variant | {' | '.join(PLACES)} |"
     yield f"|---|---|{'---|' * len(PLACES)}"
     for scenario, variant in rows:
         each = [results[Cell(scenario, variant, world)] for world in PLACES]
-        line = [f"{one.trials / one.seconds:.0f}/s, {one.turns / one.trials:.0f}" for one in each]
+        line = [f"{one.turns / one.trials:.0f}" for one in each]
         yield f"| {scenario} | {variant} | {' | '.join(line)} |"
 
 
