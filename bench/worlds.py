@@ -1,6 +1,6 @@
 """Hunts every scenario on every world and writes reports/worlds.md: who is correct where.
 
-Run with ``python -m bench.worlds`` (a few minutes on two cores).  The same scenarios, values, seeds
+Run with ``python -m bench.worlds`` (a quarter of an hour on two cores).  The same scenarios, values, seeds
 and fault budgets run unchanged on each world; what differs is what the engine stands on.
 """
 
