@@ -1,7 +1,8 @@
 """Hunts every scenario on every world and writes reports/worlds.md: who is correct where.
 
-Run with ``python -m bench.worlds`` (a quarter of an hour on two cores).  The same scenarios, values, seeds
-and fault budgets run unchanged on each world; what differs is what the engine stands on.
+Run with ``python -m bench.worlds`` (a quarter of an hour on two cores).  The same scenarios,
+values, seeds and fault budgets run unchanged on each world; what differs is what the engine stands
+on.
 """
 
 from __future__ import annotations
