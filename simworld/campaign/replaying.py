@@ -32,13 +32,13 @@ from simworld.errors import (
 )
 from simworld.explore import Candidate, Replay, shrink
 from simworld.records import (
+    FAULTS,
     REPRO_VERSION,
     Anomaly,
     BodyBegan,
     BodyEnded,
     Committed,
     Delivered,
-    Fault,
     PassChecked,
     Profile,
     RacingPair,
@@ -211,8 +211,8 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
     place_named(repro.world)
     laws_named([repro.law])
     for fault in repro.faults:
-        if fault.kind not in Fault.KINDS:
-            raise unknown_name("fault in the repro", fault.kind, Fault.KINDS)
+        if fault.kind not in FAULTS:
+            raise unknown_name("fault in the repro", fault.kind, FAULTS)
 
 
 def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Candidate]:

@@ -4,13 +4,13 @@ from simworld.records.choices import (
     Advance,
     ChoicePoint,
     Explorer,
-    Fault,
     Op,
     Profile,
     Schedule,
     TaskView,
     conflict,
 )
+from simworld.records.faults import FAULTS, Fault, FaultKind
 from simworld.records.profiles import (
     Dedup,
     Delays,
@@ -58,6 +58,7 @@ from simworld.records.worlds import (
 
 __all__ = [
     "FAIL",
+    "FAULTS",
     "PASS",
     "REPRO_VERSION",
     "UNKNOWN",
@@ -75,6 +76,7 @@ __all__ = [
     "Explorer",
     "Fault",
     "FaultBudget",
+    "FaultKind",
     "Final",
     "Finding",
     "FlowOrder",

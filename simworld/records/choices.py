@@ -4,7 +4,7 @@ A *schedule* is an advance list: ``(task, until its own k-th operation)`` entrie
 order, each as soon as its task can run; between and after them the default, which stays with the
 current task and, when that one cannot go on, takes the lowest (first born).  Deleting an entry
 shifts nothing else, which is why shrinking works.
-A *fault* is a value beside the schedule, keyed by stable names (decisions §4.1).
+A fault is a value beside the schedule (``records.faults``).
 """
 
 from __future__ import annotations
@@ -118,49 +118,3 @@ class Schedule:
     """The recorded choices of a trial."""
 
     entries: tuple[Advance, ...] = ()
-
-
-@attrs.frozen(order=True)
-class Fault:
-    """One fault, as a value.
-
-    =================  =========================  =======================================
-    kind               target                     value
-    =================  =========================  =======================================
-    duplicate          message (its task's name)  extra deliveries, ≥ 1
-    crash              task                       its host dies before its value-th operation
-    lost_answer        task                       its value-th operation commits, the caller
-                                                  sees an ``IndefiniteFailure``
-    kill_bodies        step label (``work#3``)    the first value bodies die before they end
-    lost_request       request (its task's name)  1: it never arrives
-    duplicate_request  request                    it arrives so many times more
-    late_answer        request                    it arrives so many ms after its sender has
-                                                  given up
-    stale_read         request                    the newest value commits of its run are
-                                                  not there yet
-    holed_read         request                    the value-th event from the end of the log
-                                                  is not there yet
-    torn_write         task                       its crash leaves the half of the file it was
-                                                  about to write in place (its value-th operation)
-    power_loss         task                       its crash is one of the whole machine: every
-                                                  process dies, what was not synced is gone
-    =================  =========================  =======================================
-    """
-
-    kind: str
-    target: str
-    value: int
-
-    KINDS = (
-        "duplicate",
-        "crash",
-        "lost_answer",
-        "kill_bodies",
-        "lost_request",
-        "duplicate_request",
-        "late_answer",
-        "stale_read",
-        "holed_read",
-        "torn_write",
-        "power_loss",
-    )

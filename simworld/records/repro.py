@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from simworld.records.choices import Fault, Schedule
+from simworld.records.choices import Schedule
+from simworld.records.faults import Fault
 from simworld.records.workload import Workload
 
 REPRO_VERSION = 1

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from simworld.entropy import Stream
-from simworld.records import Fault, FaultBudget
+from simworld.records import FAULTS, Fault, FaultBudget
 
 KIND_ON = 0.8
 FULL_BUDGET = 0.5
@@ -186,7 +186,7 @@ class RecordedFaults:
     """Repeats the faults of a repro, found by their stable names."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self._by_kind: dict[str, dict[str, int]] = {kind: {} for kind in Fault.KINDS}
+        self._by_kind: dict[str, dict[str, int]] = {kind: {} for kind in FAULTS}
         for fault in faults:
             self._by_kind[fault.kind][fault.target] = fault.value
 

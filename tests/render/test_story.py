@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from simworld.check import LAWS
-from simworld.records import Advance, Fault, RacingPair, Schedule, Story, Turn, Workload
+from simworld.records import FAULTS, Advance, Fault, RacingPair, Schedule, Story, Turn, Workload
 from simworld.render import Roles, delivery_of, story_text
 from tests.render import samples
 
@@ -125,7 +125,7 @@ def test_faults_are_told_in_words(fault: Fault, words: str) -> None:
 
 
 def test_every_kind_of_fault_has_words() -> None:
-    for kind in Fault.KINDS:
+    for kind in FAULTS:
         story = samples.story(repro=samples.repro(faults=(Fault(kind, samples.STEP, 2),)))
         assert f"{kind} of" not in story_text(story)
 
