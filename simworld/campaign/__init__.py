@@ -1,5 +1,6 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
+from simworld.campaign.generated import GENERATED, drawn_program
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.loading import load_scenarios
 from simworld.campaign.places import PLACES, Place, check_possible
@@ -41,6 +42,7 @@ from simworld.campaign.variants import (
 )
 
 __all__ = [
+    "GENERATED",
     "PLACES",
     "PRESETS",
     "TURNS_MAX",
@@ -62,6 +64,7 @@ __all__ = [
     "check_property",
     "claimed_variant",
     "declared_verdict",
+    "drawn_program",
     "engine_digest",
     "hunt",
     "knob_table",
