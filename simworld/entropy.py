@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -19,6 +20,19 @@ def derive(seed: int, *names: object) -> int:
     """The 64-bit seed of the stream ``names`` under ``seed`` (blake2b of both)."""
     text = "\x1f".join([str(seed), *map(str, names)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def seed_of(text: str) -> int:
+    """The seed that a text names: a whole number, or a commit hash.
+
+    Of a hash the first seven digits count, so that it and what git abbreviates it to are one seed.
+    ``ValueError`` for anything else.
+    """
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    if re.fullmatch(r"[0-9a-fA-F]{7,64}", text):
+        return int(text[:7], 16)
+    raise ValueError(f"takes a whole number or a commit hash (7 to 64 hex digits), not {text!r}")
 
 
 class Stream:

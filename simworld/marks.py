@@ -6,6 +6,9 @@ scenario that stays green without reaching the marks it lists has proved nothing
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 _counts: dict[str, int] = {}
 
 
@@ -26,3 +29,14 @@ def since(before: dict[str, int]) -> dict[str, int]:
         for name, count in sorted(_counts.items())
         if count > before.get(name, 0)
     }
+
+
+@contextlib.contextmanager
+def uncounted() -> Iterator[None]:
+    """What is reached inside does not count: it is no part of a search."""
+    before = snapshot()
+    try:
+        yield
+    finally:
+        _counts.clear()
+        _counts.update(before)

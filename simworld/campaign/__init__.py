@@ -1,9 +1,12 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
+from simworld.campaign.decorating import scenario_of
 from simworld.campaign.generated import GENERATED, drawn_program
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
+from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
 from simworld.campaign.loading import load_scenarios
-from simworld.campaign.places import PLACES, Place, check_possible
+from simworld.campaign.places import PLACES, Place, check_possible, place_named, worlds_with
+from simworld.campaign.pool import Pool, cores
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
     engine_digest,
@@ -22,6 +25,7 @@ from simworld.campaign.scenario import (
     claimed_variant,
     declared_verdict,
 )
+from simworld.campaign.strip import Strip, StripRow, crash_strip
 from simworld.campaign.trial import (
     Setup,
     Trial,
@@ -52,9 +56,12 @@ __all__ = [
     "Knob",
     "LawBrokenError",
     "Place",
+    "Pool",
     "PropertyFinding",
     "Scenario",
     "Setup",
+    "Strip",
+    "StripRow",
     "Trial",
     "Variant",
     "as_variant",
@@ -63,13 +70,18 @@ __all__ = [
     "check_possible",
     "check_property",
     "claimed_variant",
+    "compared",
+    "cores",
+    "crash_strip",
     "declared_verdict",
     "drawn_program",
     "engine_digest",
     "hunt",
     "knob_table",
+    "load_ledger",
     "load_repro",
     "load_scenarios",
+    "place_named",
     "placed",
     "prepared",
     "preset",
@@ -78,7 +90,11 @@ __all__ = [
     "replay",
     "run_log",
     "run_trial",
+    "save_ledger",
     "save_repro",
+    "scenario_of",
     "tell",
+    "updated",
     "with_knob",
+    "worlds_with",
 ]

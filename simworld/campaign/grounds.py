@@ -21,6 +21,7 @@ from simworld.ports import Clock, Ids, Row, Storage, Streams, Tasks
 from simworld.records import FaultBudget, LocalLog, LogPosition, PostgresPosition
 from simworld.sim import (
     POSITION_MAX,
+    HostClock,
     InsideStorage,
     InsideStreams,
     Kernel,
@@ -31,6 +32,7 @@ from simworld.sim import (
     SimStreams,
     SimTables,
     SimWire,
+    by_position,
     per_host,
 )
 from simworld.substrates import MemoryFiles, MemoryTables, Sync
@@ -47,6 +49,7 @@ from simworld.worlds import (
     Prefixes,
     WorldState,
     event_of,
+    minted_cursor,
     read_local,
     read_postgres,
     rows_after,
@@ -66,6 +69,7 @@ class Sim(NamedTuple):
     labels: Labels
     tasks: Tasks
     clock: Clock
+    """A server's; who lives in a process reads that host's."""
     ids: Ids
 
 
@@ -163,7 +167,7 @@ def _local(sim: Sim, variant: Variant) -> Standing:
     def make() -> _Instance:
         world = LocalWorld(
             files,
-            clock=sim.clock,
+            clock=HostClock(kernel),
             ids=sim.ids,
             tasks=sim.tasks,
             profile=profile,
@@ -173,7 +177,8 @@ def _local(sim: Sim, variant: Variant) -> Standing:
         return _Instance(world, LocalStreams(files, tasks=sim.tasks))
 
     here = per_host(kernel, make)
-    storage = InsideStorage(kernel, sim.labels, lambda: here().storage)
+    cursor_of = minted_cursor if profile.local_log is LocalLog.MINTED else by_position
+    storage = InsideStorage(kernel, sim.labels, lambda: here().storage, cursor_of=cursor_of)
     streams = InsideStreams(kernel, sim.labels, lambda: here().streams)
     return Standing(storage, streams, lambda: now(read_local(inner, profile)), files.release)
 
@@ -200,7 +205,11 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
     kernel.on_bury.append(inner.abandon)  # a job may be cancelled while its host lives on
     tables = SimTables(kernel, sim.labels, inner)
     world = PostgresWorld(
-        tables, clock=sim.clock, ids=sim.ids, profile=variant.postgres, world=variant.world
+        tables,
+        clock=HostClock(kernel),
+        ids=sim.ids,
+        profile=variant.postgres,
+        world=variant.world,
     )
     storage = InsideStorage(kernel, sim.labels, lambda: world)
     held = PostgresStreams(tables)

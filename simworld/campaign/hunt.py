@@ -3,26 +3,33 @@
 Trial n draws everything from streams forked by the scenario's name and n, never by the variant:
 the faulty and the fixed variant meet identical budgets and seeds.  A hunt goes on after its first
 failure until its trials are spent and keeps one finding per case, law and place, each shrunk.
+With a ``Pool`` other processes run the trials; they are counted in the same order.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import hashlib
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
 from simworld import marks
+from simworld.campaign.blame import blame_of
 from simworld.campaign.grounds import nemesis
-from simworld.campaign.replaying import repro_of, shrunk
-from simworld.campaign.scenario import (
-    Case,
-    Scenario,
-    check_claims,
-    claimed_laws,
-    declared_verdict,
+from simworld.campaign.replaying import not_again, repro_of, shrunk
+from simworld.campaign.scenario import Case, Scenario, check_claims
+from simworld.campaign.tally import (
+    Hunted,
+    Key,
+    Tally,
+    Told,
+    keys_of,
+    result_of,
+    told_of,
+    told_variant,
 )
 from simworld.campaign.trial import (
     Setup,
@@ -33,7 +40,6 @@ from simworld.campaign.trial import (
     run_trial,
 )
 from simworld.campaign.variants import Variant
-from simworld.check import waits_of
 from simworld.entropy import Stream, derive
 from simworld.errors import (
     ReplayDivergence,
@@ -41,59 +47,19 @@ from simworld.errors import (
     UsageError,
 )
 from simworld.explore import Candidate, RunTwice, make_explorer
-from simworld.records import (
-    FAIL,
-    PASS,
-    UNKNOWN,
-    FaultBudget,
-    Finding,
-    Profile,
-    Progress,
-    Result,
-    Verdict,
-)
+from simworld.records import FaultBudget, Finding, Profile, Progress, Result
 from simworld.sim import NoFaults
+
+if TYPE_CHECKING:
+    from simworld.campaign.pool import Pool
 
 COLLECT_EVERY = 100
 """Trials between two collections of garbage; within a trial there is none."""
 FOCUS = 0.7
 """How often the explorer is pointed at whatever the faults are aimed at."""
 NO_MORE = FaultBudget()
-ENDED_SHARE_MIN = 0.99
-"""Below this share of ended runs, silence proves nothing (decisions §7.3)."""
-
-
-@attrs.define
-class _Tally:
-    """What a running hunt has counted."""
-
-    trials: int = 0
-    turns: int = 0
-    deliveries: int = 0
-    runs: int = 0
-    ended: int = 0
-    overlapped: int = 0
-    unknown: str = ""
-    waits: str = ""
-    """What the first trial that left runs open waits for."""
-    findings: dict[tuple[str, str], Finding] = attrs.Factory(dict)
-    interrupted: bool = False
-    diverged: bool = False
-    digest: bytes = b""
-
-    def add(self, trial: Trial) -> None:
-        """Count one trial."""
-        if trial.ended_count < trial.runs_count and not self.waits:
-            self.waits = f"in trial {self.trials} {'; '.join(waits_of(trial.final))}"
-        self.trials += 1
-        self.turns += trial.turns
-        self.deliveries += trial.deliveries
-        self.runs += trial.runs_count
-        self.ended += trial.ended_count
-        self.overlapped += trial.overlapped
-        if trial.verdict.outcome == UNKNOWN and not self.unknown:
-            self.unknown = trial.verdict.reason
-        self.digest = hashlib.blake2b(self.digest + trial.digest.encode(), digest_size=16).digest()
+PORTFOLIO = "portfolio"
+"""The default explorer."""
 
 
 class HuntDiverged(ReplayDivergence):
@@ -113,7 +79,7 @@ class Hunter:
         variant: Variant,
         *,
         seed: int = 0,
-        explorer: str = "portfolio",
+        explorer: str = PORTFOLIO,
         case: str = "",
         run_twice: bool = False,
         faults: FaultBudget = NO_MORE,
@@ -122,17 +88,26 @@ class Hunter:
         self.scenario = scenario
         self.variant = variant
         self.seed = seed
+        self.case = case
+        """The only case that is drawn; empty when all are."""
+        self.explorer = explorer
         self.cases: tuple[Case, ...] = (scenario.case(case),) if case else scenario.cases
         self._explorer = make_explorer(explorer)
-        self._run_twice = run_twice
+        self.run_twice = run_twice
         self.faults = faults
         """What may go wrong beyond the budgets of the cases."""
         self._profiles: dict[tuple[str, str], Profile] = {}
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Where a search must have been: by its cases and, if these are all, by the scenario."""
+        whole = len(self.cases) == len(self.scenario.cases)
+        by_cases = tuple(mark for case in self.cases for mark in case.marks)
+        return self.scenario.marks + by_cases if whole else by_cases
+
     def setup(self, number: int) -> Setup:
         """Trial ``number``, ready to run; the same for the same seed, whatever ran before."""
-        stream = Stream(derive(self.seed, self.scenario.name, number))
-        case = self.cases[stream.below(len(self.cases))] if len(self.cases) > 1 else self.cases[0]
+        stream, case = self._began(number)
         workload = self.scenario.drawn(case, stream)
         victims = self.scenario.victims(workload)
         budget = case.budget.and_also(self.faults)
@@ -145,9 +120,20 @@ class Hunter:
             self.scenario, case, self.variant, workload, explorer, faults, checks=checks
         )
 
+    def _began(self, number: int) -> tuple[Stream, Case]:
+        """The trial's stream after its first draw, and the case that was drawn."""
+        stream = Stream(derive(self.seed, self.scenario.name, number))
+        one = len(self.cases) == 1
+        return stream, self.cases[0 if one else stream.below(len(self.cases))]
+
+    def told(self, number: int) -> Told:
+        """Trial ``number`` in short."""
+        trial = self.trial(number)
+        return told_of(trial, self._began(number)[1].name if trial.anomalies else "")
+
     def trial(self, number: int) -> Trial:
         """Run trial ``number``; twice, where that was asked for."""
-        if not self._run_twice:
+        if not self.run_twice:
             return run_trial(self.setup(number))
         once = self._explorer
         twice = self._explorer = RunTwice(once)
@@ -188,9 +174,43 @@ class Hunter:
                 NoFaults(),
                 full_trace=True,
             )
-            profile = profile_of(run_trial(setup))
+            with marks.uncounted():
+                profile = profile_of(run_trial(setup))
         self._profiles[case.name, victim] = profile
         return profile
+
+    def finding(self, number: int, key: Key, *, shrinking: bool = True) -> Finding:
+        """Trial ``number`` once more, for its failure of one kind: shrunk, and as data."""
+        with marks.uncounted():
+            setup, trial = self.setup(number), self.trial(number)
+            anomaly = keys_of(setup.case.name, trial).get(key)
+            if anomaly is None:
+                raise not_again(setup, f"({key[1]} in trial {number})")
+            began = time.perf_counter()
+            whole = Candidate(trial.schedule, trial.faults, setup.workload)
+            small = shrunk(setup, trial, anomaly) if shrinking else whole
+            repro = repro_of(
+                setup,
+                small,
+                anomaly,
+                variant=self.variant,
+                seed=self.seed,
+                trial=number,
+                explorer=self.explorer,
+                moves_before=len(trial.blocks) + len(trial.faults),
+            )
+            if shrinking:
+                budget = setup.case.budget.and_also(self.faults)
+                repro = attrs.evolve(repro, blame=blame_of(setup, small, anomaly, budget))
+        return Finding(
+            anomaly,
+            number,
+            1,
+            repro.moves_before,
+            len(repro.schedule.entries) + len(repro.faults),
+            time.perf_counter() - began,
+            repro,
+        )
 
 
 def hunt(
@@ -200,11 +220,12 @@ def hunt(
     seed: int = 0,
     trials: int = 1_000,
     seconds: float | None = None,
-    explorer: str = "portfolio",
+    explorer: str = PORTFOLIO,
     case: str = "",
     run_twice: bool = False,
     faults: FaultBudget = NO_MORE,
     progress: Callable[[Progress], None] | None = None,
+    pool: Pool | None = None,
 ) -> Result:
     """Run up to ``trials`` trials (``Scenario.trials_max`` at most), or for ``seconds``.
 
@@ -212,10 +233,14 @@ def hunt(
     Ctrl-C ends the hunt early; the result then speaks of the trials that were done.  With
     ``run_twice`` every trial is run two times and ``UncontrolledNondeterminism`` is raised at the
     first turn that differs.  ``HuntDiverged`` where passes of one workflow over one log disagree.
+    With a ``pool`` its processes run the trials: the same result in less time.
     """
     if trials < 1:
         raise UsageError(f"a hunt needs at least one trial, not {trials}")
     trials = min(trials, scenario.trials_max)
+    if scenario.canary:  # it meets the same hunt, whatever was asked for
+        trials, seconds, faults = scenario.trials_max, None, NO_MORE
+        explorer = PORTFOLIO
     hunter = Hunter(
         scenario,
         variant,
@@ -225,164 +250,75 @@ def hunt(
         run_twice=run_twice,
         faults=faults,
     )
-    tally, reached, began = _Tally(), marks.snapshot(), time.perf_counter()
-    shrinking, number = 0.0, 0
+    claimed = faults == NO_MORE
+    hunted = Hunted(scenario, variant, seed, explorer, case, claimed, hunter.marks)
+    tally, began = Tally(), time.perf_counter()
     mistake: ReplayDivergence | None = None
+
+    def tell() -> None:
+        if progress is not None:
+            findings = len(tally.findings)
+            progress(Progress(scenario.name, variant.name, tally.trials, trials, findings))
+
     try:
-        for number in _numbers(trials, seconds):
-            trial = hunter.trial(number)
-            tally.add(trial)
-            if trial.anomalies:
-                shrinking += _keep(hunter, number, trial, explorer, tally)
-            if progress is not None:
-                progress(
-                    Progress(scenario.name, variant.name, tally.trials, trials, len(tally.findings))
-                )
+        if pool is None:
+            _search(hunter, tally, trials, seconds, tell)
+        else:
+            pool.search(hunter, tally, trials, seconds, tell)
     except KeyboardInterrupt:
         tally.interrupted = True
     except UsageError as error:
-        place = f"trial {number} of {scenario.name} on {_told_variant(variant)}"
+        place = f"trial {tally.number} of {scenario.name} on {told_variant(variant)}"
         raise UsageError(f"{place}: {error}") from error
     except ReplayDivergence as error:
         tally.diverged, mistake = True, error
-    seconds_spent = time.perf_counter() - began - shrinking
-    result = _result(hunter, tally, marks.since(reached), case, explorer, seconds_spent)
+    result = result_of(hunted, tally, time.perf_counter() - began - tally.shrink_seconds)
     if mistake is not None:
-        raise HuntDiverged(f"trial {number} of {scenario.name}: {mistake}", result) from mistake
+        where = f"trial {tally.number} of {scenario.name}"
+        raise HuntDiverged(f"{where}: {mistake}", result) from mistake
     return result
 
 
-def _numbers(trials: int, seconds: float | None) -> Iterator[int]:
-    """Trial numbers until one of the bounds is reached; keeps the garbage collector away."""
+def _search(
+    hunter: Hunter, tally: Tally, trials: int, seconds: float | None, tell: Callable[[], None]
+) -> None:
+    """Run the trials in this process."""
+    reached = marks.snapshot()
     deadline = None if seconds is None else time.perf_counter() + seconds
+    try:
+        with no_collector():
+            for number in range(trials):
+                if deadline is not None and number and time.perf_counter() >= deadline:
+                    return
+                if number % COLLECT_EVERY == 0:
+                    gc.collect(0)
+                tally.number = number
+                for key in tally.add(hunter.told(number)):
+                    _keep(hunter, tally, key)
+                tell()
+    finally:
+        tally.add_marks(marks.since(reached))
+
+
+def _keep(hunter: Hunter, tally: Tally, key: Key) -> None:
+    """Keep a finding of the trial that is looked at."""
+    began = time.perf_counter()
+    try:
+        tally.findings[key] = hunter.finding(tally.number, key)
+    except KeyboardInterrupt:  # what was found is kept, shrunk or not
+        tally.findings[key] = hunter.finding(tally.number, key, shrinking=False)
+        raise
+    finally:
+        tally.shrink_seconds += time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def no_collector() -> Iterator[None]:
+    """Keep the garbage collector away from trials."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        for number in range(trials):
-            if deadline is not None and number and time.perf_counter() >= deadline:
-                return
-            if number % COLLECT_EVERY == 0:
-                gc.collect(0)
-            yield number
+        yield
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _keep(hunter: Hunter, number: int, trial: Trial, explorer: str, tally: _Tally) -> float:
-    """Keep the trial's anomalies, one finding per case and signature; seconds spent on that."""
-    began = time.perf_counter()
-    setup = hunter.setup(number)
-    kinds = {(setup.case.name, each.signature): each for each in reversed(trial.anomalies)}
-    for key, anomaly in kinds.items():
-        known = tally.findings.get(key)
-        if known is not None:
-            tally.findings[key] = attrs.evolve(known, count=known.count + 1)
-            continue
-        started = time.perf_counter()
-        stopped: KeyboardInterrupt | None = None
-        try:
-            small = shrunk(setup, trial, anomaly)
-        except KeyboardInterrupt as stop:  # what was found is kept, shrunk or not
-            small, stopped = Candidate(trial.schedule, trial.faults, setup.workload), stop
-        repro = repro_of(
-            setup,
-            small,
-            anomaly,
-            variant=hunter.variant,
-            seed=hunter.seed,
-            trial=number,
-            explorer=explorer,
-            moves_before=len(trial.blocks) + len(trial.faults),
-        )
-        tally.findings[key] = Finding(
-            anomaly,
-            number,
-            1,
-            repro.moves_before,
-            len(repro.schedule.entries) + len(repro.faults),
-            time.perf_counter() - started,
-            repro,
-        )
-        if stopped is not None:
-            raise stopped
-    return time.perf_counter() - began
-
-
-def _verdict(hunter: Hunter, tally: _Tally, reached: dict[str, int]) -> Verdict:
-    laws = {finding.anomaly.law: None for finding in tally.findings.values()}
-    if laws:
-        primary = hunter.scenario.law
-        return Verdict(FAIL, primary if primary in laws else next(iter(laws)))
-    if tally.interrupted:
-        return Verdict(UNKNOWN, reason="interrupted")  # what was not looked at has not passed
-    if tally.diverged:
-        return Verdict(UNKNOWN, reason="the workflow does not depend on its log alone")
-    if tally.unknown:
-        return Verdict(UNKNOWN, reason=tally.unknown)
-    missed = [mark for mark in hunter.scenario.marks if mark not in reached]
-    if tally.trials == 0:
-        return Verdict(UNKNOWN, reason="no trial was run")
-    if missed and len(hunter.cases) == len(hunter.scenario.cases):
-        return Verdict(UNKNOWN, reason=f"never reached {missed[0]} in {tally.trials} trials")
-    if tally.runs == 0:
-        return Verdict(UNKNOWN, reason="the client script has started no run")
-    if tally.ended < ENDED_SHARE_MIN * tally.runs:
-        counts = f"only {tally.ended} of {tally.runs} runs ended"
-        return Verdict(UNKNOWN, reason=f"{counts}; {tally.waits}")
-    return Verdict(PASS)
-
-
-def _surprises(hunter: Hunter, tally: _Tally) -> Iterator[str]:
-    """What was found in a case that declares otherwise.
-
-    A declared failure that one case of several did not show is none: it may need more trials.
-    """
-    found: dict[str, list[str]] = {}
-    for (case, _), finding in tally.findings.items():
-        laws = found.setdefault(case, [])
-        if finding.anomaly.law not in laws:
-            laws.append(finding.anomaly.law)
-    for case, laws in sorted(found.items()):
-        claimed = claimed_laws(hunter.scenario, hunter.variant, case)
-        other = [law for law in laws if claimed is not None and law not in claimed]
-        if other:
-            declared = declared_verdict(hunter.scenario, hunter.variant, case)
-            yield f"case {case} declares {declared} and breaks {', '.join(other)}"
-
-
-def _told_variant(variant: Variant) -> str:
-    return " ".join((variant.name, *variant.changed))
-
-
-def _result(
-    hunter: Hunter,
-    tally: _Tally,
-    reached: dict[str, int],
-    case: str,
-    explorer: str,
-    seconds: float,
-) -> Result:
-    trials = max(tally.trials, 1)
-    variant = hunter.variant
-    return Result(
-        hunter.scenario.name,
-        case,
-        _told_variant(variant),
-        variant.place,
-        hunter.seed,
-        explorer,
-        tally.trials,
-        tally.turns,
-        tally.deliveries,
-        seconds,
-        _verdict(hunter, tally, reached),
-        declared_verdict(hunter.scenario, variant, case) if hunter.faults == NO_MORE else None,
-        tuple(sorted(tally.findings.values(), key=lambda finding: finding.moves_after)),
-        reached,
-        tally.digest.hex(),
-        tally.ended / max(tally.runs, 1),
-        tally.overlapped / trials,
-        tuple(_surprises(hunter, tally)),
-        tally.interrupted,
-    )

@@ -12,6 +12,8 @@ import attrs
 
 from simworld.errors import UsageError, unknown_name
 from simworld.records import (
+    FAULTS,
+    FaultKind,
     HostedProfile,
     LastCursor,
     LocalLayout,
@@ -139,20 +141,31 @@ PLACES: dict[str, Place] = {
 }
 
 
-_ON_FILES = ("torn_writes", "power_losses")
-_ON_A_WIRE = ("lost_requests", "duplicate_requests", "late_answers", "stale_reads", "holed_reads")
+_HAS = {Ground.LOCAL: "files", Ground.POSTGRES: "tables", Ground.HOSTED: "wire"}
+"""What a ground has that a fault may need."""
+
+
+def worlds_with(kind: FaultKind) -> list[str]:
+    """The worlds in which this kind of fault may strike."""
+    return [place.name for place in PLACES.values() if kind.needs in ("", *_has(place))]
+
+
+def _has(place: Place) -> tuple[str, ...]:
+    if place.ground is Ground.LOCAL and place.local.local_log is LocalLog.MINTED:
+        return ("files", "files in place")
+    return (_HAS.get(place.ground, ""),)
 
 
 def check_possible(place: str, kind: str) -> None:
     """``UsageError`` for a kind of fault (of a ``FaultBudget``) that this world never has."""
-    ground = {**dict.fromkeys(_ON_FILES, Ground.LOCAL), **dict.fromkeys(_ON_A_WIRE, Ground.HOSTED)}
-    needed = ground.get(kind)
-    if needed is not None and place_named(place).ground is not needed:
-        able = [each.name for each in PLACES.values() if each.ground is needed]
-        raise UsageError(
-            f"world {place} has no {kind}, so it would pass whatever happens; worlds that have "
-            f"them: {', '.join(able)}"
-        )
+    name = place_named(place).name
+    for row in FAULTS.values():
+        able = worlds_with(row)
+        if row.budget == kind and name not in able:
+            raise UsageError(
+                f"world {place} has no {kind}, so it would pass whatever happens; worlds that have "
+                f"them: {', '.join(able)}"
+            )
 
 
 def place_named(name: str) -> Place:

@@ -15,6 +15,7 @@ import attrs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
+from simworld.campaign.blame import blame_of
 from simworld.campaign.grounds import nemesis
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Scenario
@@ -52,7 +53,8 @@ class PropertyFinding:
         return (
             f"{self.anomaly.law} at {self.anomaly.place}: {self.anomaly.message}\n"
             f"case {self.case}, {self.workload}, {self.budget}\n"
-            f"{moves} moves: {self.repro.faults} {self.repro.schedule}"
+            f"{moves} moves: {self.repro.faults} {self.repro.schedule}\n"
+            f"{self.repro.blame}"
         )
 
 
@@ -87,7 +89,7 @@ class _Search:
         base = derive(0, drawn)
         for seed in (*self.failing_seeds, *(derive(base, n) for n in range(count))):
             trial = run_trial(self.setup(drawn, seed))
-            if trial.anomalies:
+            if trial.anomalies and not trial.is_breach:
                 first = trial.anomalies[0]
                 law = trial.verdict.law
                 anomaly = next((each for each in trial.anomalies if each.law == law), first)
@@ -144,5 +146,6 @@ def check_property(
             explorer=explorer,
             moves_before=len(trial.blocks) + len(trial.faults),
         )
+        repro = attrs.evolve(repro, blame=blame_of(setup, candidate, anomaly, drawn[2]))
         return PropertyFinding(drawn[0], drawn[1], drawn[2], anomaly, repro)
     return None

@@ -52,7 +52,9 @@ from simworld.records import (
 from simworld.sim import RecordedFaults
 
 COUNT_MAX = 10_000
-"""Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near."""
+"""Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near.
+
+A fault may have a larger value if its kind does."""
 EXTRA_MAX = 10**12
 """Further values of a repro's workload are no larger, either way."""
 SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
@@ -107,12 +109,16 @@ def shrunk(setup: Setup, trial: Trial, anomaly: Anomaly) -> Candidate:
         again, _ = _run(setup, whole, strict=False, full_trace=False)
         if again.digest == trial.digest:
             raise InternalError(f"one trace breaks {anomaly.law} and then does not")
-        raise UncontrolledNondeterminism(
-            f"a trial of {setup.scenario.name} did not fail again under its own schedule "
-            f"({anomaly.law} at {anomaly.place}); a workflow or a step body uses something that "
-            "differs between two runs; hunt with --run-twice to see where they do"
-        )
+        raise not_again(setup, f"under its own schedule ({anomaly.law} at {anomaly.place})")
     return shrink(whole, attempt)
+
+
+def not_again(setup: Setup, what: str) -> UncontrolledNondeterminism:
+    """The error for a trial that was run again and went another way."""
+    return UncontrolledNondeterminism(
+        f"a trial of {setup.scenario.name} did not fail again {what}; a workflow or a step body "
+        "uses something that differs between two runs; hunt with --run-twice to see where they do"
+    )
 
 
 def repro_of(
@@ -201,18 +207,19 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
     ]
     if min(numbers) < 0:
         raise UsageError(f"{path} is a damaged repro: a count in it is too small")
+    place_named(repro.world)
+    laws_named([repro.law])
+    blamed = repro.blame.needs if repro.blame is not None else ()
+    for kind in (*(fault.kind for fault in repro.faults), *blamed):
+        if kind not in FAULTS:
+            raise unknown_name("fault in the repro", kind, FAULTS)
     if (
-        max(workload.steps, workload.max_retries or 0, *[fault.value for fault in repro.faults], 0)
-        > COUNT_MAX
+        max(workload.steps, workload.max_retries or 0) > COUNT_MAX
+        or any(fault.value > max(COUNT_MAX, FAULTS[fault.kind].most) for fault in repro.faults)
         or repro.turns_max > TURNS_LIMIT
         or any(abs(value) > EXTRA_MAX for _, value in workload.extra)
     ):
         raise UsageError(f"{path} is a damaged repro: a count in it is too large")
-    place_named(repro.world)
-    laws_named([repro.law])
-    for fault in repro.faults:
-        if fault.kind not in FAULTS:
-            raise unknown_name("fault in the repro", fault.kind, FAULTS)
 
 
 def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Candidate]:

@@ -56,6 +56,8 @@ class Case:
     """Entries of the catalogue (spec §6) this case is about."""
     knobs: tuple[str, ...] = ()
     """``knob=value`` settings that belong to the case, on every variant."""
+    marks: tuple[str, ...] = ()
+    """Places a search that draws this case must have been to."""
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.budget, FaultBudget):
@@ -98,6 +100,9 @@ class Scenario:
     """What one run may cost (I-27); None: it is not judged."""
     turns_max: int = TURNS_MAX
     """Operations per trial; more of them for workflows that do more."""
+    canary: bool = False
+    """Its claims are false, and every hunt must refute them, case by case, within ``trials_max``
+    trials: it guards the harness.  What its cases declare is not looked at."""
 
     def __attrs_post_init__(self) -> None:
         _check_parts(self)
@@ -207,6 +212,8 @@ def declared_verdict(scenario: Scenario, variant: Variant, case: str = "") -> Ve
 
     ``case`` empty: all cases together (any that must fail makes the whole fail).
     """
+    if scenario.canary:
+        return Verdict(FAIL, scenario.law)
     key = _claim_key(variant)
     cases = [scenario.case(case)] if case else scenario.cases
     claims = [each.expect.get(key, UNCLAIMED) for each in cases]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import msgspec
 
+from simworld.campaign.cold import ColdReplays, prefix_events_max
 from simworld.campaign.grounds import Sim, mints_first, stand_on
 from simworld.campaign.scenario import (
     TURNS_MAX,
@@ -27,16 +28,12 @@ from simworld.check import ALWAYS, Context, Law, Oracle, judge, laws_named, verd
 from simworld.engine import (
     RUN_TERMINAL,
     AttemptGuard,
-    EnginePolicy,
     Event,
-    Outcome,
     Program,
-    RunIdentity,
-    RunRow,
-    run_pass,
 )
 from simworld.entropy import derive
 from simworld.records import (
+    FAULTS,
     Advance,
     Anomaly,
     Explorer,
@@ -51,18 +48,24 @@ from simworld.records import (
     Verdict,
     Workload,
 )
-from simworld.runtime import Client, Services, handler_for
+from simworld.runtime import Client, Services, handler_for, recover
 from simworld.sim import (
     Faults,
+    HostClock,
     Kernel,
     Labels,
+    LateHooks,
+    RefusedWrites,
     SimBodies,
     SimClock,
     SimIds,
     SimLog,
     SimQueue,
     SimTasks,
+    WatchedStreams,
+    cycle_of,
     merged,
+    restarts,
 )
 from simworld.worlds import MemoryQueue, WorldState
 
@@ -129,6 +132,11 @@ class Trial:
         return Schedule(tuple(Advance(*block) for block in self.blocks))
 
     @property
+    def is_breach(self) -> bool:
+        """A fault broke a promise of its own world: what fails then may be the world's failure."""
+        return any(FAULTS[fault.kind].breaks for fault in self.faults)
+
+    @property
     def logs(self) -> dict[str, Sequence[Event]]:
         """run id → its events."""
         return dict(self.final.logs)
@@ -179,7 +187,8 @@ def _unfinished(final: Final) -> Sequence[str]:
     Whoever else is left then waits on behalf of a run, and that is judged by the laws.
     """
     if not final.drained:
-        return [*waits_of(final), *final.waiting]
+        turning = [f"over and over: {'; '.join(final.cycle)}"] if final.cycle else []
+        return [*turning, *waits_of(final), *final.waiting]
     return [each for each in final.waiting if each.startswith(f"{CLIENT} ")]
 
 
@@ -200,6 +209,7 @@ def _final(kernel: Kernel, system: _System) -> Final:
         {key: (tuple(found.chunks), found.closed) for key, found in world.streams.items()},
         tuple(kernel.busy_with(name) for name in queue.workers_busy()),
         queue.workers_wanted(),
+        () if kernel.drained else cycle_of(kernel),
     )
 
 
@@ -229,15 +239,17 @@ def _compose(kernel: Kernel, setup: Setup) -> _System:
         policy=variant.engine,
         storage=ground.storage,
         queue=sim_queue,
-        streams=ground.streams,
+        streams=WatchedStreams(kernel, RefusedWrites(kernel, labels, ground.streams)),
         tasks=tasks,
-        clock=clock,
+        clock=HostClock(kernel),
         bodies=SimBodies(kernel, labels, workload.failures),
         ids=ids,
         log=SimLog(kernel, labels, checks=setup.checks),
     )
     sim_queue.connect(handler_for(services).handle)
-    _spawn_client(kernel, setup.scenario, workload, Client(services))
+    restarts(kernel, queue, functools.partial(recover, services))
+    outside = attrs.evolve(services, storage=LateHooks(kernel, ground.storage))
+    _spawn_client(kernel, setup.scenario, workload, Client(outside))
     return _System(ground.state, ground.release, queue, sim_queue, labels, program)
 
 
@@ -276,7 +288,8 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         oracle=_oracle(scenario, workload),
         workflow=scenario.workflow.name,
         minted=mints_first(setup.variant),
-        cold_replay=functools.partial(_cold_replay, program, engine, final),
+        cold_replay=ColdReplays(program, engine, final),
+        prefix_events_max=prefix_events_max(engine, setup.checks),
         cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
     )
 
@@ -295,15 +308,6 @@ def _oracle(scenario: Scenario, workload: Workload) -> Oracle | None:
         return asked(f"oracle of scenario {scenario.name}", oracle, workload, log)
 
     return told
-
-
-def _cold_replay(
-    program: Program, policy: EnginePolicy, final: Final, run_id: str, log: Sequence[Event]
-) -> Outcome:
-    """One pass from scratch over a log of this trial."""
-    run: RunRow = final.runs[run_id]
-    identity = RunIdentity(run_id, run.workflow_name, run.started_at_ms, run.created_at_ms)
-    return run_pass(program, identity, log, policy, final.now_ms).outcome
 
 
 def profile_of(trial: Trial) -> Profile:

@@ -13,12 +13,14 @@ from simworld.check.law import (
     Oracle,
 )
 from simworld.check.laws import ALWAYS, LAWS, laws_named
-from simworld.check.liveness import waits_of
+from simworld.check.recorded import FORMS, LogJudge, check_log
+from simworld.check.stuck import waits_of
 
 __all__ = [
     "ALWAYS",
     "DEADLOCK_MS",
     "EPSILON_MS",
+    "FORMS",
     "LAWS",
     "MAIN_RUN",
     "SLACK_MS",
@@ -26,7 +28,9 @@ __all__ = [
     "Context",
     "Cost",
     "Law",
+    "LogJudge",
     "Oracle",
+    "check_log",
     "judge",
     "laws_named",
     "verdict",

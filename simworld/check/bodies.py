@@ -40,9 +40,11 @@ class _Bodies:
 class _Reasons:
     """What speaks for bodies in the whole trial."""
 
-    __slots__ = ("calm", "deliveries", "lost", "steps")
+    __slots__ = ("calm", "clocks_off_ms", "deliveries", "lost", "steps")
 
-    def __init__(self, *, calm: bool) -> None:
+    def __init__(self, *, calm: bool, clocks_off_ms: int) -> None:
+        self.clocks_off_ms = clocks_off_ms
+        """By a clock that is ahead a lease is over so much earlier."""
         self.calm = calm
         """No fault has fired, no failure was planned, no host has died."""
         self.steps: dict[StepKey, _Bodies] = {}
@@ -65,7 +67,8 @@ class _Reasons:
         ]
         tasks = frozenset(each.task for each in own)
         inline = any(each.task not in tasks for each in bodies.begun)
-        expired = sum(1 for each in bodies.begun[:-1] if 0 < each.lease_until_ms <= now_ms)
+        by_ms = now_ms + self.clocks_off_ms
+        expired = sum(1 for each in bodies.begun[:-1] if 0 < each.lease_until_ms <= by_ms)
         total = len(own) + inline + bodies.errors + expired
         text = (
             f"{len(own)} deliveries, {int(inline)} inline, {bodies.errors} errors, "
@@ -89,7 +92,8 @@ def _i13(step: str, kind: str, what: str, turn: int) -> Anomaly:
 
 
 def _i13_start(context: Context) -> _Reasons:
-    return _Reasons(calm=not context.faults and not context.failures)
+    calm = not context.faults and not context.failures
+    return _Reasons(calm=calm, clocks_off_ms=context.clocks_off_ms)
 
 
 def _i13_started(state: _Reasons, record: Committed) -> None:
@@ -228,15 +232,17 @@ I_13A = Law(
 class _Alive:
     """The bodies that have begun, have not ended, and whose host lives."""
 
-    __slots__ = ("exclusive", "steps")
+    __slots__ = ("clocks_off_ms", "exclusive", "steps")
 
-    def __init__(self, *, exclusive: bool) -> None:
+    def __init__(self, *, exclusive: bool, clocks_off_ms: int) -> None:
         self.exclusive = exclusive
+        self.clocks_off_ms = clocks_off_ms
+        """By a clock that is ahead a lease is over so much earlier."""
         self.steps: dict[StepKey, list[BodyBegan]] = {}
 
 
 def _i14_start(context: Context) -> _Alive:
-    return _Alive(exclusive=context.exclusive_bodies)
+    return _Alive(exclusive=context.exclusive_bodies, clocks_off_ms=context.clocks_off_ms)
 
 
 def _i14_crash(state: _Alive, record: Crash) -> None:
@@ -250,7 +256,7 @@ def _i14_began(state: _Alive, record: BodyBegan) -> Anomaly | None:
     key = (record.run_id, record.step)
     alive = state.steps.get(key)
     if alive:
-        return _overlap(alive, record)
+        return _overlap(alive, record, record.now_ms + state.clocks_off_ms)
     state.steps[key] = [record]
     return None
 
@@ -265,14 +271,14 @@ def _i14_ended(state: _Alive, record: BodyEnded) -> None:
             break
 
 
-def _overlap(alive: list[BodyBegan], record: BodyBegan) -> Anomaly | None:
+def _overlap(alive: list[BodyBegan], record: BodyBegan, by_ms: int) -> Anomaly | None:
     """Join the bodies alive; it is the owner of the earlier start whose lease must have ended."""
     other = next(
         (
             each
             for each in alive
             for first in (each if each.start < record.start else record,)
-            if first.lease_until_ms == 0 or first.lease_until_ms > record.now_ms
+            if first.lease_until_ms == 0 or first.lease_until_ms > by_ms
         ),
         None,
     )

@@ -8,7 +8,7 @@ from simworld.records import (
     Delivered,
     Final,
     LogRead,
-    PassWaits,
+    Passed,
     Sent,
     WaitRefused,
 )
@@ -62,7 +62,7 @@ def _i27_refused(state: _Spent, record: WaitRefused) -> None:
     state.told[record.task, record.run_id, record.wait] = None
 
 
-def _i27_pass(state: _Spent, record: PassWaits) -> Anomaly | None:
+def _i27_pass(state: _Spent, record: Passed) -> Anomaly | None:
     """Wasted, with faults and without: it waits for what its handler knows to be over (R-38)."""
     for wait in record.waits if state.judged else ():
         if (record.task, record.run_id, wait) in state.told:
@@ -90,7 +90,7 @@ I_27 = Law(
         Delivered: _i27_delivered,
         LogRead: _i27_read,
         WaitRefused: _i27_refused,
-        PassWaits: _i27_pass,
+        Passed: _i27_pass,
     },
     start=_Spent,
     end=_i27_end,

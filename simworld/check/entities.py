@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import attrs
 
-from simworld.check.law import HOOK_EVENTS, WAIT_EVENTS, Law, at
+from simworld.check.law import HOOK_EVENTS, WAIT_EVENTS, Context, Law, at
 from simworld.check.walk import walked
 from simworld.engine import (
     TERMINAL_RUN_EVENTS,
@@ -74,9 +74,10 @@ class _Wait:
 class _Waits:
     """All waits, and who handles messages."""
 
-    __slots__ = ("handlers", "of")
+    __slots__ = ("clocks_off_ms", "handlers", "of")
 
-    def __init__(self) -> None:
+    def __init__(self, clocks_off_ms: int = 0) -> None:
+        self.clocks_off_ms = clocks_off_ms
         self.of: dict[Key, _Wait] = {}
         self.handlers: dict[str, None] = {}
         """Tasks of the deliveries so far: what is none of them, nor their child, is a client."""
@@ -131,7 +132,7 @@ def _i06_completed(state: _Waits, record: Committed) -> Anomaly | None:
         return anomaly
     wait = state.of[event.run_id, event.correlation_id]
     early_ms = wait.resume_at_ms - event.created_at_ms
-    if early_ms <= 0 or not state.handles(record.task):
+    if early_ms <= state.clocks_off_ms or not state.handles(record.task):
         return None
     what = f"completed {early_ms} ms before the time it recorded, and nobody woke the run"
     return _i06("wait-completed-early", label, what, record.turn)
@@ -141,8 +142,14 @@ def _i06_delivered(state: _Waits, record: Delivered) -> None:
     state.handlers[record.task] = None
 
 
+def _i06_start(context: Context) -> _Waits:
+    """By a clock that is ahead a wait is over early."""
+    return _Waits(context.clocks_off_ms)
+
+
 I_06 = attrs.evolve(
     _I_06,
+    start=_i06_start,
     on={**_I_06.on, "wait_completed": _i06_completed, Delivered: _i06_delivered},
 )
 

@@ -16,7 +16,7 @@ from simworld.engine import (
     Event,
     Fact,
     HookFact,
-    Outcome,
+    PassResult,
     RunFact,
     StepFact,
     WaitFact,
@@ -33,6 +33,13 @@ SLACK_MS = 5_000
 DEADLOCK_MS = 60_000
 """A full pool without an event for so long will never have one again: who holds it only polls."""
 
+CLOCK_FAULTS = ("clock_ahead", "clock_behind", "clock_jump")
+"""Kinds of faults whose values say by how many ms a host's clock is wrong."""
+DELIVERIES_MAX = 60
+"""Deliveries of a run in a virtual minute that bring about no event: once a second is a storm."""
+
+TIMELESS = ("slow_host", "clock_ahead", "clock_behind", "clock_jump", "scarce_workers")
+"""Faults that make whoever they strike late, or early, for as long as they last."""
 
 MAIN_RUN = "run"
 """Label of the first run, which stands for every run that has none."""
@@ -52,7 +59,7 @@ EVENTS = _types(Fact)
 Oracle = Callable[[Sequence[Event]], object]
 """The final log of a completed run → the output it must have; what it raises is not caught."""
 
-ColdReplay = Callable[[str, Sequence[Event]], Outcome]
+ColdReplay = Callable[[str, Sequence[Event]], PassResult]
 """(run id, its log without the terminal event and what follows) → one pass from scratch."""
 
 
@@ -102,7 +109,11 @@ class Context:
     """The workflow is not deterministic, or its log is tampered with (I-17)."""
     cold_replay: ColdReplay | None = None
     """None: nobody can replay a run (I-16)."""
+    prefix_events_max: int = 0
+    """Logs that are no longer are replayed from each of their prefixes, too (I-16); 0: none is."""
     cost: Cost | None = None
+    deliveries_max: int = DELIVERIES_MAX
+    """Of one run in a minute, beyond the events that it records meanwhile (L-07)."""
 
     def budget_of(self, label: str) -> tuple[int, int]:
         """max_retries and crashes_max of the step with this label."""
@@ -110,10 +121,40 @@ class Context:
         return own if own is not None else (self.max_retries, self.crashes_max)
 
     @property
+    def slow(self) -> bool:
+        """A host has stood still: how long anything took says nothing then (decisions §4.7).
+
+        L-03 to L-06 and the ideal times of I-20 are not judged.
+        """
+        return any(fault.kind == "slow_host" for fault in self.faults)
+
+    @property
+    def clocks_off_ms(self) -> int:
+        """How far two clocks may have differed at most, by the faults that fired."""
+        return sum(fault.value for fault in self.faults if fault.kind in CLOCK_FAULTS)
+
+    @property
     def tries_max(self) -> int:
         """How often any step may begin, over both budgets."""
         budgets = self.budgets.values() or ((self.max_retries, self.crashes_max),)
         return max(retries + 1 + crashes for retries, crashes in budgets)
+
+
+def again_ms(context: Context) -> int:
+    """How long a lost delivery may lawfully keep everybody waiting."""
+    if context.exclusive_bodies:
+        return max(context.redelivery_ms, context.lease_ms)
+    return context.redelivery_ms
+
+
+def calm_ms(context: Context, final: Final) -> int:
+    """The time from which nobody is late any more for the sake of a fault; -1: from the start."""
+    return final.last_fault_ms + again_ms(context) if final.last_fault_ms >= 0 else -1
+
+
+def timeless(context: Context) -> bool:
+    """Whether the trial had faults after which nobody is held to a time (decisions §4.7)."""
+    return any(fault.kind in TIMELESS for fault in context.faults)
 
 
 def _done(state: Any, final: Final) -> list[Anomaly]:

@@ -6,15 +6,24 @@ from collections.abc import Iterable
 
 from simworld.check.bodies import I_13, I_13A, I_14
 from simworld.check.budget import I_12
+from simworld.check.clients import I_25, L_05
+from simworld.check.codes import I_22
 from simworld.check.cost import I_27
 from simworld.check.entities import I_04, I_06, I_07, I_08
 from simworld.check.law import Law
-from simworld.check.liveness import L_01, L_02, L_03, L_09
+from simworld.check.liveness import L_02, L_03, L_09
 from simworld.check.logs import I_02, I_09
 from simworld.check.order import I_01, I_03, I_05
 from simworld.check.outcomes import I_18, I_21, I_26
+from simworld.check.owners import I_15
+from simworld.check.races import I_20, L_04
 from simworld.check.replays import I_16, I_17
+from simworld.check.retries import L_06
 from simworld.check.rows import I_10, I_11
+from simworld.check.storms import L_07
+from simworld.check.streams import I_24, L_08
+from simworld.check.stuck import L_01
+from simworld.check.values import I_19, I_23
 from simworld.errors import unknown_name
 
 LAWS: dict[str, Law] = {
@@ -35,15 +44,27 @@ LAWS: dict[str, Law] = {
         I_13,
         I_13A,
         I_14,
+        I_15,
         I_16,
         I_17,
         I_18,
+        I_19,
+        I_20,
         I_21,
+        I_22,
+        I_23,
+        I_24,
+        I_25,
         I_26,
         I_27,
         L_01,
         L_02,
         L_03,
+        L_04,
+        L_05,
+        L_06,
+        L_07,
+        L_08,
         L_09,
     )
 }

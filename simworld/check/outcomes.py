@@ -10,6 +10,9 @@ from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Final
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
+_LOST = ("DefiniteFailure", "IndefiniteFailure", "ThrottleError", "WorldError")
+"""Errors that a fault of the world may bring about in a body, of a stream it writes for one."""
+
 
 class _Failures:
     """The steps that have had a body which failed: (run id, label)."""
@@ -29,6 +32,8 @@ def _i18_body(state: _Failures, record: BodyEnded) -> Anomaly | None:
     context = state.context
     if context.may_fail or (record.step, record.number) in context.failures:
         return None
+    if context.faults and record.error.partition(":")[0] in _LOST:
+        return None  # what its body asked of the world met a fault; I-21 judges what follows
     why = f" with {record.error}" if record.error else ""
     message = f"body {record.number} of {record.step} failed{why}; the scenario did not plan that"
     return Anomaly("I-18", "unplanned-body-failure", message, at(record.step), record.turn)
@@ -90,7 +95,7 @@ I_18 = Law(
 
 # --- I-21: infrastructure faults never surface ----------------------------------------------------
 
-_INFRASTRUCTURE = frozenset(
+INFRASTRUCTURE = frozenset(
     name
     for name, value in vars(errors).items()
     if isinstance(value, type)
@@ -112,7 +117,7 @@ def _i21_step_failed(interrupted: dict[str, str], record: Committed) -> Anomaly 
     error = read_error(fact.error if isinstance(fact, StepFailed) else b"")
     if error["kind"] == INTERRUPTED:
         interrupted[event.run_id] = step
-    elif error["name"] in _INFRASTRUCTURE:
+    elif error["name"] in INFRASTRUCTURE:
         message = f"{step} failed for good with {error['name']}: {error['message']}"
         return Anomaly("I-21", "step-failed-by-fault", message, at(step), record.turn)
     return None
@@ -125,7 +130,7 @@ def _i21_run_failed(interrupted: dict[str, str], record: Committed) -> Anomaly |
     name = error["name"]
     if name == _STEP_ERROR and event.run_id in interrupted:
         return None
-    if fact.code == "USER_ERROR" and name not in _INFRASTRUCTURE:
+    if fact.code == "USER_ERROR" and name not in INFRASTRUCTURE:
         return None
     message = f"the run failed with {fact.code} ({name}: {error['message']})"
     return Anomaly("I-21", "run-failed-by-fault", message, at(""), record.turn)

@@ -1,26 +1,33 @@
 """Laws of replay: equal logs, equal requests (I-16), and no log that its workflow disowns (I-17).
 
-I-16 has two halves.  A retained pass must ask for what one from scratch asks for: the trial
-compares them at random points and writes down each comparison.  And a run that has ended must end
-in the same way when nobody but the engine replays its log: that is the cold replay.
+I-16 has three parts.  A retained pass must ask for what one from scratch asks for: the trial
+compares them at random points and writes down each comparison.  A run that has ended must end in
+the same way when nobody but the engine replays its log: that is the cold replay.  And a pass over
+a log must have asked for all that one over a beginning of it asks for: short logs are replayed from
+each of their prefixes.  That is promised where results are handed over one at a time (D4) and a
+sleep counts from the workflow's own clock: D0 to D3 consume ahead, and a host's clock goes on
+between two passes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simworld.check.law import Context, Law, at, read_error, read_output
+from simworld.check.law import ColdReplay, Context, Law, at, read_error, read_output, run_label
+from simworld.check.walk import before_end
 from simworld.engine import (
     TERMINAL_RUN_EVENTS,
     Completed,
     Event,
     Failed,
     Outcome,
+    PassResult,
     RunCompleted,
     RunFailed,
     Suspension,
     encode,
     encode_error,
+    taken_back,
 )
 from simworld.records import Anomaly, Committed, Final, PassChecked
 
@@ -45,17 +52,37 @@ def _i16_end(context: Context, final: Final) -> list[Anomaly]:
     replay = context.cold_replay
     if replay is None:
         return []
-    found: list[Anomaly] = []
+    found = _prefixes(replay, context.prefix_events_max, final)
     for run_id, log in final.logs.items():
         length = _prefix(log)
         if length < 0:
             continue
         end = log[length].fact
         assert isinstance(end, RunCompleted | RunFailed)
-        kind, what = _replayed(end, replay(run_id, log[:length]))
+        kind, what = _replayed(end, replay(run_id, log[:length]).outcome)
         if kind:
             message = f"a cold replay of its {length} events {what}"
             found.append(_i16(kind, message, final.turn))
+    return found
+
+
+def _prefixes(replay: ColdReplay, events_max: int, final: Final) -> list[Anomaly]:
+    """Where a longer log has a pass ask otherwise than a shorter one."""
+    found: list[Anomaly] = []
+    for run_id, log in final.logs.items():
+        whole = before_end(log)
+        if len(whole) > events_max:
+            continue
+        before: PassResult | None = None
+        for length in range(1, len(whole) + 1):
+            result = replay(run_id, whole[:length])
+            what = taken_back(before, result) if before is not None else ""
+            if what:
+                message = f"over {length - 1} and over {length} events of the log: {what}"
+                place = run_label(final, run_id)
+                found.append(Anomaly("I-16", "request-taken-back", message, place, final.turn))
+                break
+            before = result
     return found
 
 

@@ -6,15 +6,23 @@ for somebody whose answer nobody saw: what readers are given is the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from simworld.check.law import Context, Law
-from simworld.engine import Event
+from simworld.engine import TERMINAL_RUN_EVENTS, Event
 from simworld.records import Anomaly, Committed, Final
 
 Fold: TypeAlias = Callable[[Any, Event, str, int], Anomaly | None]
 """(state, event, label of what it is about, turn) → what the event breaks."""
+
+
+def before_end(log: Sequence[Event]) -> Sequence[Event]:
+    """The log without the event that ended its run and what follows."""
+    for place, event in enumerate(log):
+        if event.type in TERMINAL_RUN_EVENTS:
+            return log[:place]
+    return log
 
 
 def walked(

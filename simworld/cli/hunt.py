@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import argparse
 import math
-import shlex
-import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simworld.cli.common import (
     BROKEN,
     FAILED,
     OK,
     UNDECIDED,
+    USAGE,
     add_command,
     add_scenarios,
     complain,
     scenarios_of,
 )
-from simworld.errors import DidNotReproduce, InternalError, UsageError, unknown_name
+from simworld.cli.gate import add_gate, beside_ledger, ledger_of, tell_known, write_junit
+from simworld.cli.running import (
+    TRIALS,
+    TRIALS_UNBOUNDED,
+    Done,
+    at_world,
+    jobs_of,
+    run_hunts,
+    trials_of,
+)
+from simworld.cli.telling import report, tell_smallest
+from simworld.entropy import seed_of
+from simworld.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario, Variant
-    from simworld.cli.common import Commands
-    from simworld.records import FaultBudget, Finding, Repro, Result
+    from simworld.cli.common import Commands, Parser
+    from simworld.records import Compared, FaultBudget
     from simworld.render import Output
 
 VARIANTS = ("v2_merge", "fixed")
-TRIALS = 1_000
-TRIALS_UNBOUNDED = 10**12
-"""With --seconds alone, time is the only bound."""
-HASH_SEED_TRIALS = 50
-"""Trials that --run-twice also compares between processes with other hash seeds."""
 REPROS = "repros"
+
+
+class Seed(NamedTuple):
+    """The number that is used, and the commit that it stands for, if one does."""
+
+    number: int
+    commit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number} (commit {self.commit})" if self.commit else str(self.number)
 
 
 def add(commands: Commands) -> None:
@@ -50,10 +64,24 @@ def add(commands: Commands) -> None:
         "  simworld hunt inflated_attempts --variant v2_merge --seed 7 --trials 5000\n"
         "  simworld hunt --variant v2_merge --set attempt_guard=G0 --expect\n"
         "  simworld hunt inflated_attempts --world atomic --world local --world postgres\n"
-        "  simworld hunt --seconds 60 --json results.json\n\n"
+        "  simworld hunt --jobs auto --seconds 60 --json results.json\n"
+        "  simworld hunt --variant fixed --seed $GITHUB_SHA --junit hunt.xml --save artefacts\n"
+        "  simworld hunt --known known.json --update-known   # write what is known now\n"
+        "  simworld hunt --known known.json                  # fail only for what is new\n\n"
         "exit codes: 0 all PASS, 1 some FAIL, 3 some UNKNOWN and no FAIL (or interrupted);\n"
-        "with --expect: 0 when every verdict and law is the declared one, else 1",
+        "with --expect: 0 when every verdict and law is the declared one, else 1;\n"
+        "with --known: 1 only where a failure is not in the ledger;\n"
+        "2 where a scenario or workflow made a mistake, after all other hunts",
     )
+    _add_what(hunt)
+    _add_how(hunt)
+    add_gate(hunt)
+    add_scenarios(hunt)
+    hunt.set_defaults(command=_hunt)
+
+
+def _add_what(hunt: Parser) -> None:
+    """Options that say what is hunted."""
     hunt.add_argument("names", nargs="*", metavar="SCENARIO", help="default: all scenarios")
     hunt.add_argument(
         "--variant",
@@ -77,18 +105,35 @@ def add(commands: Commands) -> None:
         help="let N more faults of a kind happen in each trial (stale_reads=2); repeatable",
     )
     hunt.add_argument(
+        "--world",
+        action="append",
+        metavar="NAME",
+        help="repeatable (simworld variants --worlds shows all); default: atomic",
+    )
+
+
+def _add_how(hunt: Parser) -> None:
+    """Options that say how it is hunted, and where repros go."""
+    hunt.add_argument(
         "--trials", type=_count, metavar="N", help=f"per scenario and variant; default {TRIALS}"
     )
     hunt.add_argument(
         "--seconds", type=_seconds, metavar="S", help="bound the time of each hunt instead"
     )
     hunt.add_argument("--explorer", default="portfolio", metavar="NAME", help="default: portfolio")
-    hunt.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
     hunt.add_argument(
-        "--world",
-        action="append",
-        metavar="NAME",
-        help="repeatable (simworld variants --worlds shows all); default: atomic",
+        "--seed",
+        type=_seed,
+        default=Seed(0),
+        metavar="N",
+        help="a number, or a commit hash that stands for one; default: 0",
+    )
+    hunt.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=1,
+        metavar="N",
+        help="run trials in N processes (auto: one per core); same findings; default: 1",
     )
     hunt.add_argument(
         "--expect", action="store_true", help="compare every verdict and law with the declared one"
@@ -101,16 +146,22 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="run every trial twice, some in other processes too, and compare the traces",
     )
-    add_scenarios(hunt)
-    hunt.set_defaults(command=_hunt)
 
 
 def _count(text: str) -> int:
     return _whole(text, 1)
 
 
-def _seed(text: str) -> int:
-    return _whole(text, 0)
+def _seed(text: str) -> Seed:
+    try:
+        return Seed(seed_of(text), "" if text.isdecimal() else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _jobs(text: str) -> int:
+    """0 stands for one per core."""
+    return 0 if text == "auto" else _whole(text, 0)
 
 
 def _whole(text: str, least: int) -> int:
@@ -139,24 +190,46 @@ def _seconds(text: str) -> float:
 def _hunt(args: argparse.Namespace) -> int:
     from simworld.render import Output, check_targets, surprise_lines
 
-    plan = _plan(args)
-    check_targets(args.json, args.save)
     out = Output(args.json)
+    out.say(f"seed {args.seed}")  # before anything that can fail
+    plan = _plan(args)
+    ledger = ledger_of(args)
+    written = {"--junit": args.junit, "--known": args.known if args.update_known else None}
+    check_targets(args.json, args.save, others=written)
     _announce(args, out, plan)
-    results, stopped = _run(args, plan)
-    if results or isinstance(stopped, KeyboardInterrupt):
-        _report(args, out, results)
-    if isinstance(stopped, Exception):
-        raise stopped
-    interrupted = stopped is not None
-    surprises = surprise_lines(results) if args.expect else []
+    done = run_hunts(args, plan, _faults(args))
+    beside = beside_ledger(ledger, done) if ledger else None
+    saved = report(args, out, done, beside)
+    if ledger and beside:
+        tell_known(out, ledger, done, beside)
+    write_junit(args, done, saved, beside)
+    tell_smallest(args, out, done.results, saved, beside)
+    if isinstance(done.stopped, Exception):
+        raise done.stopped
+    surprises = surprise_lines(done.results) if args.expect else []
     for line in surprises:
         out.say(line)
     out.finish()
-    outcomes = {each.verdict.outcome for each in results}
-    if surprises or (not args.expect and "FAIL" in outcomes):
+    return _code(args, done, beside, surprised=bool(surprises))
+
+
+def _code(args: argparse.Namespace, done: Done, beside: Compared | None, *, surprised: bool) -> int:
+    """The exit code; a mistake outweighs a failure, and a failure what nobody knows."""
+    silent = [f"{each.scenario} on {each.system}" for each in done.results if each.silent]
+    if silent:
+        return complain(BROKEN, f"the harness finds nothing where it must: {', '.join(silent)}")
+    if done.mistakes:
+        if len(done.results) + len(done.unjudged) > 1:
+            complain(USAGE, f"error: mistakes (told above) ended {'; '.join(done.mistakes)}")
+        return USAGE
+    outcomes = {each.verdict.outcome for each in done.results if not each.canary}
+    failed = "FAIL" in outcomes
+    if beside is not None:  # what an update writes down is known from now on
+        failed = bool(beside.new) and not args.update_known
+    if surprised or (failed and not args.expect):
         return FAILED
-    return UNDECIDED if interrupted or (not args.expect and "UNKNOWN" in outcomes) else OK
+    undecided = "UNKNOWN" in outcomes and not args.expect
+    return UNDECIDED if undecided or done.stopped is not None else OK
 
 
 def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
@@ -183,7 +256,8 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
         if declared_verdict(scenario, variant, args.case) is None:
             knobs = f" with {' '.join(args.set)}" if args.set else ""
             raise UsageError(
-                f"{scenario.name} declares no verdict on {variant.name}{knobs}{_at(variant)}, so "
+                f"{scenario.name} declares no verdict on {variant.name}{knobs}"
+                f"{at_world(variant)}, so "
                 "--expect has nothing to compare with; declare it in Case.expect, name other "
                 "scenarios or variants, or leave --expect out"
             )
@@ -205,10 +279,6 @@ def _faults(args: argparse.Namespace) -> FaultBudget:
             raise unknown_name("kind of fault", kind, kinds)
         found[kind] = int(count)
     return FaultBudget(**found)
-
-
-def _at(variant: Variant) -> str:
-    return "" if variant.place == "atomic" else f" @ {variant.place}"
 
 
 def _worlds(args: argparse.Namespace) -> list[str]:
@@ -242,137 +312,13 @@ def _announce(
     options += args.fault
     options += ["every trial twice"] if args.run_twice else []
     options += [f"repros to {args.save}"]
-    trials = _trials(args)
+    options += [f"{jobs_of(args)} jobs"] if args.jobs != 1 else []
+    trials = trials_of(args)
     heading = hunt_heading(
         list(dict.fromkeys(scenario.name for scenario, _ in plan)),
         list(dict.fromkeys(variant.name for _, variant in plan)),
-        seed=args.seed,
         trials=None if trials == TRIALS_UNBOUNDED else trials,
         seconds=args.seconds,
         options=options,
     )
     out.say(heading)
-
-
-def _trials(args: argparse.Namespace) -> int:
-    if args.trials is not None:
-        return int(args.trials)
-    return TRIALS_UNBOUNDED if args.seconds else TRIALS
-
-
-def _run(
-    args: argparse.Namespace, plan: Sequence[tuple[Scenario, Variant]]
-) -> tuple[list[Result], BaseException | None]:
-    """The results so far, and what stopped the run early, if anything did."""
-    from simworld.campaign import HuntDiverged, check_hash_seeds, hunt
-    from simworld.render import progress_bar
-
-    results: list[Result] = []
-    try:
-        for number, (scenario, variant) in enumerate(plan, start=1):
-            label = f"{number}/{len(plan)} {scenario.name} on {variant.name}{_at(variant)}"
-            with progress_bar(label, seconds=args.seconds, stream=sys.stderr) as progress:
-                result = hunt(
-                    scenario,
-                    variant,
-                    seed=args.seed,
-                    trials=_trials(args),
-                    seconds=args.seconds,
-                    explorer=args.explorer,
-                    case=args.case,
-                    run_twice=args.run_twice,
-                    faults=_faults(args),
-                    progress=progress,
-                )
-            results.append(result)
-            if result.interrupted:
-                return results, KeyboardInterrupt()
-            if args.run_twice:
-                check_hash_seeds(
-                    scenario,
-                    variant,
-                    where=args.scenarios,
-                    seed=args.seed,
-                    trials=min(result.trials, HASH_SEED_TRIALS),
-                    case=args.case,
-                    explorer=args.explorer,
-                )
-    except HuntDiverged as error:
-        return [*results, error.result], error
-    except (Exception, KeyboardInterrupt) as error:
-        return results, error
-    return results, None
-
-
-def _save(results: Sequence[Result], folder: Path) -> dict[tuple[int, int], str]:
-    """Write every repro; what could not be written is missing from the answer."""
-    from simworld.campaign import save_repro
-    from simworld.render import repro_names
-
-    saved: dict[tuple[int, int], str] = {}
-    for (at, nth), name in repro_names(results).items():
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            save_repro(results[at].findings[nth].repro, path)
-        except (OSError, UsageError) as error:
-            complain(BROKEN, f"a repro was not saved: {error}")
-        else:
-            saved[at, nth] = str(path)
-    return saved
-
-
-def _report(args: argparse.Namespace, out: Output, results: Sequence[Result]) -> None:
-    """Table, repros, JSON, and the story of the smallest failure with the way to replay it."""
-    from simworld.render import notes_text, results_json, results_table, summary_line
-
-    if results:
-        out.say(f"\n{results_table(results, width=out.width, color=out.color)}")
-        if notes := notes_text(results):
-            out.say(f"{notes}\n")
-        out.say(summary_line(results))
-    else:
-        out.say("interrupted before there was any result")
-    saved = _save(results, Path(args.save))
-    if args.json:
-        out.write_json(results_json(results, saved))
-    findings = [
-        (*_interest(result, finding), at, nth)
-        for at, result in enumerate(results)
-        for nth, finding in enumerate(result.findings)
-    ]
-    if findings:
-        *_, at, nth = min(findings)
-        _tell(args, out, results[at].findings[nth].repro, saved.get((at, nth)))
-
-
-def _interest(result: Result, finding: Finding) -> tuple[bool, bool, int, int]:
-    """Smaller is better to tell: of the law in question, in need of a certain order, short."""
-    return (
-        finding.anomaly.law != result.verdict.law,
-        not finding.repro.schedule.entries,
-        finding.moves_after,
-        finding.moves_before,
-    )
-
-
-def _tell(args: argparse.Namespace, out: Output, repro: Repro, path: str | None) -> None:
-    from simworld.campaign import tell
-    from simworld.render import story_text
-
-    try:
-        story = tell(repro, scenarios_of(args.scenarios))
-    except DidNotReproduce as error:
-        raise InternalError(f"a failure just found does not replay: {error}") from error
-    out.say(f"\nThe smallest failure\n\n{story_text(story, width=out.width)}")
-    if path:
-        where = ["--scenarios", args.scenarios] if args.scenarios else []
-        out.say(f"Replay it:\n  {_program()} {shlex.join(['replay', path, *where])}")
-
-
-def _program() -> str:
-    """How to call this program again, as it was called now."""
-    called = sys.argv[0]
-    if Path(called).name != "simworld":
-        return "python -m simworld.cli"
-    return "simworld" if shutil.which("simworld") == called else shlex.quote(called)

@@ -139,10 +139,18 @@ from simworld.engine.policy import (
     switch,
 )
 from simworld.engine.refs import AbortSignal, StreamRef
-from simworld.engine.replay import Pass, Program, asked_for, disagreement, run_pass
+from simworld.engine.replay import (
+    Pass,
+    Program,
+    asked_for,
+    disagreement,
+    run_pass,
+    taken_back,
+)
 from simworld.engine.suspension import (
     AttrRequest,
     Completed,
+    Decision,
     Diverged,
     Failed,
     HookRequest,
@@ -189,6 +197,7 @@ __all__ = [
     "BackgroundAfter",
     "CompleteErrors",
     "Completed",
+    "Decision",
     "Delivery",
     "Dispatch",
     "Diverged",
@@ -314,6 +323,7 @@ __all__ = [
     "start_owner",
     "step",
     "switch",
+    "taken_back",
     "ulid",
     "uuid",
     "workflow",

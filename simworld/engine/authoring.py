@@ -42,7 +42,7 @@ import attrs
 
 from simworld.engine.hooks import Hook
 from simworld.engine.payload import result_hint
-from simworld.engine.program import Future, StepHandle, current_loop, join
+from simworld.engine.program import Future, RaceWatch, StepHandle, current_loop, joined
 from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
 
@@ -242,7 +242,7 @@ def gather(*awaitables: Awaited[T]) -> Future[list[T]]:
     Coroutines start here, in order, before ``gather`` returns.
     """
     parts = _futures(awaitables, "gather")
-    whole: Future[list[T]] = join()
+    whole: Future[list[T]] = joined(Future())
     missing = len(parts)
 
     def part_done(part: Future[Any]) -> None:
@@ -277,11 +277,14 @@ def race(*awaitables: Awaited[Any]) -> Future[Winner]:
     if not awaitables:
         raise UsageError("race needs at least one awaitable: an empty race never ends")
     parts = _futures(awaitables, "race")
-    first: Future[Winner] = join()
+    first: Future[Winner] = joined(Future())
+    watch: RaceWatch | None = None
 
     def part_done(part: Future[Any]) -> None:
         if first.done:
             return
+        if watch is not None:
+            watch.decided(parts.index(part))
         if part.error is not None:
             first.reject(part.error)
         else:
@@ -292,4 +295,6 @@ def race(*awaitables: Awaited[Any]) -> Future[Winner]:
             part_done(part)
         else:
             part.callbacks.append(part_done)
+    if not first.done:
+        watch = RaceWatch(parts)
     return first

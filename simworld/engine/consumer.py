@@ -280,6 +280,7 @@ class Consumer:
 
     def _deliver(self, entity: Entity, event: Event) -> None:
         loop, fact = self._loop, event.fact
+        loop.event = event
         if (
             not self._peeks
             and event.created_at_ms > loop.now_ms
@@ -287,6 +288,7 @@ class Consumer:
         ):
             loop.now_ms = event.created_at_ms
         if isinstance(entity, StepHandle):
+            loop.handed.append(entity.request)
             if isinstance(fact, StepCompleted):
                 self._resolve_step(entity, fact.result)
             elif isinstance(fact, StepFailed):

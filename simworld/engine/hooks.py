@@ -13,7 +13,7 @@ from collections.abc import Generator
 from typing import Any, Generic, TypeVar, overload
 
 from simworld.engine.payload import encode, hydrate
-from simworld.engine.program import Future, HookState, PassLoop, current_loop, join
+from simworld.engine.program import Future, HookState, PassLoop, Payload, current_loop, joined
 from simworld.engine.refs import AbortSignal, StreamRef
 from simworld.errors import UsageError
 
@@ -49,7 +49,8 @@ class Hook(Generic[T]):
 
         Every call waits for a payload of its own, abandoned or not.
         """
-        hydrated: Future[T] = join()
+        encoded_one = self._state.next()
+        hydrated: Future[T] = joined(Payload(self._state))
 
         def arrived(encoded: Future[bytes]) -> None:
             if encoded.error is not None:
@@ -63,7 +64,7 @@ class Hook(Generic[T]):
             else:
                 hydrated.resolve(value)
 
-        self._state.next().when_done(arrived)
+        encoded_one.when_done(arrived)
         return hydrated
 
     def __await__(self) -> Generator[Future[Any], None, T]:

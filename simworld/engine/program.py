@@ -8,15 +8,17 @@ nothing is ready, and that is known by construction, never by a timer (spec §5.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
+from simworld.engine.events import Event
 from simworld.engine.ids import Draws, RunIdentity
 from simworld.engine.lines import called_exit, event_loop_line, innermost_line
 from simworld.engine.policy import EnginePolicy, IdScheme, Seed, SleepClock
 from simworld.engine.suspension import (
     UNCHANGEABLE,
     AttrRequest,
+    Decision,
     HookRequest,
     Request,
     StepRequest,
@@ -104,13 +106,27 @@ class AttrHandle(Future[None]):
         self.request = request
 
 
+class Payload(Future[Any]):
+    """The next payload of a hook, for whoever has asked for it."""
+
+    __slots__ = ("number", "request")
+
+    def __init__(self, hook: HookState) -> None:
+        super().__init__()
+        self.request = hook.request
+        self.number = hook.asked
+        """1 for the hook's first: whoever asks later waits for a later one."""
+
+
 class HookState:
     """A hook's mailbox: who waits for payloads, and payloads nobody has waited for yet."""
 
-    __slots__ = ("aborted", "buffer", "conflict", "request", "waiters")
+    __slots__ = ("aborted", "asked", "buffer", "conflict", "request", "waiters")
 
     def __init__(self, request: HookRequest) -> None:
         self.request = request
+        self.asked = 0
+        """How many payloads somebody has asked for."""
         self.waiters: deque[Future[bytes]] = deque()
         self.buffer: deque[bytes] = deque()
         self.conflict: BaseException | None = None
@@ -119,6 +135,7 @@ class HookState:
 
     def next(self) -> Future[bytes]:
         """The next payload, encoded."""
+        self.asked += 1
         future: Future[bytes] = Future()
         if self.buffer:
             future.resolve(self.buffer.popleft())
@@ -209,6 +226,13 @@ class PassLoop:
         """Those of them that are not done."""
         self.joins: list[Future[Any]] = []
         """Futures made of others: they and those others may know each other."""
+        self.event: Event | None = None
+        """The one whose result was handed over last."""
+        self.handed: list[StepRequest] = []
+        self.decisions: list[Decision] = []
+        self.readings: list[int] = []
+        """What the workflow was given: see ``PassResult``."""
+        self.races = 0
         self.closed = False
         self.misuse: UsageError | None = None
         """Set where the workflow awaits what is not ours: no ``except`` of its may hide that."""
@@ -354,12 +378,44 @@ def leave() -> None:
     _current.pop()
 
 
-def join() -> Future[Any]:
-    """A future made of others; the pass lets go of it when it is closed."""
-    future: Future[Any] = Future()
+F = TypeVar("F", bound=Future[Any])
+
+
+def joined(future: F) -> F:
+    """``future``, which is made of others; the pass lets go of it when it is closed."""
     if _current:
         _current[-1].joins.append(future)
     return future
+
+
+class RaceWatch:
+    """A race that waits: what it was called on, for the one event that decides it."""
+
+    __slots__ = ("called_id", "loop", "number", "parts")
+
+    def __init__(self, parts: Sequence[Future[Any]]) -> None:
+        self.loop = loop = current_loop("race was called")
+        loop.races += 1
+        self.number = loop.races
+        self.called_id = "" if loop.event is None else loop.event.event_id
+        self.parts = parts
+
+    def decided(self, winner: int) -> None:
+        """Write down who has won, and on which event."""
+        loop = self.loop
+        if loop.event is not None:
+            parts = tuple([_decided_by(part) for part in self.parts])
+            told = Decision(self.number, winner, loop.event.event_id, self.called_id, parts)
+            loop.decisions.append(told)
+
+
+def _decided_by(part: Future[Any]) -> tuple[str, int]:
+    """See ``Decision.parts``; a hook that has been let go of may have got payloads in vain."""
+    if isinstance(part, StepHandle | WaitHandle | AttrHandle):
+        return part.request.correlation_id, 0
+    if isinstance(part, Payload) and not part.request.dispose:
+        return part.request.correlation_id, part.number
+    return "", 0
 
 
 def current_loop(doing: str, name: str = "") -> PassLoop:

@@ -76,7 +76,7 @@ class Program:
 class Pass:
     """One execution of a workflow's function; feed it the log, close it at the end."""
 
-    __slots__ = ("_consumer", "_identity", "_loop", "_main", "_program")
+    __slots__ = ("_consumer", "_identity", "_loop", "_main", "_program", "_told")
 
     def __init__(self, program_: Program, identity: RunIdentity, policy: EnginePolicy) -> None:
         self._program = program_
@@ -84,6 +84,8 @@ class Pass:
         self._loop = PassLoop(identity, policy)
         self._consumer = Consumer(self._loop, policy, program_.steps)
         self._main: Branch[Any] | None = None
+        self._told = (0, 0, 0)
+        """How much of what the workflow was given earlier results have told."""
 
     def feed(self, log: Sequence[Event], now_ms: int = 0) -> PassResult:
         """Go on against ``log``: the whole of it, beginning with run_created.
@@ -118,7 +120,20 @@ class Pass:
             program.leave()
         if loop.misuse is not None:
             raise loop.misuse
-        return PassResult(self._outcome(main, log), loop.requests)
+        return self._result(self._outcome(main, log))
+
+    def _result(self, outcome: Outcome) -> PassResult:
+        loop = self._loop
+        handed, decided, read = self._told
+        self._told = (len(loop.handed), len(loop.decisions), len(loop.readings))
+        return PassResult(
+            outcome,
+            loop.requests,
+            loop.handed[handed:],
+            loop.decisions[decided:],
+            loop.readings[read:],
+            read,
+        )
 
     def _begin(self, log: Sequence[Event]) -> Branch[Any] | Failed | Diverged:
         run_id = self._identity.run_id
@@ -191,6 +206,20 @@ def disagreement(one: PassResult, other: PassResult) -> str:
     return "" if left == right else f"one pass ends with {left}, the other with {right}"
 
 
+def taken_back(shorter: PassResult, longer: PassResult) -> str:
+    """What one pass has asked for and another, over a longer log, asks otherwise; empty: nothing.
+
+    A longer log only adds requests: that is the contract of a pass (spec §5.1).
+    """
+    for index, request in enumerate(shorter.requests):
+        if index >= len(longer.requests):
+            return f"request {index + 1} was {_fingerprint(shorter, index)} and is no more"
+        if _asked(request) != _asked(longer.requests[index]):
+            told = f"{_fingerprint(shorter, index)} and is {_fingerprint(longer, index)}"
+            return f"request {index + 1} was {told}"
+    return ""
+
+
 def asked_for(result: PassResult) -> list[str]:
     """Every request of a pass and how it ended, in words that are equal where passes agree."""
     return [
@@ -210,6 +239,20 @@ def _essence(request: Request) -> tuple[object, ...]:
         return *named, request.changes
     if isinstance(request, WaitRequest):
         return *named, request.created, request.resume_at_ms
+    return named
+
+
+def _asked(request: Request) -> tuple[object, ...]:
+    """What every longer log must have asked for, too, whatever has become of it since."""
+    named = (type(request), request.correlation_id)
+    if isinstance(request, StepRequest):
+        return *named, request.step_name, request.input
+    if isinstance(request, HookRequest):
+        return *named, request.token, request.metadata
+    if isinstance(request, AttrRequest):
+        return *named, request.changes
+    if isinstance(request, WaitRequest):
+        return *named, request.resume_at_ms
     return named
 
 

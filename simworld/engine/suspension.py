@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import attrs
 
@@ -52,6 +52,11 @@ class StepRequest(Request):
         """Fix the input as it is now; else it is encoded when somebody asks, if ever."""
         self._kept = self._encoded()
         return self._kept
+
+    @property
+    def call(self) -> tuple[str, object]:
+        """What is called with what: equal for equal calls, and cheaper than the input."""
+        return self.step_name, self._kept or self.args
 
     @property
     def input(self) -> bytes:
@@ -148,6 +153,22 @@ class Diverged:
 Outcome = Completed | Failed | Suspension | Unconsumed | Diverged
 
 
+class Decision(NamedTuple):
+    """A race that waited when it was called, and was then decided by an event."""
+
+    race: int
+    """1 for the first race called in this pass."""
+    winner: int
+    """The place of the winning argument, from 0."""
+    event_id: str
+    """The event whose result has decided it."""
+    called_id: str
+    """The event whose result had been handed over last when it was called; empty: none."""
+    parts: tuple[tuple[str, int], ...]
+    """What each argument waits for: a correlation id and 0, a hook's and which of its payloads; an
+    empty id: nothing that one event alone decides."""
+
+
 @attrs.frozen
 class PassResult:
     """One pass: its outcome and every request it has made, answered or not."""
@@ -155,3 +176,11 @@ class PassResult:
     outcome: Outcome
     requests: Sequence[Request]
     """Read it before the pass is fed again: a retained pass goes on adding to it."""
+    handed: Sequence[StepRequest] = ()
+    """Steps whose results the workflow was given; this and what follows: since it was fed last."""
+    decisions: Sequence[Decision] = ()
+    """Races that were decided."""
+    readings: Sequence[int] = ()
+    """What ``now_ms`` has answered, in order."""
+    read_before: int = 0
+    """How many answers it had given before."""

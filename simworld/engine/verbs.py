@@ -32,7 +32,9 @@ def sleep(duration: int | datetime.timedelta) -> WaitHandle:
 
 def now_ms() -> int:
     """The workflow's clock, in ms since the epoch: it stands still while the workflow runs."""
-    return current_loop("now_ms was called").now_ms
+    loop = current_loop("now_ms was called")
+    loop.readings.append(loop.now_ms)
+    return loop.now_ms
 
 
 def random() -> float:

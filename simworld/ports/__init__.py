@@ -8,7 +8,7 @@ tables.
 from simworld.ports.bodies import Bodies, BodyInfo
 from simworld.ports.clock import Clock
 from simworld.ports.ids import Ids
-from simworld.ports.log import PassReport, RunLog
+from simworld.ports.log import ClientCalled, PassReport, RunLog
 from simworld.ports.streams import Chunks, StreamInfo, Streams
 from simworld.ports.substrate import (
     Files,
@@ -44,6 +44,7 @@ __all__ = [
     "Bodies",
     "BodyInfo",
     "Chunks",
+    "ClientCalled",
     "Clock",
     "Delivery",
     "Files",

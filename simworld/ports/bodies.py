@@ -16,6 +16,8 @@ class BodyInfo(NamedTuple):
     start: int
     """The number of its own accepted start."""
     lease_until_ms: int
+    input: bytes
+    """Its encoded arguments."""
 
 
 class Bodies(Protocol):
@@ -27,5 +29,10 @@ class Bodies(Protocol):
     async def effect(self, body: BodyInfo, name: str) -> None:
         """The body does something the outside world can see."""
 
-    async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
-        """The body ended by itself: ``ok``, or ``error`` or ``fatal`` with what it raised."""
+    async def ended(
+        self, body: BodyInfo, outcome: str, error: Exception | None = None, result: bytes = b""
+    ) -> None:
+        """The body ended by itself: ``ok``, or ``error`` or ``fatal`` with what it raised.
+
+        ``result``: what it has returned, encoded.
+        """

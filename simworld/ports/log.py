@@ -22,14 +22,42 @@ class PassReport(NamedTuple):
     """It went on from an earlier pass of this invocation instead of starting anew."""
 
 
+class ClientCalled(NamedTuple):
+    """Something that a client has asked for."""
+
+    number: int
+    """Of this client's calls, from 1."""
+    verb: str
+    """The client's method."""
+    run_id: str = ""
+    target: str = ""
+    """A hook's token, a stream's name."""
+    payload: bytes = b""
+    """What ``resume_hook`` is to send."""
+    start: int = 0
+    """The chunk from which ``read_stream`` reads."""
+
+
 class RunLog(Protocol):
     """Listens; never answers, never fails, never waits."""
 
     def pass_ended(self, report: PassReport) -> None:
         """A pass has ended."""
 
+    def owned_inline(self, run_id: str, step_ids: Sequence[str]) -> None:
+        """The handler is about to run these steps inline, as their owner."""
+
     def note(self, run_id: str, message: str, **fields: object) -> None:
         """Something a person reading the run's log would want to know.
 
         ``message`` is a short fixed phrase ("step failed"); what varies goes into ``fields``.
+        """
+
+    def chunk_written(self, run_id: str, stream: str, chunk: bytes) -> None:
+        """A body has been told that its chunk of this stream of the run is written."""
+
+    def client_called(self, call: ClientCalled, phase: str) -> None:
+        """A client's call begins (``invoke``), or is over: ``ok``, ``fail`` or ``info``.
+
+        ``fail``: it has not happened; ``info``: it may have, in part or as a whole.
         """

@@ -69,6 +69,8 @@ class Message:
     run_input: RunInput | None = None
     recoveries: int = 0
     """Replays that have diverged so far in this chain of recovery messages (U2)."""
+    wait_id: str = ""
+    """The wait at whose end it was to wake the run."""
 
 
 class Delivery(NamedTuple):

@@ -68,6 +68,15 @@ class FlowOrder(enum.StrEnum):
     """In the order of their deliveries, within a process (PostgreSQL)."""
 
 
+class Keeps(enum.StrEnum):
+    """What is left of a queue when every process that works on it has died (§2.6)."""
+
+    MESSAGES = "messages"
+    """It is durable; only what processes remember of the keys they have completed is gone."""
+    NOTHING = "nothing"
+    """It was in their memory; whoever starts next looks at every run that has not ended."""
+
+
 GROWTH = 3
 """How many times longer each delay of a growing redelivery is than the one before it."""
 
@@ -100,6 +109,7 @@ class QueueProfile:
     """Deliveries that may be under way at a time (R-72); 0: as many as are due."""
     worker_slots: WorkerSlots = one_of(WorkerSlots.RELEASED)
     delays: Delays = one_of(Delays.HONOURED)
+    keeps: Keeps = one_of(Keeps.MESSAGES)
 
     def again_after_ms(self, attempt: int) -> int:
         """Delay after the ``attempt``-th delivery of a message has failed."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from simworld.records.blame import Blame
 from simworld.records.choices import Schedule
 from simworld.records.faults import Fault
 from simworld.records.workload import Workload
@@ -43,3 +44,5 @@ class Repro:
     trace: str
     """Digest of the trace that the schedule produces."""
     version: int = REPRO_VERSION
+    blame: Blame | None = None
+    """None: nobody has asked."""

@@ -50,6 +50,11 @@ class Finding:
     shrink_seconds: float
     repro: Repro
 
+    @property
+    def is_worlds(self) -> bool:
+        """A fault that breaks its world's own contract is to blame, not the engine."""
+        return self.repro.blame is not None and self.repro.blame.is_worlds
+
 
 @attrs.frozen
 class Progress:
@@ -91,6 +96,13 @@ class Result:
     """Cases in which something else was found than they declare, a sentence each."""
     interrupted: bool = False
     """Somebody pressed Ctrl-C; everything above speaks of the trials that were done."""
+    canary: bool = False
+    """What it finds was planted to be found, and tells nothing about the variant."""
+
+    @property
+    def silent(self) -> bool:
+        """A canary that was not refuted: the harness itself is broken."""
+        return self.canary and not (self.as_expected or self.interrupted)
 
     @property
     def system(self) -> str:
@@ -104,3 +116,13 @@ class Result:
             return False
         wanted = (self.expected.outcome, self.expected.law)
         return (self.verdict.outcome, self.verdict.law) == wanted
+
+
+@attrs.frozen
+class Unjudged:
+    """A hunt that was asked for and has no result."""
+
+    scenario: str
+    system: str
+    """As in ``Result.system``."""
+    reason: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from simworld.engine import Event, HookRow, RunRow, StepRow, WaitRow
+from simworld.engine import Decision, Event, HookRow, RunRow, StepRow, WaitRow
 
 
 class Committed(NamedTuple):
@@ -46,6 +46,11 @@ class BodyBegan(NamedTuple):
     """The number of its own accepted step_started (row attempt in that answer)."""
     lease_until_ms: int
     """Virtual time at which its start's lease ends; 0 where starts carry no lease."""
+    step_id: str = ""
+    name: str = ""
+    """The step function that runs."""
+    input: bytes = b""
+    """Its encoded arguments."""
 
 
 class BodyEnded(NamedTuple):
@@ -61,6 +66,8 @@ class BodyEnded(NamedTuple):
     """``ok``, ``error`` (retryable) or ``fatal``."""
     error: str = ""
     """Why it failed: ``ValueError: boom``."""
+    result: bytes = b""
+    """What it has returned, encoded."""
 
 
 class Sent(NamedTuple):
@@ -74,6 +81,10 @@ class Sent(NamedTuple):
     """Causal path of its first delivery; empty when it was dropped."""
     step: str
     """Label of the step it is for; empty for a flow message."""
+    key: str = ""
+    """What it is deduplicated by; empty: by nothing."""
+    delay_ms: int = 0
+    """How long its sender has it wait."""
 
 
 class Delivered(NamedTuple):
@@ -143,15 +154,163 @@ class WaitRefused(NamedTuple):
     """Its label."""
 
 
-class PassWaits(NamedTuple):
-    """A pass has suspended on sleeps that are in its log."""
+class Passed(NamedTuple):
+    """A pass has ended."""
 
     turn: int
     now_ms: int
     task: str
     run_id: str
-    waits: tuple[str, ...]
-    """Their labels."""
+    length: int
+    """Events it has seen."""
+    position: int
+    """Place in the run's log of the last of them: another number than ``length`` where it has seen
+    no prefix of the log."""
+    ended: str
+    """``suspended``, ``completed``, ``failed`` or ``diverged``."""
+    waits: tuple[str, ...] = ()
+    """Labels of the sleeps that are in its log and that it waits for."""
+    readings: tuple[int, ...] = ()
+    """What ``now_ms`` has answered in it, in order."""
+    read_before: int = 0
+    """Of a retained pass: how many answers earlier ones had been given."""
+
+
+class HandedOver(NamedTuple):
+    """A pass has given the result of a step to the workflow, for this call."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    step: str
+    step_id: str
+    name: str
+    """The step that was called."""
+    input: bytes
+    """The encoded arguments of the call."""
+
+
+class Decided(NamedTuple):
+    """A pass has decided a race that waited; the same decision is told once."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    length: int
+    position: int
+    """See ``Passed``."""
+    decision: Decision
+
+
+class InlineOwned(NamedTuple):
+    """A handler considers itself the owner of a step and is about to run it inline."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    step: str
+
+
+class Refused(NamedTuple):
+    """An event was not recorded: the world has said why."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    event: str
+    """Its type."""
+    step: str
+    """Label of the step, hook or wait it was about; empty for the run."""
+    status: int
+
+
+class ChunkWritten(NamedTuple):
+    """A body was told that its chunk of a stream is written."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    """The run that owns the stream."""
+    stream: str
+    body: str
+    """The body's run and step, as labels (``run/work#3``); empty for anybody else."""
+    chunk: bytes
+
+
+class StreamAppend(NamedTuple):
+    """Chunks were sent to a stream."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    stream: str
+    chunks: tuple[bytes, ...]
+    answered: bool
+    """They are known to be there; else they have just been sent, and may or may not arrive."""
+
+
+class StreamEnd(NamedTuple):
+    """The end of a stream was sent to it."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    stream: str
+    answered: bool
+    """As in ``StreamAppend``."""
+
+
+class StreamRead(NamedTuple):
+    """What a stream answered to a reader."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    stream: str
+    start: int
+    chunks: tuple[bytes, ...]
+    closed: bool
+    """The stream ends behind them."""
+
+
+class Follow(NamedTuple):
+    """Somebody waits for what comes to a stream at this index, or for its end."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run_id: str
+    stream: str
+    start: int
+
+
+class ClientCall(NamedTuple):
+    """One line of the history of operations: what a client asked for, or what came of it."""
+
+    turn: int
+    now_ms: int
+    task: str
+    number: int
+    """Of the call, from 1: a call has two lines."""
+    phase: str
+    """``invoke``, then ``ok``, ``fail`` (it has not happened) or ``info`` (nobody knows)."""
+    verb: str
+    """The client's method."""
+    run_id: str = ""
+    target: str = ""
+    """A hook's token, a stream's name."""
+    payload: bytes = b""
+    """What ``resume_hook`` sends."""
+    start: int = 0
+    """The chunk from which ``read_stream`` reads; negative: from the end."""
 
 
 Record = (
@@ -165,7 +324,17 @@ Record = (
     | PassChecked
     | LogRead
     | WaitRefused
-    | PassWaits
+    | Passed
+    | HandedOver
+    | Decided
+    | InlineOwned
+    | Refused
+    | ChunkWritten
+    | StreamAppend
+    | StreamEnd
+    | StreamRead
+    | Follow
+    | ClientCall
 )
 
 
@@ -195,6 +364,9 @@ class Final(NamedTuple):
     """Deliveries that hold a worker, each with what it waits for."""
     workers_wanted: tuple[str, ...] = ()
     """Deliveries that are due and have no worker."""
+    cycle: tuple[str, ...] = ()
+    """What is done over and over, and leads nowhere (``flow: read the log``); only where the trial
+    has not drained."""
 
 
 class Turn(NamedTuple):

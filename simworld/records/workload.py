@@ -58,6 +58,34 @@ class FaultBudget:
     """Crashes that leave half of a file that is written in place."""
     power_losses: int = 0
     """Crashes of the whole machine, which loses what was not synced."""
+    server_errors: int = 0
+    """Operations that are refused with a definite error."""
+    throttles: int = 0
+    """Calls that are refused with 429."""
+    slow_hosts: int = 0
+    """Times that a host stands still."""
+    clocks_ahead: int = 0
+    """Hosts whose clock is ahead."""
+    clocks_behind: int = 0
+    """Hosts whose clock is behind."""
+    clock_jumps: int = 0
+    """Times that a host's clock jumps forward."""
+    torn_pages: int = 0
+    """Pages of a log that end early."""
+    lost_connections: int = 0
+    """Connections to tables that break."""
+    redeliveries: int = 0
+    """Deliveries that count as failed while their handlers live on."""
+    slow_bodies: int = 0
+    """Steps of which some bodies outlive their leases."""
+    scarce_workers: int = 0
+    """1: there may be too few workers."""
+    late_hooks: int = 0
+    """Payloads of clients that come late."""
+    restarts: int = 0
+    """Times that every process dies and a service starts anew."""
+    lost_flushes: int = 0
+    """Writes to streams that are refused."""
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(FaultBudget):

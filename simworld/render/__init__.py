@@ -4,10 +4,13 @@ Nearly everything here is a function from records to ``str`` or ``bytes``; who p
 where, is not known to them.  Only ``Output`` and the progress bar write by themselves.
 """
 
+from simworld.render.faults import faults_json, faults_table
 from simworld.render.jsonout import catalogue_json, replay_json, results_json
+from simworld.render.judged import log_verdict_json, log_verdict_text
+from simworld.render.junit import JunitTold, junit_xml
 from simworld.render.output import Output, check_targets
-from simworld.render.phrases import hunt_heading, repro_names, surprise_lines
-from simworld.render.progress import progress_bar
+from simworld.render.phrases import hunt_heading, known_lines, repro_names, surprise_lines
+from simworld.render.progress import Pace, progress_bar, reading_bar
 from simworld.render.roles import Roles, delivery_of
 from simworld.render.runlog import log_json, log_text
 from simworld.render.story import story_text
@@ -16,19 +19,28 @@ from simworld.render.text import for_encoding
 from simworld.render.variants import knobs_table, variants_json, variants_table
 
 __all__ = [
+    "JunitTold",
     "Output",
+    "Pace",
     "Roles",
     "catalogue_json",
     "catalogue_table",
     "check_targets",
     "delivery_of",
+    "faults_json",
+    "faults_table",
     "for_encoding",
     "hunt_heading",
+    "junit_xml",
     "knobs_table",
+    "known_lines",
     "log_json",
     "log_text",
+    "log_verdict_json",
+    "log_verdict_text",
     "notes_text",
     "progress_bar",
+    "reading_bar",
     "replay_json",
     "repro_names",
     "results_json",

@@ -11,23 +11,58 @@ from typing import Any
 
 import msgspec
 
-from simworld.records import Fault, Finding, Repro, Result, Story, Verdict
+from simworld.records import (
+    Blame,
+    Compared,
+    Fault,
+    Finding,
+    Known,
+    Repro,
+    Result,
+    Story,
+    Unjudged,
+    Verdict,
+)
 from simworld.render.phrases import compared
 from simworld.render.tables import ScenarioView
 
 SCHEMA = 1
 
 
-def results_json(results: Sequence[Result], saved: Mapping[tuple[int, int], str]) -> bytes:
+def results_json(
+    results: Sequence[Result],
+    saved: Mapping[tuple[int, int], str],
+    *,
+    unjudged: Sequence[Unjudged] = (),
+    beside: Compared | None = None,
+) -> bytes:
     """All results; ``saved`` maps (result's index, finding's index) to the path of its repro.
 
-    The repro of a finding that was not saved is put in place, as an object.
+    The repro of a finding that was not saved is put in place, as an object.  ``beside`` is what
+    a ledger says about the findings.
     """
     rows = [
         _result(result, [saved.get((at, nth)) for nth in range(len(result.findings))])
         for at, result in enumerate(results)
     ]
-    return document({"results": rows})
+    if beside is not None:
+        for at, row in enumerate(rows):
+            for nth, anomaly in enumerate(row["anomalies"]):
+                known = beside.known.get((at, nth))
+                anomaly["known"] = None if known is None else _known(known)
+    told: dict[str, Any] = {"results": rows}
+    told["unjudged"] = [
+        {"scenario": each.scenario, "system": each.system, "reason": each.reason}
+        for each in unjudged
+    ]
+    if beside is not None:
+        told["turned_green"] = [_known(each) for each in beside.gone]
+    return document(told)
+
+
+def _known(known: Known) -> dict[str, str]:
+    fields: dict[str, str] = msgspec.to_builtins(known)
+    return fields
 
 
 def _result(result: Result, paths: Sequence[str | None]) -> dict[str, Any]:
@@ -49,6 +84,7 @@ def _result(result: Result, paths: Sequence[str | None]) -> dict[str, Any]:
         "as_expected": compared(result),
         "surprises": list(result.surprises),
         "interrupted": result.interrupted,
+        "canary": result.canary,
         "ended_share": result.ended_share,
         "overlap_share": result.overlap_share,
         "anomalies": [
@@ -70,6 +106,7 @@ def _finding(finding: Finding, path: str | None) -> dict[str, Any]:
         "law": anomaly.law,
         "case": finding.repro.case,
         "place": anomaly.place,
+        "signature": anomaly.signature,
         "message": anomaly.message,
         "trial": finding.trial,
         "count": finding.count,
@@ -77,8 +114,15 @@ def _finding(finding: Finding, path: str | None) -> dict[str, Any]:
         "moves_after": finding.moves_after,
         "shrink_seconds": round(finding.shrink_seconds, 3),
         "faults": [_fault(fault) for fault in finding.repro.faults],
+        "blame": _blame(finding.repro.blame),
         "repro": path if path is not None else msgspec.to_builtins(finding.repro, order="sorted"),
     }
+
+
+def _blame(blame: Blame | None) -> dict[str, Any] | None:
+    if blame is None:
+        return None
+    return {"who": blame.who, "needs": list(blame.needs), "breaks": list(blame.broken)}
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
@@ -108,6 +152,7 @@ def replay_json(path: str, repro: Repro, outcome: str, message: str, story: Stor
         "message": message,
         "turns": len(story.turns) if story else None,
         "anomaly": anomaly,
+        "blame": _blame(repro.blame),
     }
     return document({"replay": replay})
 
@@ -120,8 +165,15 @@ def catalogue_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str
             "title": scenario.title,
             "law": scenario.law,
             "laws": list(scenario.laws),
+            "marks": list(scenario.marks),
+            "canary": scenario.canary,
             "cases": [
-                {"name": case.name, "title": case.title, "races": list(case.races)}
+                {
+                    "name": case.name,
+                    "title": case.title,
+                    "races": list(case.races),
+                    "marks": list(case.marks),
+                }
                 for case in scenario.cases
             ],
         }

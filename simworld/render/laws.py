@@ -46,6 +46,14 @@ _WANTED = {
         "a fault of the infrastructure (a duplicate, a crash, a lost answer) never surfaces as a"
         " failed step or run."
     ),
+    "I-24": (
+        "whoever reads a stream is given what was written to it, in order and whole, and its end"
+        " once and last."
+    ),
+    "I-25": (
+        "a payload that was accepted is recorded once, and it reaches the workflow unless the run"
+        " ends first."
+    ),
     "I-26": "once a run is cancelled, no new body of it is started.",
     "I-27": "without faults a run costs no more than it needs, and no pass is run in vain.",
     "L-01": (
@@ -54,6 +62,10 @@ _WANTED = {
     ),
     "L-02": "once the last fault is over, every run reaches its end.",
     "L-03": "a sleep ends soon after the time that was recorded for it.",
+    "L-05": "a payload is seen by a pass soon after it was recorded, or its run has ended.",
+    "L-06": "a failed step is tried again soon after the time set for that, and never before it.",
+    "L-07": "a run is not delivered over and over without getting any further.",
+    "L-08": "whoever reads a stream comes to its end once it is closed, or its run has ended.",
     "L-09": "workers that wait for others leave enough workers for those they wait for.",
 }
 

@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO
 
 from simworld.errors import UsageError
@@ -64,15 +66,26 @@ class Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def check_targets(json_target: str | None, folder: str | None = None) -> None:
-    """``UsageError`` unless everything that will be written can be; leaves no trace."""
+def check_targets(
+    json_target: str | None,
+    folder: str | None = None,
+    *,
+    others: Mapping[str, str | None] = MappingProxyType({}),
+) -> None:
+    """``UsageError`` unless everything that will be written can be; leaves no trace.
+
+    ``others``: option → the file it names.
+    """
     if folder is not None:
         _check_folder(Path(folder))
     if json_target and json_target != STDOUT:
-        _check_file(Path(json_target))
+        _check_file("--json", Path(json_target))
+    for option, target in others.items():
+        if target:
+            _check_file(option, Path(target))
 
 
-def _check_file(path: Path) -> None:
+def _check_file(option: str, path: Path) -> None:
     existed = path.exists()
     try:
         with path.open("ab"):
@@ -80,7 +93,7 @@ def _check_file(path: Path) -> None:
         if not existed:
             path.unlink()
     except OSError as error:
-        raise UsageError(f"cannot write --json {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {option} {path}: {error.strerror}") from error
 
 
 def _check_folder(folder: Path) -> None:

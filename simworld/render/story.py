@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from simworld.records import Fault, RacingPair, Story, Turn, Workload
+from simworld.records import RacingPair, Story, Turn, Workload
+from simworld.render.faults import fault_in_words
 from simworld.render.laws import wanted
-from simworld.render.roles import Roles, message_in_words
+from simworld.render.phrases import blame_sentence
+from simworld.render.roles import Roles
 from simworld.render.text import count, ordinal, wrapped
 from simworld.render.timeline import BROKEN, HELD, Folded, Shown, cast_of, fold_text, timeline
 
@@ -31,9 +33,16 @@ def story_text(story: Story, *, width: int = 100) -> str:
     ]
     if story.race:
         sections.append(_race(story.race, roles, width))
+    if story.repro.blame is not None and _is_the_recorded(story):
+        sections.append(wrapped(blame_sentence(story.repro.blame), width, rest="  "))
     law = story.anomaly.law
     sections.append(wrapped(f"{law} wanted: {wanted(law)}", width, rest="  "))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _is_the_recorded(story: Story) -> bool:
+    """Whether the failure that is told is the one that the repro was saved for."""
+    return (story.anomaly.law, story.anomaly.place) == (story.repro.law, story.repro.place)
 
 
 def _heading(story: Story, width: int) -> list[str]:
@@ -54,7 +63,7 @@ def _heading(story: Story, width: int) -> list[str]:
 def _setting(story: Story, roles: Roles, width: int) -> list[str]:
     repro = story.repro
     lines = wrapped(_workload(repro.workload), width, first="The run: ", rest="  ")
-    faults = [_fault(fault, roles) for fault in repro.faults]
+    faults = [fault_in_words(fault, roles) for fault in repro.faults]
     faults += [
         f"the {ordinal(nth)} body of {step} to begin fails" for step, nth in repro.workload.failures
     ]
@@ -75,45 +84,6 @@ def _workload(workload: Workload) -> str:
         text += f"; bodies take {durations} ms"
     text += "".join(f"; {name} {value}" for name, value in workload.extra)
     return text + "."
-
-
-def _fault(fault: Fault, roles: Roles) -> str:
-    """One fault in words (the table of ``records.Fault``)."""
-    nth = ordinal(fault.value)
-    match fault.kind:
-        case "duplicate":
-            message = f"{message_in_words(fault.target)} ({fault.target})"
-            return f"{message} is delivered {_times(fault.value)} more"
-        case "crash":
-            return f"the host of {roles.explain(fault.target)}, dies before its {nth} operation"
-        case "lost_answer":
-            who = roles.explain(fault.target)
-            return f"the {nth} operation of {who}, commits and its answer is lost"
-        case "kill_bodies":
-            bodies = "first body" if fault.value == 1 else f"first {fault.value} bodies"
-            verb = "dies before it ends" if fault.value == 1 else "die before they end"
-            return f"the {bodies} of {fault.target} {verb}"
-        case "lost_request":
-            return f"{roles.asked(fault.target)} never arrives"
-        case "duplicate_request":
-            return f"{roles.asked(fault.target)} arrives {_times(fault.value)} more"
-        case "late_answer":
-            ms = f"{fault.value} ms after its sender has given up"
-            return f"{roles.asked(fault.target)} arrives {ms}"
-        case "stale_read":
-            commits = "commit" if fault.value == 1 else f"{fault.value} commits"
-            return f"{roles.asked(fault.target)} misses the newest {commits} of the run"
-        case "torn_write":
-            return f"{roles.explain(fault.target)} leaves half of the file that it dies in"
-        case "power_loss":
-            return f"the power fails when {roles.explain(fault.target)} dies, and takes all hosts"
-        case "holed_read":
-            return f"{roles.asked(fault.target)} misses the {nth} event from the end of the log"
-    return f"{fault.kind} of {fault.target}: {fault.value}"
-
-
-def _times(value: int) -> str:
-    return "once" if value == 1 else f"{value} times"
 
 
 def _cast(roles: Roles, width: int) -> list[str]:

@@ -7,7 +7,7 @@ ASCII is drawn between the cells.  Where a table is too wide, its first columns 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from rich.box import Box
@@ -40,6 +40,8 @@ class CaseView(Protocol):
     def title(self) -> str: ...
     @property
     def races(self) -> tuple[str, ...]: ...
+    @property
+    def marks(self) -> tuple[str, ...]: ...
 
 
 class ScenarioView(Protocol):
@@ -54,6 +56,10 @@ class ScenarioView(Protocol):
     @property
     def laws(self) -> tuple[str, ...]: ...
     @property
+    def marks(self) -> tuple[str, ...]: ...
+    @property
+    def canary(self) -> bool: ...
+    @property
     def cases(self) -> Sequence[CaseView]: ...
 
 
@@ -61,7 +67,8 @@ class ScenarioView(Protocol):
 
 
 def results_table(results: Sequence[Result], *, width: int = 100, color: bool = False) -> str:
-    """One row per result."""
+    """One row per result; canaries stand apart, at the end."""
+    results = sorted(results, key=lambda result: result.canary)
     flat = _results(results, stacked=False)
     table = flat if _natural_width(flat) <= width else _results(results, stacked=True)
     return rendered(table, width, color=color)
@@ -79,7 +86,9 @@ def _results(results: Sequence[Result], *, stacked: bool) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("first\nfound", "moves", "trials\n/s", "deliv.\n/trial", "turns\n/trial"):
         table.add_column(name, justify="right", no_wrap=True)
-    for result in results:
+    for nth, result in enumerate(results):
+        if nth and result.canary and not results[nth - 1].canary:
+            table.add_section()
         names = [result.scenario, *([result.case] if with_case else []), result.system]
         if stacked:
             case = f" · {result.case}" if result.case else ""
@@ -94,10 +103,13 @@ def _results(results: Sequence[Result], *, stacked: bool) -> Table:
 def _figures(result: Result, *, arrow: str) -> list[str]:
     """Everything right of the verdict."""
     finding = _telling_finding(result)
-    others = len(result.findings) - (finding is not None)
+    worlds = sum(each.is_worlds for each in result.findings)
+    others = len(result.findings) - worlds - (finding is not None)
     law = result.verdict.law or _NOTHING
     if others:
         law += f" +{others}"
+    if worlds:
+        law += f" +{worlds} world's"
     return [
         law,
         {None: _NOTHING, True: "✓", False: "✗"}[compared(result)],
@@ -111,7 +123,8 @@ def _figures(result: Result, *, arrow: str) -> list[str]:
 
 def _telling_finding(result: Result) -> Finding | None:
     """The first finding of the law that the verdict names."""
-    found = [each for each in result.findings if each.anomaly.law == result.verdict.law]
+    law = result.verdict.law
+    found = [each for each in result.findings if each.anomaly.law == law and not each.is_worlds]
     return min(found, key=lambda each: each.trial, default=None)
 
 
@@ -120,7 +133,9 @@ def _per(amount: float, whole: float) -> str:
 
 
 def summary_line(results: Sequence[Result]) -> str:
-    """One line over all results."""
+    """One line over all results; a canary's FAIL is none."""
+    canaries = [each for each in results if each.canary]
+    results = [each for each in results if not each.canary]
     outcomes = [each.verdict.outcome for each in results]
     verdicts = ", ".join(
         f"{outcomes.count(name)} {name}" for name in (FAIL, UNKNOWN, PASS) if name in outcomes
@@ -135,6 +150,8 @@ def summary_line(results: Sequence[Result]) -> str:
             said = f"; {surprises} not as declared"
         elif undeclared:
             said = f"; all declared ones as declared, {undeclared} undeclared"
+    if canaries:
+        said += "; the canary is silent" if any(each.silent for each in canaries) else "; canary ok"
     trials = count(sum(each.trials for each in results), "trial")
     turns = count(sum(each.turns for each in results), "turn")
     seconds = number(sum(each.seconds for each in results))
@@ -143,15 +160,18 @@ def summary_line(results: Sequence[Result]) -> str:
 
 
 def notes_text(results: Sequence[Result]) -> str:
-    """What the table has no room for: why a verdict is UNKNOWN, and what weakens a PASS."""
+    """What the table has no room for: who is to blame, why a verdict is UNKNOWN, a weak PASS."""
     lines = []
     for result in results:
         where = f"{result.scenario} on {result.system}"
-        if result.interrupted:
+        lines += [f"{where}: {each}" for each in _blames(result)]
+        if result.silent:
+            lines.append(f"{where}: the harness is broken: {'; '.join(result.surprises)}")
+        elif result.interrupted:
             lines.append(f"{where}: interrupted after {count(result.trials, 'trial')}")
         elif result.verdict.outcome == UNKNOWN:
             lines.append(f"{where}: {result.verdict.reason or 'no reason was given'}")
-        if result.verdict.outcome == PASS and result.trials:
+        if result.verdict.outcome == PASS and result.trials and not result.canary:
             for share, share_min, what in (
                 (result.ended_share, ENDED_SHARE_MIN, "of the runs ended"),
                 (
@@ -165,6 +185,16 @@ def notes_text(results: Sequence[Result]) -> str:
                         f"{where}: PASS is weak, only {share:.1%} {what} (want {share_min:.0%})"
                     )
     return "\n".join(lines)
+
+
+def _blames(result: Result) -> Iterator[str]:
+    """Who is to blame for the findings, each answer once, with the laws it is about."""
+    laws: dict[str, dict[str, None]] = {}
+    for finding in result.findings:
+        if finding.repro.blame is not None and not result.canary:
+            laws.setdefault(str(finding.repro.blame), {})[finding.anomaly.law] = None
+    for blame, broken in laws.items():
+        yield f"{', '.join(broken)}: {blame}"
 
 
 # --- the catalogue -------------------------------------------------------------------------------
@@ -184,12 +214,17 @@ def catalogue_table(
     table.add_column("what it is about", overflow="fold", ratio=5)
     for name, scenario in scenarios.items():
         laws = dict.fromkeys([scenario.law, *scenario.laws])
-        table.add_row(Text(name, style="bold"), ", ".join(laws), scenario.title)
+        table.add_row(Text(name, style="bold"), ", ".join(laws), _about(scenario))
         for case in scenario.cases:
-            table.add_row(f"  {case.name}", ", ".join(case.races), case.title)
+            table.add_row(f"  {case.name}", ", ".join(case.races), _about(case))
     table.expand = _natural_width(table) > width  # only then the ratios count
     text = rendered(table, width, color=color)
     return f"{text}\nvariants: {', '.join(variants)}\n"
+
+
+def _about(view: ScenarioView | CaseView) -> str:
+    """The title, and below it the marks that a search must reach."""
+    return "\n".join([view.title, *([f"reaches {', '.join(view.marks)}"] if view.marks else [])])
 
 
 # --- rich ----------------------------------------------------------------------------------------

@@ -147,16 +147,18 @@ def _essential(story: Story) -> set[int]:
     race = {story.race.held.turn, story.race.overtaking.turn} if story.race else set()
     copies = [fault.target for fault in story.repro.faults if fault.kind == "duplicate"]
     struck = {fault.target for fault in story.repro.faults if fault.kind in REQUEST_FAULTS}
+    struck |= {fault.target for fault in story.repro.faults if "@" in fault.target}
     broken = _broken_at(story)
     found: set[int] = set()
-    seen: set[str] = set()
+    done: Counter[str] = Counter()
     for index, turn in enumerate(turns):
-        begins = turn.task not in seen
-        seen.add(turn.task)
+        done[turn.task] += 1
+        begins = done[turn.task] == 1
         if (
             index == 0
             or turn.turn in race
             or turn.task in struck
+            or f"{turn.task}@{done[turn.task]}" in struck
             or (_about(turn, place) and (index <= broken or turn.outcome.startswith("refused")))
             or _FAULTY.search(turn.outcome)
             or (begins and any(turn.task.startswith(f"{each}~") for each in copies))

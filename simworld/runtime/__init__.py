@@ -7,7 +7,7 @@ from simworld.runtime.client import Client
 from simworld.runtime.context import BodyContext
 from simworld.runtime.executor import StepExecutor
 from simworld.runtime.handler import FlowHandler
-from simworld.runtime.runs import RunFailedError
+from simworld.runtime.runs import RunFailedError, recover
 from simworld.runtime.services import Services
 from simworld.runtime.streams import StreamWriter, read_stream
 from simworld.runtime.v1 import V1Handler, handler_for
@@ -27,4 +27,5 @@ __all__ = [
     "WebhookUnanswered",
     "handler_for",
     "read_stream",
+    "recover",
 ]

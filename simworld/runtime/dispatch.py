@@ -20,7 +20,7 @@ from simworld.engine import (
     WaitDispatch,
 )
 from simworld.marks import reached
-from simworld.ports import Message
+from simworld.ports import Message, Redeliver
 from simworld.runtime.log_view import LogView, StepView
 from simworld.runtime.requests import Recorded, seconds_to
 from simworld.runtime.services import Services
@@ -105,19 +105,43 @@ class Dispatcher:
         self._retried.add(step.correlation_id)
         await self._services.queue.send(self._message(step), delay_s=after_s)
 
-    async def send_wait(self, recorded: Recorded, now_ms: int) -> None:
-        """Wake the run at its soonest wait (``wait_dispatch=message``)."""
+    async def send_wait(
+        self, recorded: Recorded, now_ms: int, *, woken_for: str
+    ) -> Redeliver | None:
+        """Wake the run at its soonest wait (``wait_dispatch=message``).
+
+        ``woken_for``: the wait that the message of this delivery was sent for.  If that is still
+        open, by the clock of this host, the message itself has to come again.
+        """
         after_s = recorded.wake_after_s(now_ms)
         if after_s is None or self._policy.wait_dispatch is WaitDispatch.RETURN_VALUE:
-            return
-        key = recorded.soonest.correlation_id
+            return None
+        again, key = None, recorded.soonest.correlation_id
+        wait_id = ""
         if self._policy.key_policy is KeyPolicy.EPOCH:
+            again, wait_id = _too_early(recorded, now_ms, woken_for), key
+            if again is not None and woken_for == wait_id:
+                return again
             # The second it is due in: a wake that comes too early may queue its own successor.
             key = f"{key}:{now_ms // 1_000 + after_s}"
-        await self._services.queue.send(Message(self._run_id), key=key, delay_s=after_s)
+        message = Message(self._run_id, wait_id=wait_id)
+        await self._services.queue.send(message, key=key, delay_s=after_s)
+        return again
 
     def _message(self, step: StepRequest) -> Message:
         return Message(self._run_id, step.correlation_id, step.step_name)
+
+
+def _too_early(recorded: Recorded, now_ms: int, woken_for: str) -> Redeliver | None:
+    """When a wake must come again whose wait is not over here: its sender's clock was ahead.
+
+    A message in its place could have the very key that it has itself, and be dropped.
+    """
+    for wait in recorded.waits:
+        if wait.correlation_id == woken_for:
+            reached("wait.woken_early")
+            return Redeliver(seconds_to(wait.resume_at_ms, now_ms))
+    return None
 
 
 def step_key(policy: EnginePolicy, step_id: str, known: StepView, by: StartedBy) -> str:

@@ -125,7 +125,9 @@ class StepExecutor:
         services, step_id = self._services, started.row.correlation_id
         row, step = started.row, started.step
         attempt = authoritative_attempt(self._policy, row, self._by)
-        body = BodyInfo(self._run_id, step_id, step.name, attempt, row.attempt, row.lease_until_ms)
+        body = BodyInfo(
+            self._run_id, step_id, step.name, attempt, row.attempt, row.lease_until_ms, row.input
+        )
         context = BodyContext(services, body)
         self._timer.body_begins()
         error: Exception | None = None
@@ -142,7 +144,7 @@ class StepExecutor:
             fatal = isinstance(error, FatalError)
             await services.bodies.ended(body, "fatal" if fatal else "error", error)
             return await self._body_failed(started, error)
-        await services.bodies.ended(body, "ok")
+        await services.bodies.ended(body, "ok", None, result)
         try:
             await self._create(self._run_id, StepCompleted(step_id, result))
         except EntityConflictError:

@@ -136,7 +136,7 @@ class _Invocation:
             )
             while True:
                 if self._services.clock.now_ms() - self._began_ms >= policy.inline_limit_ms:
-                    await self._services.queue.send(Message(self._run_id))
+                    await self._go_on_later()
                     return None
                 suspension = await replay.advance()
                 if suspension is None or (only_if_new and not self._asks_for_more(suspension)):
@@ -199,10 +199,14 @@ class _Invocation:
         inline = dispatcher.choose_inline(recorded, view)
         await dispatcher.send_steps(recorded, inline, view)
         now_ms = self._services.clock.now_ms()
-        await dispatcher.send_wait(recorded, now_ms)
-        answer = wake(self._policy, recorded, now_ms)
+        woken_for = self._message.wait_id
+        again = await dispatcher.send_wait(recorded, now_ms, woken_for=woken_for)
+        answer = wake(self._policy, recorded, now_ms) or again
         if not inline:
             return False, answer
+        owned = [each.correlation_id for each in inline if each.correlation_id not in recorded.lazy]
+        if owned:  # who creates a step by starting it owns it once that is accepted
+            self._services.log.owned_inline(self._run_id, owned)
         return await self._run_inline(inline, recorded, dispatcher, answer)
 
     async def _run_inline(
@@ -225,9 +229,14 @@ class _Invocation:
         if throttled:
             return False, Redeliver(max(throttled))
         if any(each.pending_ops for each in outcomes):
-            await self._services.queue.send(Message(self._run_id))
+            await self._go_on_later()
             return False, None
         return (False, answer) if all(each.kind == RETRY for each in outcomes) else (True, None)
+
+    async def _go_on_later(self) -> None:
+        """Hand over to a new message, which is what this one was."""
+        message = Message(self._run_id, wait_id=self._message.wait_id)
+        await self._services.queue.send(message)
 
     async def _execute(self, step: StepRequest, recorded: Recorded) -> StepOutcome:
         lazy_input = step.input if step.correlation_id in recorded.lazy else b""

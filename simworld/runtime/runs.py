@@ -116,11 +116,22 @@ async def steadily(services: Services, operation: Callable[[], Awaitable[T]]) ->
     """
     for _ in range(TRIES_MAX - 1):
         try:
-            return await operation()
+            return await refusably(services, operation)
         except IndefiniteFailure:
-            pass
-        except WorldError as error:
-            if error.status != 429 and error.status < 500:
+            await services.clock.sleep_ms(POLL_MS)
+    return await operation()
+
+
+async def refusably(services: Services, operation: Callable[[], Awaitable[T]]) -> T:
+    """Repeat an operation that is to happen once, as long as the world refuses it with 429 or 5xx.
+
+    For a while, and not where its answer is lost: then nobody knows whether it has happened.
+    """
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await operation()
+        except DefiniteFailure as error:
+            if isinstance(error, WorldError) and error.status != 429 and error.status < 500:
                 raise
         await services.clock.sleep_ms(POLL_MS)
     return await operation()
@@ -155,6 +166,17 @@ async def _known_run(services: Services, run_id: str) -> RunRow:
             f"there is no run {run_id}, {sum(UNKNOWN_RETRIES_S)} s after the first look: neither "
             "its start nor its first message has come through; start it again"
         ) from error
+
+
+async def recover(services: Services) -> int:
+    """What a service does that starts: have every run looked at that has not ended (§2.6).
+
+    The messages of the last one may be gone; one that is not only comes twice.  How many there are.
+    """
+    run_ids = await steadily(services, services.storage.active_runs)
+    for run_id in run_ids:
+        await services.queue.send(Message(run_id))
+    return len(run_ids)
 
 
 async def resume_hook(services: Services, token: str, payload: object) -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from simworld.engine import StreamWrite
 from simworld.errors import SimworldError, UsageError
 from simworld.ports import Latch, Tasks
-from simworld.runtime.runs import steadily
+from simworld.runtime.runs import refusably, steadily
 from simworld.runtime.services import Services
 
 BATCH_CHUNKS_MAX = 1_000
@@ -107,6 +107,7 @@ class StreamWriter:
             await batch.sent.wait()
             if batch.error is not None:
                 raise batch.error
+        self._services.log.chunk_written(self._run_id, self._name, chunk)
 
     async def close(self) -> None:
         """End the stream behind everything that was written; raises if some of that got lost."""
@@ -114,7 +115,8 @@ class StreamWriter:
         if self._newest is not None:
             await self._newest.sent.wait()
         self._raise_lost()
-        await self._services.streams.close(self._run_id, self._name)
+        close = partial(self._services.streams.close, self._run_id, self._name)
+        await steadily(self._services, close)
 
     @property
     def _wish(self) -> str:
@@ -152,9 +154,13 @@ class StreamWriter:
             self._operations.ended()
 
     async def _send(self, batch: _Batch) -> SimworldError | None:
-        """What kept the batch from being known to be on the server."""
+        """What kept the batch from being known to be on the server.
+
+        Whoever waits for a flush has it repeated; what nobody waits for is tried once (R-67).
+        """
+        write = partial(self._services.streams.write, self._run_id, self._name, batch.chunks)
         try:
-            await self._services.streams.write(self._run_id, self._name, batch.chunks)
+            await (refusably(self._services, write) if self._flushed else write())
         except SimworldError as error:
             self._services.log.note(self._run_id, "chunks lost", stream=self._name, why=str(error))
             return error

@@ -60,8 +60,8 @@ class V1Handler:
         dispatcher = Dispatcher(services, run_id, by)
         await dispatcher.send_steps(recorded, [], replay.view)
         now_ms = services.clock.now_ms()
-        await dispatcher.send_wait(recorded, now_ms)
-        return wake(services.policy, recorded, now_ms)
+        again = await dispatcher.send_wait(recorded, now_ms, woken_for=message.wait_id)
+        return wake(services.policy, recorded, now_ms) or again
 
     async def _run_step(
         self, message: Message, by: StartedBy, timer: ReplayTimer

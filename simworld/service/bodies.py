@@ -17,5 +17,7 @@ class RealBodies:
         """See ``ports.Bodies``; others may go first, as in the simulation."""
         await trio.lowlevel.checkpoint()
 
-    async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
+    async def ended(
+        self, body: BodyInfo, outcome: str, error: Exception | None = None, result: bytes = b""
+    ) -> None:
         """See ``ports.Bodies``."""

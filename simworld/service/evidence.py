@@ -24,7 +24,7 @@ from simworld.engine import (
     Failed,
     HookFact,
     HookRow,
-    Outcome,
+    PassResult,
     Program,
     RunFact,
     RunIdentity,
@@ -153,13 +153,13 @@ def judged(
 ) -> list[Anomaly]:
     """What a world that has come to rest has broken; ``context`` says what it has promised."""
 
-    def cold_replay(run_id: str, log: Sequence[Event]) -> Outcome:
+    def cold_replay(run_id: str, log: Sequence[Event]) -> PassResult:
         run = state.runs[run_id]
         identity = RunIdentity(run_id, run.workflow_name, run.started_at_ms, run.created_at_ms)
         try:
-            return run_pass(program, identity, log, policy, now_ms).outcome
+            return run_pass(program, identity, log, policy, now_ms)
         except UsageError as error:  # the log does not even begin as it should
-            return Failed(error)
+            return PassResult(Failed(error), ())
 
     labels = labels_of(state)
     records = committed(state, labels)

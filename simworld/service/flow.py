@@ -69,6 +69,7 @@ class _Flow(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     step_name: str = ""
     run_input: _RunInput | None = None
     recoveries: int = 0
+    wait_id: str = ""
     health_check: bool = False
 
 
@@ -96,6 +97,8 @@ def encode_message(message: Message, *, key: str = "", delay_s: int = 0) -> byte
         body["runInput"] = {"workflowName": given.workflow_name, "input": given.input}
     if message.recoveries:
         body["recoveries"] = message.recoveries
+    if message.wait_id:
+        body["waitId"] = message.wait_id
     if key:
         body["key"] = key
     if delay_s:
@@ -222,8 +225,11 @@ class FlowApp:
             _check_name("stepName", body.step_name)
         if not 0 <= body.recoveries <= RECOVERIES_MAX:
             raise Refused(400, f"recoveries is not in 0…{RECOVERIES_MAX}")
+        if body.wait_id:
+            _check_name("waitId", body.wait_id, STEP_ID_MAX)
         run_input = None if body.run_input is None else self._run_input(body.run_input)
-        return Message(body.run_id, body.step_id, body.step_name, run_input, body.recoveries)
+        names = (body.run_id, body.step_id, body.step_name)
+        return Message(*names, run_input, body.recoveries, body.wait_id)
 
     def _run_input(self, given: _RunInput) -> RunInput:
         """What a run begins with; 400 where no run could."""

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from simworld.ports import PassReport
+from simworld.ports import ClientCalled, PassReport
 from simworld.records import RunLogLine
 from simworld.render import log_json, log_text
 from simworld.substrates import task_name, wall_ms
@@ -43,6 +43,15 @@ class ServiceLog:
 
     def pass_ended(self, report: PassReport) -> None:
         """See ``ports.RunLog``; a real host has nothing to learn from passes."""
+
+    def chunk_written(self, run_id: str, stream: str, chunk: bytes) -> None:
+        """See ``ports.RunLog``; nor from chunks."""
+
+    def client_called(self, call: ClientCalled, phase: str) -> None:
+        """See ``ports.RunLog``; nor from calls."""
+
+    def owned_inline(self, run_id: str, step_ids: Sequence[str]) -> None:
+        """See ``ports.RunLog``; nor from owners."""
 
     def note(self, run_id: str, message: str, **fields: object) -> None:
         """See ``ports.RunLog``."""

@@ -14,8 +14,8 @@ import httpx
 from simworld import __version__
 from simworld.engine import Program
 from simworld.errors import EntityNotFoundError
-from simworld.ports import Handler, Message, Queue, RunLog, Storage, Streams
-from simworld.runtime import Services, handler_for
+from simworld.ports import Handler, Queue, RunLog, Storage, Streams
+from simworld.runtime import Services, handler_for, recover
 from simworld.service.app import App
 from simworld.service.bodies import RealBodies
 from simworld.service.drain import Drain, DrainedStorage
@@ -93,9 +93,7 @@ class Worker:
 
     async def recover(self) -> None:
         """Have every run looked at that has not ended."""
-        for run_id in await self._services.storage.active_runs():
-            await self._services.queue.send(Message(run_id))
-            self.recovered += 1
+        self.recovered += await recover(self._services)
 
     async def stop(self, grace_s: float) -> bool:
         """Begin nothing from now on; whether all that was under way has ended within the grace."""

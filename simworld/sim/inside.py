@@ -14,15 +14,17 @@ from typing import Protocol, TypeVar
 from simworld.engine import Event, Fact, HookRow, RunRow, RunStatus, StepRow, WaitRow
 from simworld.errors import Crashed, WorldError
 from simworld.ports import Answer, Chunks, Page, Storage, StreamInfo, Streams
-from simworld.records import LogRead, Op, WaitRefused
+from simworld.records import LogRead, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
     Labels,
+    checkpoint_op,
     find_hook_op,
     read_log_op,
     read_run_op,
     stream_op,
 )
+from simworld.sim.strikes import by_position, torn
 from simworld.sim.substrates import PowerFailed
 from simworld.sim.tasks import Task
 from simworld.sim.world import Watch, outcome_of, run_label
@@ -62,10 +64,18 @@ def per_host(kernel: Kernel, make: Callable[[], T]) -> Callable[[], T]:
 class InsideStorage(Watch):
     """``ports.Storage`` over worlds whose operations are choice points themselves."""
 
-    def __init__(self, kernel: Kernel, labels: Labels, here: Callable[[], Storage]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        labels: Labels,
+        here: Callable[[], Storage],
+        *,
+        cursor_of: Callable[[Event], str] = by_position,
+    ) -> None:
         """``here``: the instance of the world that the running host uses."""
         super().__init__(kernel, labels)
         self._here = here
+        self._cursor_of = cursor_of
 
     def _begin(self, op: Op) -> Task:
         task = self._kernel.current
@@ -86,10 +96,7 @@ class InsideStorage(Watch):
         except WorldError as refusal:
             if kernel.trace is not None:
                 kernel.remark(self._labels.refused(refusal))
-            if fact.type == "wait_completed" and refusal.status == 409:
-                kernel.records.append(
-                    WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, entity)
-                )
+            self.refused(run_id, fact, entity, refusal)
             raise
         finally:
             task.doing = None
@@ -102,7 +109,7 @@ class InsideStorage(Watch):
         kernel = self._kernel
         task = self._begin(read_log_op(run_label(kernel, self._labels, run_id)))
         try:
-            page = await self._here().events(run_id, cursor)
+            page = torn(kernel, await self._here().events(run_id, cursor), self._cursor_of)
         except PowerFailed:
             return await self.events(run_id, cursor)
         finally:
@@ -139,8 +146,14 @@ class InsideStorage(Watch):
             task.doing = None
 
     async def active_runs(self) -> Sequence[str]:
-        """See ``ports.Storage``; nothing that runs in a trial asks."""
-        return await self._here().active_runs()
+        """See ``ports.Storage``."""
+        task = self._begin(checkpoint_op("list the active runs"))
+        try:
+            return await self._here().active_runs()
+        except PowerFailed:
+            return await self.active_runs()
+        finally:
+            task.doing = None
 
     def published(self, event: Event, rows: Rows) -> None:
         """An event has come into being; ``rows`` are those right after it."""

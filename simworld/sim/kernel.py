@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 from simworld.engine import called_exit
 from simworld.errors import ControlFlow, Crashed, InternalError, SimworldError, UsageError
 from simworld.marks import reached
-from simworld.records import Crash, Explorer, Fault, Op
-from simworld.sim.chronicle import Chronicle
+from simworld.records import FAULTS, Explorer, Fault, Op
 from simworld.sim.nemesis import Faults
 from simworld.sim.parking import PARK, foreign_await
-from simworld.sim.tasks import Host, Hosts, Task, Timers, Waiters, oldest_first, values_of
+from simworld.sim.roster import Roster
+from simworld.sim.tasks import Host, Hosts, Task, Waiters, oldest_first, values_of
 
 T = TypeVar("T")
 
@@ -33,16 +33,17 @@ WAKE = Op("wake up")
 JOIN = Op("go on: all parts have finished")
 HAPPENED = Op("go on: what it waited for has happened")
 GAVE_UP = Op("go on: it has waited long enough")
+CLOCKS = {"clock_ahead": 1, "clock_behind": -1}
+"""Kind of fault that sets the clock of a new process → which way."""
 
 
-class Kernel(Chronicle):
+class Kernel(Roster):
     """One trial's scheduler; it is its own ``ChoicePoint``."""
 
     __slots__ = (  # more attributes than a plain object holds well
-        "_ask_always", "_blocks", "_choose", "_closed", "_failure", "_graveyard",
-        "_halted", "_hosts", "_last", "_limit", "_next", "_registering", "_searching", "_timers",
-        "current", "drained", "enabled", "faults", "follow", "live_deliveries", "losing",
-        "on_bury", "on_crash", "overlapped", "staying", "turns_max",
+        "_ask_always", "_blocks", "_choose", "_closed", "_failure", "_halted", "_hosts", "_last",
+        "_limit", "_next", "_registering", "_searching", "current", "drained", "faults", "follow",
+        "losing", "overlapped", "staying", "striking", "turns_max",
     )  # fmt: skip
 
     def __init__(
@@ -60,16 +61,14 @@ class Kernel(Chronicle):
         self.turns_max = turns_max
         self.drained = False
         self.current: Task | None = None
-        self.enabled: list[Task] = []
         self.faults = faults
         self.follow: Task | None = None
         """Who is taken for the lowest next time: a request that sets out, and then its sender."""
         self.losing = False
         """The operation being performed, if it has an answer, is to look failed to its caller."""
-        self.live_deliveries = 0
+        self.striking: Fault | None = None
+        """What strikes the operation being performed, if it can: see ``Faults.plan``."""
         self.overlapped = False
-        self.on_bury: list[Callable[[Task], None]] = []
-        self.on_crash: list[Callable[[Host], None]] = []
         self._choose: Callable[[Any, Sequence[Task]], int] = explorer.choose
         self._ask_always = explorer.wants_all
         self._searching = True
@@ -77,13 +76,11 @@ class Kernel(Chronicle):
         self._blocks: list[list[Any]] = []
         self._last: Task | None = None
         self._next: Task | None = None
-        self._timers = Timers()
         self._registering = False
         self._halted = False
         self._failure: Exception | None = None
         """What ended the trial: the explorer's own error, or somebody's who looked on."""
         self._closed = False
-        self._graveyard: list[Coroutine[Any, Any, Any]] = []
 
     # Operations: called by the coroutine that is running.
 
@@ -139,7 +136,7 @@ class Kernel(Chronicle):
             task.alarm = 0
             task.op = HAPPENED
             task.since = self.turn
-            self.enabled.append(task)
+            self._enable(task)
 
     async def gather(self, parts: Sequence[tuple[str, Coroutine[Any, Any, T]]]) -> list[T]:
         """See ``ports.Tasks``; a single part runs in the task itself."""
@@ -177,16 +174,16 @@ class Kernel(Chronicle):
         on_lost: Callable[[], None] | None = None,
     ) -> Task:
         """A new task on a host of its own; ``op`` is its first operation."""
-        host = self._hosts.of(name, spared=on_lost is None)  # only clients have nobody to tell
+        # Only clients have nobody to tell.
+        host = self._host_of(name, part, spared=on_lost is None)
         task = self._new_task(name, host, op)
         task.start = start
         task.on_lost = on_lost
-        if not host.spared:
-            task.arm(*self.faults.arm(name, part, child=False))
+        self._arm(task, part, child=False)
         if delay_ms > 0:
             self._set_timer(task, delay_ms, op)
         else:
-            self.enabled.append(task)
+            self._enable(task)
         return task
 
     def _new_task(self, name: str, host: Host, op: Op) -> Task:
@@ -226,10 +223,16 @@ class Kernel(Chronicle):
         new = self._new_task(task.child_name(part), task.host, op)
         new.coroutine = coroutine
         new.body = task.body
-        if not task.host.spared:
-            new.arm(*self.faults.arm(new.name, part, child=True))
+        self._arm(new, part, child=True)
         self.enabled.append(new)
         return new
+
+    def _arm(self, task: Task, part: str, *, child: bool) -> None:
+        """Have the nemesis plan what strikes a new task."""
+        if not task.host.spared:
+            faults, name = self.faults, task.name
+            crash_at, lose_at = faults.arm(name, part, child=child)
+            task.arm(crash_at, lose_at, faults.plan(name, part, child=child))
 
     def cancel_job(self, job: Task) -> None:
         """The job does nothing more, nor do the parts it waits for."""
@@ -240,17 +243,6 @@ class Kernel(Chronicle):
         for task in job.host.tasks:
             if not task.ended and task.works_for(job):
                 self._bury(task)
-
-    def cancel(self, task: Task) -> None:
-        """Withdraw a task that has not begun."""
-        if not task.dead and task.coroutine is None:
-            task.dead = True
-            if task in self.enabled:
-                self.enabled.remove(task)
-
-    def _set_timer(self, task: Task, delay_ms: int, op: Op) -> None:
-        task.op = op
-        self._timers.set(task, self.now_ms + delay_ms)
 
     # The loop.
 
@@ -285,7 +277,7 @@ class Kernel(Chronicle):
     def _pick(self) -> Task | None:
         """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
         enabled = self.enabled
-        if not enabled and not self._move_time():
+        if not enabled and not self._move_time() and not self._relieved():
             self.drained = True
             return None
         if self.turn >= self._limit and not self._next_phase():
@@ -319,6 +311,7 @@ class Kernel(Chronicle):
         if self.trace is not None:
             self._write_turn(task)
         self.losing = False
+        self.striking = None
         if task.armed and self._searching:
             # Before its first operation a delivery has no host that could die.
             alive = task.coroutine is not None
@@ -327,7 +320,30 @@ class Kernel(Chronicle):
                 self.crash(task.host)
                 return False
             self.losing = task.ops == task.lose_at
+            if task.plan is not None and alive:
+                self.striking = task.plan.get(task.ops)
+                return self.striking is None or not self._hinders(task, self.striking)
         return True
+
+    def _hinders(self, task: Task, fault: Fault) -> bool:
+        """Let happen what concerns the whole host; whether the task has to wait."""
+        host = task.host
+        if fault.kind == "clock_jump" and self.faults.spends("clock_jump"):
+            reached("clock.jumped")
+            self.note_fault(fault)
+            host.clock_ms += fault.value
+        elif fault.kind == "slow_host" and self.faults.spends("slow_host"):
+            self.note_fault(fault)
+            self.tell(f"nothing of its host goes on for {fault.value} ms")
+            self.freeze(host, fault.value)
+            return True
+        elif fault.kind == "restart" and self.on_restart and self.faults.spends("restart"):
+            self.note_fault(fault)
+            self.tell("every process dies")
+            for tell in self.on_restart:
+                tell(task)
+            return True
+        return False
 
     def _resume(self, task: Task) -> None:
         self.current = task
@@ -351,7 +367,7 @@ class Kernel(Chronicle):
     def _begin(self, task: Task) -> Coroutine[Any, Any, Any]:
         assert task.start is not None
         if not task.host.alive:  # it was to begin on a process that has died meanwhile
-            task.host = self._hosts.of(task.name, spared=False)
+            task.host = self._host_of(task.name, "", spared=False)
             task.host.tasks.append(task)
         if task.on_lost is not None:
             self.live_deliveries += 1
@@ -359,6 +375,18 @@ class Kernel(Chronicle):
                 self.overlapped = True
         task.coroutine = task.start()
         return task.coroutine
+
+    def _host_of(self, name: str, part: str, *, spared: bool) -> Host:
+        """The host of a new task; of a process that is new the clock may be wrong."""
+        host = self._hosts.of(name, spared=spared)
+        if self._searching and not (spared or host.tasks):
+            for kind, ahead in CLOCKS.items():
+                off_ms = self.faults.befalls(kind, host.name, part, FAULTS[kind].most)
+                if off_ms:
+                    reached("clock.wrong")
+                    self.note_fault(Fault(kind, host.name, off_ms))
+                    host.clock_ms += ahead * off_ms
+        return host
 
     def _finish(self, task: Task, value: object, error: Exception | None) -> None:
         self.enabled.remove(task)
@@ -379,27 +407,6 @@ class Kernel(Chronicle):
                 return
             raise InternalError(f"{task.name} let an error out: {error!r}") from error
 
-    def _move_time(self) -> bool:
-        """Move to the next timer and enable everything that is due; False when there is none."""
-        timers = self._timers
-        due = timers.next()
-        if due is None:
-            return False
-        deadline_ms = due[0]
-        self.now_ms = max(self.now_ms, deadline_ms)
-        while due is not None:
-            self._due(due[1])
-            due = timers.next(deadline_ms)
-        return True
-
-    def _due(self, task: Task) -> None:
-        task.since = self.turn
-        task.alarm = 0
-        if task.waits_in is not None:
-            task.waits_in.forget(task)
-            task.waits_in = None
-        self.enabled.append(task)
-
     # Phases.
 
     def _next_phase(self) -> bool:
@@ -412,9 +419,17 @@ class Kernel(Chronicle):
             self._limit = self.turns_max
             self._choose = oldest_first
             self._ask_always = False
+            for tell in self.on_calm:
+                tell()
             return True
         self._halted = True
         return False
+
+    def _relieved(self) -> bool:
+        """Whether somebody can go on once the search is over, though nobody can now."""
+        if not (self._searching and self.on_calm):
+            return False
+        return self._next_phase() and (bool(self.enabled) or self._move_time())
 
     def _end_search(self) -> None:
         if self._searching:
@@ -439,41 +454,6 @@ class Kernel(Chronicle):
         """Phase 1 as blocks: (task, its operation count at the end, text of its first one)."""
         return [tuple(block) for block in self._blocks]
 
-    # Faults.
-
-    def crash(self, host: Host, *, why: str = "") -> None:
-        """Kill the host with everything on it; ``why`` if that is no fault, but its own doing."""
-        reached("handler.killed" if why else "handler.crashed")
-        host.alive = False
-        killed = []
-        lost: list[Callable[[], None]] = []
-        for task in host.tasks:
-            if task.done or task.dead or task.coroutine is None:
-                continue
-            killed.append(task.name)
-            self._bury(task)
-            if task.on_lost is not None:
-                self.live_deliveries -= 1
-                lost.append(task.on_lost)
-        for tell in self.on_crash:
-            tell(host)
-        self.records.append(Crash(self.turn, self.now_ms, host.name, tuple(killed), why))
-        for redeliver in lost:
-            redeliver()
-
-    def _bury(self, task: Task) -> None:
-        """The task is never resumed; its coroutine is kept, for dropping it would run it."""
-        task.dead = True
-        if task in self.enabled:
-            self.enabled.remove(task)
-        if task.waits_in is not None:
-            task.waits_in.forget(task)
-            task.waits_in = None
-        if task.coroutine is not None:
-            self._graveyard.append(task.coroutine)
-        for tell in self.on_bury:
-            tell(task)
-
     # Afterwards.
 
     def close(self) -> None:
@@ -495,3 +475,5 @@ class Kernel(Chronicle):
         self._graveyard.clear()
         self.on_bury.clear()
         self.on_crash.clear()
+        self.on_restart.clear()
+        self.on_calm.clear()

@@ -22,6 +22,7 @@ MAIN_RUN = "run"
 
 _COUNTED_RUN = re.compile(r"wrun_(\d{1,9})")
 _MINTED = re.compile(r"(?:step|hook|wait|attr)_[0-9A-Z]{10,}|wrun_\w+")
+_MESSAGE = re.compile(r"(flow|[^/~.]*#\d+)(?:[.+:@!]\d+)?(?:~\d+)?")
 _RUN_TWICE = re.compile(r"\brun (?=run\b)")
 """What a label makes of ``run wrun_1``."""
 _FROM_RUN_ROW = frozenset({"step_created", "hook_created", "hook_received", "wait_created"})
@@ -80,6 +81,16 @@ class Labels:
     def all(self) -> dict[str, str]:
         """id → label."""
         return dict(self._of)
+
+
+@shared
+def message_of(task: str) -> str:
+    """The message for which the task works: ``flow``, ``work#3``; empty for a client's."""
+    for part in reversed(task.split("/")[1:]):
+        match = _MESSAGE.fullmatch(part)
+        if match is not None:
+            return match[1]
+    return ""
 
 
 def _of_run(run: str) -> str:

@@ -9,11 +9,33 @@ scratch that disagree over one log are the workflow author's mistake and end the
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from simworld.engine import HookRequest, Request, Suspension, WaitRequest, disagreement, run_pass
+from simworld.engine import (
+    Completed,
+    Decision,
+    Diverged,
+    Failed,
+    HookRequest,
+    Request,
+    Suspension,
+    Unconsumed,
+    WaitRequest,
+    disagreement,
+    run_pass,
+)
 from simworld.errors import ReplayDivergence
-from simworld.ports import PassReport
-from simworld.records import PassChecked, PassWaits, RunLogLine
+from simworld.ports import ClientCalled, PassReport
+from simworld.records import (
+    ChunkWritten,
+    ClientCall,
+    Decided,
+    HandedOver,
+    InlineOwned,
+    PassChecked,
+    Passed,
+    RunLogLine,
+)
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels
 
@@ -25,6 +47,13 @@ _LONG = 32
 _MIX = 0x9E3779B97F4A7C15
 _DRAWN_TOKEN = re.compile(r"[\w-]{21}")
 """A hook's token whose author gave none."""
+_ENDED: dict[type, str] = {
+    Suspension: "suspended",
+    Completed: "completed",
+    Failed: "failed",
+    Unconsumed: "diverged",
+    Diverged: "diverged",
+}
 
 
 class SimLog:
@@ -35,6 +64,10 @@ class SimLog:
         self._kernel = kernel
         self._labels = labels
         self._checks = checks
+        self._handed: dict[tuple[str, str], tuple[str, object]] = {}
+        """(run id, correlation id) → the call its result was given to last."""
+        self._decided: dict[tuple[str, int], Decision] = {}
+        """(run id, race) → how it was decided last."""
 
     def pass_ended(self, report: PassReport) -> None:
         """See ``ports.RunLog``."""
@@ -45,25 +78,66 @@ class SimLog:
         for request in asked:
             if not request.created:
                 self._learn(report.identity.run_id, request)
-        if isinstance(outcome, Suspension):
-            self._write_waits(report.identity.run_id, outcome)
+        self._write(report)
+        if result.handed or result.decisions:
+            self._write_given(report)
         if self._checks is not None and _drawn(self._checks, len(report.log), report.retained):
             self._check(report)
 
-    def _write_waits(self, run_id: str, outcome: Suspension) -> None:
-        readable = self._labels.readable
-        waits = [
-            readable(each.correlation_id)
-            for each in outcome.requests
-            if isinstance(each, WaitRequest) and each.created
-        ]
-        if waits:
-            kernel = self._kernel
-            task = kernel.current
-            assert task is not None
-            kernel.records.append(
-                PassWaits(kernel.turn, kernel.now_ms, task.name, run_id, tuple(waits))
+    def _write(self, report: PassReport) -> None:
+        kernel, log, outcome = self._kernel, report.log, report.result.outcome
+        task = kernel.current
+        assert task is not None
+        waits: list[str] = []
+        if isinstance(outcome, Suspension):
+            readable = self._labels.readable
+            waits = [
+                readable(each.correlation_id)
+                for each in outcome.requests
+                if isinstance(each, WaitRequest) and each.created
+            ]
+        kernel.records.append(
+            Passed(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                report.identity.run_id,
+                len(log),
+                log[-1].position if log else 0,
+                _ENDED[type(outcome)],
+                tuple(waits),
+                tuple(report.result.readings),
+                report.result.read_before,
             )
+        )
+
+    def _write_given(self, report: PassReport) -> None:
+        """What the workflow was given, as far as no earlier pass has told the same."""
+        kernel, log, run_id = self._kernel, report.log, report.identity.run_id
+        task = kernel.current
+        assert task is not None
+        here = kernel.turn, kernel.now_ms, task.name, run_id
+        handed = self._handed
+        for request in report.result.handed:
+            step_id = request.correlation_id
+            if handed.get((run_id, step_id)) != request.call:
+                handed[run_id, step_id] = request.call
+                step, name = self._labels.readable(step_id), request.step_name
+                kernel.records.append(HandedOver(*here, step, step_id, name, request.input))
+        for decision in report.result.decisions:
+            if self._decided.get((run_id, decision.race)) != decision:
+                self._decided[run_id, decision.race] = decision
+                kernel.records.append(Decided(*here, len(log), log[-1].position, decision))
+
+    def owned_inline(self, run_id: str, step_ids: Sequence[str]) -> None:
+        """See ``ports.RunLog``."""
+        kernel, readable = self._kernel, self._labels.readable
+        task = kernel.current
+        assert task is not None
+        kernel.records.extend(
+            InlineOwned(kernel.turn, kernel.now_ms, task.name, run_id, readable(each))
+            for each in step_ids
+        )
 
     def _learn(self, run_id: str, request: Request) -> None:
         labels = self._labels
@@ -99,6 +173,33 @@ class SimLog:
             f"{len(report.log)} events {difference}; a workflow body may not read the host's clock "
             "(use now_ms), ambient randomness (use random or uuid) or anything that other passes "
             "change"
+        )
+
+    def chunk_written(self, run_id: str, stream: str, chunk: bytes) -> None:
+        """See ``ports.RunLog``."""
+        kernel, task = self._kernel, self._kernel.current
+        assert task is not None
+        kernel.records.append(
+            ChunkWritten(kernel.turn, kernel.now_ms, task.name, run_id, stream, task.body, chunk)
+        )
+
+    def client_called(self, call: ClientCalled, phase: str) -> None:
+        """See ``ports.RunLog``."""
+        kernel, task = self._kernel, self._kernel.current
+        assert task is not None
+        kernel.records.append(
+            ClientCall(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                call.number,
+                phase,
+                call.verb,
+                call.run_id,
+                call.target,
+                call.payload,
+                call.start,
+            )
         )
 
     def note(self, run_id: str, message: str, **fields: object) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from simworld.entropy import Stream
-from simworld.records import FAULTS, Fault, FaultBudget
+from simworld.records import FAULTS, Fault, FaultBudget, FaultKind
 
 KIND_ON = 0.8
 FULL_BUDGET = 0.5
@@ -20,6 +20,8 @@ HIT = 0.3
 """Probability that a task or message without a victim's role is hit."""
 POSITION_MAX = 14
 """A crash or a lost answer happens at one of the first operations of its task."""
+CHILD_SHARE = 5
+"""A part of a gather has so many times fewer operations than a delivery."""
 REQUEST_HIT = 0.1
 """Probability that a request is hit; of a victim's requests it is three times as much."""
 REQUEST_FAULTS = {
@@ -32,6 +34,16 @@ REQUEST_FAULTS = {
 """Kind of fault that strikes a request → its budget; drawn in this order."""
 CRASH_FAULTS = {"torn_write": "torn_writes", "power_loss": "power_losses"}
 """Kind of fault that makes a crash worse → its budget."""
+_OF_OLD = ("duplicate", "crash", "lost_answer", "kill_bodies", *REQUEST_FAULTS, *CRASH_FAULTS)
+"""Kinds that have a question of their own; all others are planned for operations, or befall."""
+PLANNED = {kind.name: kind for kind in FAULTS.values() if kind.operation}
+"""Kinds that are planned for one operation of a task."""
+BEFALLING = {
+    kind.name: kind
+    for kind in FAULTS.values()
+    if kind.name not in _OF_OLD and kind.name not in PLANNED
+}
+"""Kinds that happen where somebody asks whether they do."""
 
 
 class Faults(Protocol):
@@ -43,6 +55,20 @@ class Faults(Protocol):
         0 means never.  ``part`` is the last part of its path: ``flow``, ``work#3`` …
         """
 
+    def plan(self, name: str, part: str, *, child: bool) -> dict[int, Fault] | None:
+        """For a new task, asked after ``arm``: the number of an operation → what strikes it.
+
+        Whoever performs the operation looks at ``kernel.striking``, and if the fault applies there
+        (``spends``), notes it and does as it says.
+        """
+
+    def befalls(self, kind: str, target: str, part: str, most: int) -> int:
+        """The value of a fault that could happen here and now, at most ``most``; 0: it does not.
+
+        ``part`` is whose messages it concerns, empty where it is nobody's in particular.  Asked in
+        the search only, once for each target; whoever gets a value notes the fault.
+        """
+
     def duplicates(self, name: str, part: str) -> int:
         """Extra deliveries of the message just accepted."""
 
@@ -50,7 +76,7 @@ class Faults(Protocol):
         """Whether the body that is about to end dies instead."""
 
     def spends(self, kind: str) -> bool:
-        """Whether a crash or a lost answer that is due may happen; counts it if so."""
+        """Whether a crash, a lost answer or a planned fault may happen now; counts it if so."""
 
     def strikes(self, name: str, part: str, most: Mapping[str, int]) -> Fault | None:
         """What befalls the request about to travel, which works for the message ``part``.
@@ -68,6 +94,14 @@ class NoFaults:
     def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
         """Never."""
         return 0, 0
+
+    def plan(self, name: str, part: str, *, child: bool) -> dict[int, Fault] | None:
+        """Nothing."""
+        return None
+
+    def befalls(self, kind: str, target: str, part: str, most: int) -> int:
+        """Nothing."""
+        return 0
 
     def duplicates(self, name: str, part: str) -> int:
         """None."""
@@ -117,6 +151,13 @@ class Nemesis:
         self._requests = {kind: size for kind, size in sizes.items() if size}
         """Kind → how many requests may still be struck by it."""
         self._worse = {kind: self._size(getattr(budget, of)) for kind, of in CRASH_FAULTS.items()}
+        self._planned = self._sizes(PLANNED, budget)
+        self._befalling = self._sizes(BEFALLING, budget)
+
+    def _sizes(self, kinds: Mapping[str, FaultKind], budget: FaultBudget) -> dict[str, int]:
+        """Kind → how often it may still happen; only those that may."""
+        sizes = {name: self._size(getattr(budget, kind.budget)) for name, kind in kinds.items()}
+        return {name: size for name, size in sizes.items() if size}
 
     def _size(self, most: int) -> int:
         if most == 0 or not self._stream.chance(KIND_ON):
@@ -125,8 +166,12 @@ class Nemesis:
             return most
         return self._stream.between(1, most)
 
+    def _amount(self, most: int) -> int:
+        """From 1 to ``most``; small ones as likely as large ones."""
+        return self._stream.between(1, most >> self._stream.below(most.bit_length()))
+
     def _hits(self, part: str) -> bool:
-        if self.victim:
+        if self.victim and part:
             return part == self.victim
         return self._stream.chance(HIT)
 
@@ -141,6 +186,34 @@ class Nemesis:
             elif self._hits(part):
                 lose_at = self._stream.between(2, self._reach)
         return crash_at, lose_at
+
+    def plan(self, name: str, part: str, *, child: bool) -> dict[int, Fault] | None:
+        """See ``Faults``; a part of a gather is struck at one of its first operations."""
+        if not self._planned:
+            return None
+        found: dict[int, Fault] = {}
+        for kind, left in self._planned.items():
+            if left <= 0:
+                continue
+            if child:
+                if not self._stream.chance(HIT / 3):
+                    continue
+                number = self._stream.between(1, self._reach // CHILD_SHARE)
+            elif self._hits(part):
+                number = self._stream.between(2, self._reach)
+            else:
+                continue
+            amount = self._amount(PLANNED[kind].most)
+            found.setdefault(number, Fault(kind, f"{name}@{number}", amount))
+        return found
+
+    def befalls(self, kind: str, target: str, part: str, most: int) -> int:
+        """See ``Faults``."""
+        left = self._befalling.get(kind, 0)
+        if left <= 0 or most < 1 or not self._hits(part):
+            return 0
+        self._befalling[kind] = left - 1
+        return self._amount(most)
 
     def duplicates(self, name: str, part: str) -> int:
         """See ``Faults``."""
@@ -162,6 +235,9 @@ class Nemesis:
         if kind == "crash":
             self._crashes -= 1
             return self._crashes >= 0
+        if kind in self._planned:
+            self._planned[kind] -= 1
+            return self._planned[kind] >= 0
         self._lost_answers -= 1
         return self._lost_answers >= 0
 
@@ -187,13 +263,26 @@ class RecordedFaults:
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self._by_kind: dict[str, dict[str, int]] = {kind: {} for kind in FAULTS}
+        self._plans: dict[str, dict[int, Fault]] = {}
         for fault in faults:
             self._by_kind[fault.kind][fault.target] = fault.value
+            if FAULTS[fault.kind].operation:
+                name, _, number = fault.target.rpartition("@")
+                if number.isdecimal():
+                    self._plans.setdefault(name, {})[int(number)] = fault
 
     def arm(self, name: str, part: str, *, child: bool) -> tuple[int, int]:
         """See ``Faults``."""
         by_kind = self._by_kind
         return by_kind["crash"].get(name, 0), by_kind["lost_answer"].get(name, 0)
+
+    def plan(self, name: str, part: str, *, child: bool) -> dict[int, Fault] | None:
+        """See ``Faults``."""
+        return self._plans.get(name)
+
+    def befalls(self, kind: str, target: str, part: str, most: int) -> int:
+        """See ``Faults``; where less is possible than was recorded, as much as is."""
+        return min(self._by_kind[kind].get(target, 0), most)
 
     def duplicates(self, name: str, part: str) -> int:
         """See ``Faults``."""
@@ -224,13 +313,11 @@ class RecordedFaults:
 
 
 def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    """The faults that fired, one entry per kind and target (killed bodies are counted up)."""
-    kills: dict[str, int] = {}
-    kept: list[Fault] = []
+    """The faults that fired, one entry per kind and target; what is counted is added up."""
+    found: dict[tuple[str, str], Fault] = {}
     for fault in faults:
-        if fault.kind == "kill_bodies":
-            kills[fault.target] = kills.get(fault.target, 0) + fault.value
-        else:
-            kept.append(fault)
-    kept += [Fault("kill_bodies", target, count) for target, count in kills.items()]
-    return tuple(sorted(kept))
+        key = (fault.kind, fault.target)
+        known = found.get(key)
+        adds_up = known is not None and FAULTS[fault.kind].counted
+        found[key] = Fault(*key, known.value + fault.value) if known and adds_up else fault
+    return tuple(sorted(found.values()))

@@ -114,7 +114,7 @@ class SimPending:
 
 
 class SimClock:
-    """Virtual time, one clock for all hosts."""
+    """The true virtual time: what a server's clock shows, and what sleeping goes by."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -128,6 +128,15 @@ class SimClock:
         if duration_ms > 0:
             self._kernel.sleep(duration_ms)
             await PARK
+
+
+class HostClock(SimClock):
+    """What the clock of the running host shows: ahead, behind, or right."""
+
+    def now_ms(self) -> int:
+        """See ``ports.Clock``."""
+        task = self._kernel.current
+        return self._kernel.now_ms + (0 if task is None else task.host.clock_ms)
 
 
 class SimIds:
@@ -152,6 +161,13 @@ class SimIds:
         return f"evnt_{self._events}"
 
 
+OVERSTAY_MS = 2_000
+"""A slow body outlives its lease by so much: whoever has waited for that begins meanwhile."""
+SLOW_MS = 310_000
+"""A slow body takes so long where starts have no lease: longer than any limit of a delivery."""
+SLOW_BODIES_MAX = 4
+
+
 class FlakeError(Exception):
     """The planned failure of one body (decisions §1.7)."""
 
@@ -166,6 +182,8 @@ class SimBodies:
         self._begun: dict[tuple[str, str], int] = {}
         self._numbers: dict[BodyInfo, int] = {}
         self._open: dict[str, int] = {}
+        self._slow: dict[str, int] = {}
+        """Step → how many of its next bodies are slow."""
         kernel.on_crash.append(self._host_died)
 
     def _host_died(self, host: Host) -> None:
@@ -199,13 +217,39 @@ class SimBodies:
                 body.attempt,
                 body.start,
                 body.lease_until_ms,
+                body.step_id,
+                body.step_name,
+                body.input,
             )
         )
         if kernel.trace is not None:
             kernel.tell(f"body {number} of {step} runs, attempt {body.attempt}")
+        if kernel.searching and self._is_slow(step):
+            await self._dawdle(body.lease_until_ms)
         if (step, number) in self._failures:
             reached("body.flaked")
             raise FlakeError(f"flake: body {number} of {step} fails as planned")
+
+    def _is_slow(self, step: str) -> bool:
+        kernel = self._kernel
+        left = self._slow.get(step)
+        if left is None:
+            left = kernel.faults.befalls("slow_body", step, step, SLOW_BODIES_MAX)
+        self._slow[step] = max(0, left - 1)
+        if left:
+            kernel.note_fault(Fault("slow_body", step, 1))
+        return left > 0
+
+    async def _dawdle(self, lease_until_ms: int) -> None:
+        """Take longer than the lease, or for a long time where there is none."""
+        kernel = self._kernel
+        slow_ms = (
+            max(0, lease_until_ms - kernel.now_ms) + OVERSTAY_MS if lease_until_ms else SLOW_MS
+        )
+        kernel.remark(f"it takes {slow_ms} ms")
+        kernel.sleep(slow_ms)
+        await PARK
+        kernel.last_fault_ms = kernel.now_ms
 
     async def effect(self, body: BodyInfo, name: str) -> None:
         """See ``ports.Bodies``."""
@@ -213,7 +257,9 @@ class SimBodies:
         if self._kernel.at_point(body_op(f"do {name!r} in", run, step)):
             await PARK
 
-    async def ended(self, body: BodyInfo, outcome: str, error: Exception | None = None) -> None:
+    async def ended(
+        self, body: BodyInfo, outcome: str, error: Exception | None = None, result: bytes = b""
+    ) -> None:
         """See ``ports.Bodies``; a body that is to be killed dies here, before it has ended."""
         if error is not None:
             _check_foreign(error)
@@ -224,6 +270,8 @@ class SimBodies:
         task = kernel.current
         assert task is not None
         task.body = ""
+        if 0 < body.lease_until_ms <= kernel.now_ms:
+            reached("lease.expired_while_running")
         if kernel.searching and kernel.faults.kills_body(step):
             kernel.note_fault(Fault("kill_bodies", step, 1))
             kernel.tell("the host dies before the body has ended")
@@ -241,6 +289,7 @@ class SimBodies:
                 self._numbers[body],
                 outcome,
                 why,
+                result,
             )
         )
         if kernel.trace is not None:

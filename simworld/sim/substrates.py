@@ -11,18 +11,22 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol
 
-from simworld.errors import Crashed, SimworldError
+from simworld.errors import Crashed, DefiniteFailure, IndefiniteFailure, SimworldError
 from simworld.marks import reached
 from simworld.ports import Files, Notices, Row, Session, Statement, Tables
-from simworld.records import Fault, Op
+from simworld.records import Fault, LostAnswer, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels, part_op
 from simworld.sim.parking import PARK
+from simworld.sim.strikes import fail, struck
 from simworld.sim.tasks import Host, Task
 from simworld.sim.world import lose
 
 Published = Callable[[str, bytes], None]
 """(path, content) of a file that has just come into being."""
+
+CUT_BEFORE = 1
+"""Value of ``lost_connection``: nothing of it has reached the tables."""
 
 
 class _Parts:
@@ -62,12 +66,15 @@ class _Parts:
         writes = not touched or True in touched.values()
         return part_op(task.doing, verb, fine, coarse, writes=writes)
 
-    def done(self, op: Op, outcome: str = "") -> None:
-        """The operation has been performed; raises if its answer is lost."""
+    def done(self, op: Op, outcome: str = "", *, losing: bool = False) -> None:
+        """The operation has been performed; raises if its answer is lost.
+
+        ``losing``: it was to be when the operation began; since then it may have waited.
+        """
         kernel = self._kernel
         if kernel.trace is not None:
             kernel.tell(outcome)
-        if kernel.losing and kernel.faults.spends("lost_answer"):
+        if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
             raise lose(kernel, op)
 
 
@@ -135,11 +142,14 @@ class SimFiles:
             self._cut = dict.fromkeys(survivors)
 
     def _goes_on(self) -> None:
-        """The running task performs its operation; raises if it knows what is lost by now."""
-        task = self._kernel.current
+        """The running task performs its operation; raises if it fails, or knows what is lost."""
+        kernel = self._kernel
+        task = kernel.current
         if self._cut and task in self._cut:
             del self._cut[task]
             raise PowerFailed("the power has failed")
+        if kernel.striking is not None:
+            fail(kernel)
 
     async def create(self, path: str, data: bytes) -> bool:
         """See ``ports.Files``; readers, and who comes after a crash, may find a part (R-57)."""
@@ -253,23 +263,61 @@ class SimTables:
         self, session: Session, statement: Statement, values: Mapping[str, object]
     ) -> list[Row]:
         """One statement, on its own or inside a transaction."""
+        kernel = self._kernel
         op = self._parts.of_rows(statement.name, statement.touches(values))
-        if self._kernel.at_point(op):
+        if kernel.at_point(op):
             await PARK
+        losing, cut = kernel.losing, 0
+        if kernel.striking is not None:
+            fail(kernel)
+            cut = self._cut()
+            if cut and session is not self._inner:
+                raise DefiniteFailure(f"cannot {statement.name}: the connection is lost")
+            if cut == CUT_BEFORE:
+                raise _unknown(op)
         rows = await session.run(statement, **values)
-        self._parts.done(op, f"{len(rows)} row{'s' if len(rows) != 1 else ''}")
+        if cut:
+            raise self.cut_after(op)
+        self._parts.done(op, f"{len(rows)} row{'s' if len(rows) != 1 else ''}", losing=losing)
         return rows
+
+    def _cut(self) -> int:
+        """Whether the connection is lost, before or after what is to be done; 0: it is not."""
+        fault = struck(self._kernel, "lost_connection")
+        if fault is None:
+            return 0
+        reached("connection.lost")
+        self._kernel.tell("the connection is lost")
+        return fault.value
 
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """See ``ports.Tables``; to begin is no operation, to commit is one."""
         return _SimTransaction(self, self._inner.transaction())
 
-    async def before_commit(self) -> Op:
-        """The point at which a transaction is about to be committed."""
+    async def before_commit(self) -> tuple[Op, bool]:
+        """The point at which a transaction is about to be committed; raises if it cannot be.
+
+        Whether the connection is lost as soon as it has been.
+        """
+        kernel = self._kernel
         op = self._parts.of_rows("commit", {})
-        if self._kernel.at_point(op):
+        if kernel.at_point(op):
             await PARK
-        return op
+        cut = 0
+        if kernel.striking is not None:
+            fail(kernel)
+            cut = self._cut()
+            if cut == CUT_BEFORE:
+                raise _unknown(op)
+        return op, cut > 0
+
+    def cut_after(self, op: Op) -> IndefiniteFailure:
+        """The connection was lost when ``op`` had been done: what its caller sees."""
+        kernel = self._kernel
+        task = kernel.current
+        assert task is not None
+        kernel.records.append(LostAnswer(kernel.turn, kernel.now_ms, task.name, op.text))
+        return _unknown(op)
 
     def committed(self, op: Op) -> None:
         """It has been; raises if its answer is lost."""
@@ -278,6 +326,10 @@ class SimTables:
     def listen(self, channel: str) -> AbstractAsyncContextManager[Notices]:
         """See ``ports.Tables``; neither listening nor waiting is an operation."""
         return self._inner.listen(channel)
+
+
+def _unknown(op: Op) -> IndefiniteFailure:
+    return IndefiniteFailure(f"the connection was lost; whether '{op.text}' was done is not known")
 
 
 class _SimTransaction:
@@ -307,7 +359,13 @@ class _SimTransaction:
     ) -> bool | None:
         if error is not None:
             return await self._inner.__aexit__(kind, error, traceback)
-        op = await self._tables.before_commit()
+        try:
+            op, cut = await self._tables.before_commit()
+        except SimworldError as failure:
+            await self._inner.__aexit__(type(failure), failure, None)
+            raise
         await self._inner.__aexit__(None, None, None)
+        if cut:
+            raise self._tables.cut_after(op)
         self._tables.committed(op)
         return None

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from simworld.records import Op
+from simworld.records import Fault, Op
 
 EPOCH_MS = 1_750_000_000_000
 """Virtual time at the start of every trial."""
@@ -16,7 +16,7 @@ EPOCH_MS = 1_750_000_000_000
 class Host:
     """A crash domain; by default one per delivery."""
 
-    __slots__ = ("alive", "memory", "name", "spared", "tasks")
+    __slots__ = ("alive", "clock_ms", "frozen_until_ms", "memory", "name", "spared", "tasks")
 
     def __init__(self, name: str, *, spared: bool = False) -> None:
         self.name = name
@@ -26,6 +26,10 @@ class Host:
         self.tasks: list[Task] = []
         self.memory: Any = None
         """What the world keeps in the memory of this process; gone when it dies."""
+        self.clock_ms = 0
+        """How far its clock is ahead of the true time."""
+        self.frozen_until_ms = 0
+        """Nothing on it goes on before."""
 
 
 class Hosts:
@@ -78,6 +82,7 @@ class Task:
         "ops",
         "parent",
         "parts",
+        "plan",
         "since",
         "start",
         "value",
@@ -118,12 +123,14 @@ class Task:
         """See ``records.TaskView``."""
         return self.done or self.dead
 
-    def arm(self, crash_at: int, lose_at: int) -> None:
-        """Set the operations at which its host dies and whose answer is lost; 0: never."""
-        if crash_at or lose_at:
+    def arm(self, crash_at: int, lose_at: int, plan: dict[int, Fault] | None) -> None:
+        """Set the operations at which its host dies and whose answer is lost (0: never), and what
+        strikes others of them."""
+        if crash_at or lose_at or plan:
             self.armed = True
             self.crash_at = crash_at
             self.lose_at = lose_at
+            self.plan = plan
 
     def works_for(self, other: Task) -> bool:
         """Whether it is ``other`` or a part of a gather of it, however deep."""

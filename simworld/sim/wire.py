@@ -8,15 +8,13 @@ is written down when the server performs it, whether or not anybody hears of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from simworld.engine import WaitCompleted
 from simworld.errors import Crashed, IndefiniteFailure, UsageError, WorldError
 from simworld.marks import reached
 from simworld.ports import Answer, Chunks, Page, Replica, Request, StreamInfo
-from simworld.records import Fault, HostedProfile, LogRead, LostAnswer, Op, WaitRefused
+from simworld.records import Fault, HostedProfile, LogRead, LostAnswer, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
     Labels,
@@ -24,12 +22,13 @@ from simworld.sim.labels import (
     checkpoint_op,
     find_hook_op,
     hear_op,
+    message_of,
     read_log_op,
     read_run_op,
-    shared,
     stream_op,
 )
 from simworld.sim.parking import PARK
+from simworld.sim.strikes import refuse, torn
 from simworld.sim.tasks import Task
 from simworld.sim.world import Watch, lose, outcome_of, run_label
 
@@ -40,29 +39,19 @@ LATE_MAX_MS = 10_000
 
 _PARTS = {"events": "read_log", "run": "read_run", "hook": "find_hook"}
 
-_MESSAGE = re.compile(r"(flow|[^/~.]*#\d+)(?:[.+:@!]\d+)?(?:~\d+)?")
-
-
-@shared
-def _message_of(task: str) -> str:
-    """The message for which the task works: ``flow``, ``work#3``; empty for a client's."""
-    for part in reversed(task.split("/")[1:]):
-        match = _MESSAGE.fullmatch(part)
-        if match is not None:
-            return match[1]
-    return ""
-
 
 class _Call:
     """One request under way; what its sender waits in."""
 
-    __slots__ = ("answer", "heard", "late", "over", "refusal", "replica", "task", "told")
+    __slots__ = ("answer", "heard", "late", "over", "refusal", "replica", "struck", "task", "told")
 
     def __init__(self, task: Task, heard: Op) -> None:
         self.task = task
         self.heard = heard
         self.replica = Replica()
         self.late = False
+        self.struck = False
+        """Its way is another than usual, so nobody can say that it was not performed."""
         self.over = False
         """The server has answered."""
         self.answer: Any = None
@@ -97,6 +86,8 @@ class SimWire(Watch):
         if kernel.at_point(await_op(op.text)):
             await PARK
         losing = kernel.losing
+        if kernel.striking is not None and follower is not None:
+            self._refuse(call, follower)
         if not call.over:
             kernel.follow = follower
             limited = lost or not request.waits
@@ -146,9 +137,10 @@ class SimWire(Watch):
         fault = None
         if kernel.searching and not task.host.spared:
             most = self._faults.get(request.verb, self._other_faults)
-            fault = kernel.faults.strikes(name, _message_of(task.name), most)
+            fault = kernel.faults.strikes(name, message_of(task.name), most)
         copies, delay_ms = 1, 0
         if fault is not None:
+            call.struck = True
             kernel.note_fault(fault)
             reached(f"request.{fault.kind}")
             if fault.kind == "lost_request":
@@ -168,6 +160,16 @@ class SimWire(Watch):
         for number in range(2, copies + 1):
             kernel.spawn(f"{name}~{number}", serve, part="", op=op)
         return first, False
+
+    def _refuse(self, call: _Call, follower: Task) -> None:
+        """Have the server refuse the request that is about to arrive, if that is to be."""
+        if call.struck or follower.coroutine is not None:
+            return
+        try:
+            refuse(self._kernel)
+        except WorldError:
+            self._kernel.cancel(follower)
+            raise
 
     async def _serve(
         self, request: Request, call: _Call, perform: Callable[[Replica], Awaitable[object]]
@@ -229,25 +231,20 @@ class SimWire(Watch):
             if losing and kernel.faults.spends("lost_answer"):
                 raise lose(kernel, op)
             if refusal is not None:
-                if isinstance(request.fact, WaitCompleted) and isinstance(refusal, WorldError):
-                    self._wait_refused(request.run_id, request.fact, refusal)
+                fact = request.fact
+                if fact is not None and isinstance(refusal, WorldError):
+                    entity = self._readable(getattr(fact, "correlation_id", ""))
+                    self.refused(request.run_id, fact, entity, refusal)
                 raise refusal
         finally:
             del refusal
         if isinstance(call.answer, Page):
+            call.answer = torn(kernel, call.answer)
             rows = len(call.answer.events)
             kernel.records.append(
                 LogRead(kernel.turn, kernel.now_ms, task.name, request.run_id, rows)
             )
         return call.answer
-
-    def _wait_refused(self, run_id: str, fact: WaitCompleted, refusal: WorldError) -> None:
-        kernel = self._kernel
-        task = kernel.current
-        assert task is not None
-        if refusal.status == 409:
-            wait = self._readable(fact.correlation_id)
-            kernel.records.append(WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, wait))
 
     def _give_up(self, task: Task, op: Op) -> IndefiniteFailure:
         kernel = self._kernel

@@ -26,10 +26,21 @@ from simworld.engine import (
 )
 from simworld.errors import IndefiniteFailure, WorldError
 from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
-from simworld.records import Committed, Delivered, Fault, LogRead, LostAnswer, Op, Sent, WaitRefused
+from simworld.records import (
+    Committed,
+    Delivered,
+    Fault,
+    LogRead,
+    LostAnswer,
+    Op,
+    Refused,
+    Sent,
+    WaitRefused,
+)
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
     Labels,
+    checkpoint_op,
     create_op,
     find_hook_op,
     read_log_op,
@@ -37,6 +48,7 @@ from simworld.sim.labels import (
     send_op,
 )
 from simworld.sim.parking import PARK
+from simworld.sim.strikes import refuse, torn
 
 
 def lose(kernel: Kernel, op: Op) -> IndefiniteFailure:
@@ -78,6 +90,19 @@ class Watch:
         if entity or run_id not in self._tokens:
             return create_op(fact.type, run, entity)
         return create_op(fact.type, run, entity, tuple(self._tokens[run_id]))
+
+    def refused(self, run_id: str, fact: Fact, entity: str, refusal: WorldError) -> None:
+        """The task that runs has been told why its fact is not recorded."""
+        kernel = self._kernel
+        task, status = kernel.current, refusal.status
+        assert task is not None
+        kernel.records.append(
+            Refused(kernel.turn, kernel.now_ms, task.name, run_id, fact.type, entity, status)
+        )
+        if status == 409 and fact.type == "wait_completed":
+            kernel.records.append(
+                WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, entity)
+            )
 
     def write_down(self, event: Event, entity: str, answer: Answer) -> None:
         """An event has been committed; the rows of ``answer`` are those right after it."""
@@ -122,6 +147,8 @@ class SimStorage(Watch):
         op = self._op(run_id, fact, entity)
         if kernel.at_point(op):
             await PARK
+        if kernel.striking is not None:
+            refuse(kernel)
         losing = kernel.losing
         try:
             answer = await self._inner.create(run_id, fact)
@@ -130,12 +157,7 @@ class SimStorage(Watch):
                 kernel.tell(self._labels.refused(refusal))
             if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
                 raise lose(kernel, op) from refusal
-            if fact.type == "wait_completed" and refusal.status == 409:
-                task = kernel.current
-                assert task is not None
-                kernel.records.append(
-                    WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, entity)
-                )
+            self.refused(run_id, fact, entity, refusal)
             raise
         event = answer.event
         if event is not None:
@@ -152,7 +174,9 @@ class SimStorage(Watch):
         op = read_log_op(run_label(kernel, self._labels, run_id))
         if kernel.at_point(op):
             await PARK
-        page = await self._inner.events(run_id, cursor)
+        if kernel.striking is not None:
+            refuse(kernel)
+        page = torn(kernel, await self._inner.events(run_id, cursor))
         task = kernel.current
         assert task is not None
         rows = len(page.events)
@@ -170,6 +194,8 @@ class SimStorage(Watch):
         op = read_run_op(run_label(kernel, self._labels, run_id))
         if kernel.at_point(op):
             await PARK
+        if kernel.striking is not None:
+            refuse(kernel)
         row = await self._inner.run(run_id)
         if kernel.trace is not None:
             kernel.tell(f"the run is {row.status}")
@@ -183,6 +209,8 @@ class SimStorage(Watch):
         op = find_hook_op(self._readable(token))
         if kernel.at_point(op):
             await PARK
+        if kernel.striking is not None:
+            refuse(kernel)
         try:
             row = await self._inner.hook(token)
         except WorldError as refusal:
@@ -196,7 +224,9 @@ class SimStorage(Watch):
         return row
 
     async def active_runs(self) -> Sequence[str]:
-        """See ``ports.Storage``; nothing that runs in a trial asks."""
+        """See ``ports.Storage``."""
+        if self._kernel.at_point(checkpoint_op("list the active runs")):
+            await PARK
         return await self._inner.active_runs()
 
 
@@ -226,6 +256,18 @@ class InnerQueue(Protocol):
     def duplicate(self, message_id: str) -> None:
         """Deliver once more."""
 
+    def time_out(self, message_id: str, name: str, after_ms: int) -> None:
+        """Have the delivery called so, which has begun, count as failed if it takes so long."""
+
+    def limit_workers(self, count: int) -> None:
+        """Have so few workers from now on; 0: as many as there should be."""
+
+
+WORKERS_MAX = 3
+"""Workers that are left where they are scarce."""
+TIMEOUTS_MAX = 8
+"""A delivery that is to come again does so after fewer than so many half seconds."""
+
 
 class SimQueue:
     """A queue whose sends are choice points, and whose messages the nemesis may duplicate."""
@@ -250,9 +292,28 @@ class SimQueue:
             kernel.records.append(
                 Delivered(kernel.turn, kernel.now_ms, task.name, message.run_id, step, number)
             )
+            if kernel.searching:
+                self._perhaps_again(delivery, task.name, step or "flow")
             return handler(message, delivery)
 
         self._inner.handler = deliver
+        workers = kernel.faults.befalls("scarce_workers", "queue", "", WORKERS_MAX)
+        if workers:
+            kernel.note_fault(Fault("scarce_workers", "queue", workers))
+            self._inner.limit_workers(workers)
+            kernel.on_calm.append(self._enough_workers)
+
+    def _perhaps_again(self, delivery: Delivery, name: str, part: str) -> None:
+        """The delivery that begins may count as failed while its handler lives on."""
+        kernel = self._kernel
+        value = kernel.faults.befalls("redelivery", name, part, TIMEOUTS_MAX)
+        if value:
+            kernel.note_fault(Fault("redelivery", name, value))
+            self._inner.time_out(delivery.message_id, name, (value - 1) * 500)
+
+    def _enough_workers(self) -> None:
+        self._inner.limit_workers(0)
+        self._kernel.last_fault_ms = self._kernel.now_ms
 
     def disconnect(self) -> None:
         """After the trial."""
@@ -266,12 +327,23 @@ class SimQueue:
         op = send_op(run, step or "flow", bool(key))
         if kernel.at_point(op):
             await PARK
+        if kernel.striking is not None:
+            refuse(kernel)
         message_id = inner.accept(message, key=key, delay_ms=delay_s * 1_000)
         task = kernel.current
         assert task is not None
         name = inner.name_of(message_id) if message_id else ""
         kernel.records.append(
-            Sent(kernel.turn, kernel.now_ms, task.name, message.run_id, name, step)
+            Sent(
+                kernel.turn,
+                kernel.now_ms,
+                task.name,
+                message.run_id,
+                name,
+                step,
+                key,
+                delay_s * 1_000,
+            )
         )
         extra = (
             kernel.faults.duplicates(name, step or "flow") if message_id and kernel.searching else 0

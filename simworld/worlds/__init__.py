@@ -7,7 +7,14 @@ them here, written against substrates.
 
 from simworld.worlds.atomic import AtomicWorld
 from simworld.worlds.hosted import HostedStreams, HostedWorld
-from simworld.worlds.local import LocalStreams, LocalWitness, LocalWorld, Prefixes, read_local
+from simworld.worlds.local import (
+    LocalStreams,
+    LocalWitness,
+    LocalWorld,
+    Prefixes,
+    minted_cursor,
+    read_local,
+)
 from simworld.worlds.names import check_name
 from simworld.worlds.postgres import (
     PostgresStreams,
@@ -45,6 +52,7 @@ __all__ = [
     "check_name",
     "ddl",
     "event_of",
+    "minted_cursor",
     "read_local",
     "read_postgres",
     "rows_after",

@@ -6,6 +6,7 @@ events are written too: then the rows stay as a careless world would leave them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -59,6 +60,7 @@ from simworld.records import (
     Final,
     LostAnswer,
     PassChecked,
+    Passed,
     Record,
     Sent,
 )
@@ -278,6 +280,18 @@ class Tape:
             PassChecked(self.turn, self.now_ms, FLOW, self.run_id, length, difference)
         )
         return self
+
+    def adds(self, kind: Callable[..., Record], *fields: object) -> Tape:
+        """A record of any kind: what follows its turn and time."""
+        self._tick()
+        self.records.append(kind(self.turn, self.now_ms, *fields))
+        return self
+
+    def passed(self, position: int = 0, *, run: str = "", ended: str = "suspended") -> Tape:
+        """A pass that has seen the log up to a position, by default all of it."""
+        run_id = run or self.run_id
+        position = position or len(self.logs[run_id])
+        return self.adds(Passed, FLOW, run_id, position, position, ended)
 
     def wait(self, ms: int) -> Tape:
         """Let virtual time pass."""

@@ -13,6 +13,8 @@ from simworld.engine import (
     Event,
     Failed,
     Outcome,
+    PassResult,
+    StepRequest,
     Suspension,
     Unconsumed,
     WaitRequest,
@@ -27,7 +29,7 @@ def ended(output: object = "done") -> Tape:
 
 
 def always(outcome: Outcome) -> ColdReplay:
-    return lambda run_id, log: outcome
+    return lambda run_id, log: PassResult(outcome, ())
 
 
 def test_i16_every_difference_counts() -> None:
@@ -78,14 +80,36 @@ def test_i16_asks_nothing_of_runs_that_the_engine_ends(code: str) -> None:
 def test_i16_replays_what_came_before_the_end() -> None:
     seen: list[tuple[str, list[str]]] = []
 
-    def replay(run_id: str, log: Sequence[Event]) -> Outcome:
+    def replay(run_id: str, log: Sequence[Event]) -> PassResult:
         seen.append((run_id, [event.type for event in log]))
-        return Completed("done")
+        return PassResult(Completed("done"), ())
 
     tape = Tape().opened(WORK, "work#2").started("work#2").run_completed().completed("work#2")
     assert broken("I-16", tape, cold_replay=replay) == []
     steps = ["step_created", "step_created", "step_started"]
-    assert seen == [(RUN, ["run_created", "run_started", *steps])]
+    assert seen[0] == (RUN, ["run_created", "run_started", *steps])
+    assert seen == seen[:1] * len(seen)  # other laws ask for the same
+
+
+def growing(*, again: int) -> ColdReplay:
+    """Asks for one more step every two events; the pass over ``again`` events asks for another."""
+
+    def replay(run_id: str, log: Sequence[Event]) -> PassResult:
+        names = ["work"] * (len(log) // 2)
+        if len(log) == again:
+            names[0] = "other"
+        asked = [StepRequest(f"step_{n}", n, name, (), {}) for n, name in enumerate(names)]
+        return PassResult(Suspension(tuple(asked)), asked)
+
+    return replay
+
+
+def test_i16_a_longer_log_only_adds_requests() -> None:
+    tape = Tape().opened(WORK).works(WORK).run_cancelled()  # five events before its end
+    for again, expected in ((0, []), (4, ["request-taken-back run"]), (6, [])):
+        replay = growing(again=again)
+        assert broken("I-16", tape, cold_replay=replay, prefix_events_max=5) == expected
+        assert broken("I-16", tape, cold_replay=replay, prefix_events_max=4) == []
 
 
 # --- I-17 -----------------------------------------------------------------------------------------

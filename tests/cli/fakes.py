@@ -12,7 +12,7 @@ import attrs
 import msgspec
 import pytest
 
-from simworld.campaign import HuntDiverged
+from simworld.campaign import HuntDiverged, compared, load_ledger, save_ledger, updated
 from simworld.errors import UsageError, unknown_name
 from simworld.records import Progress, Repro, Result, RunLogLine, Story, Verdict
 from tests.render import samples
@@ -34,6 +34,7 @@ class FakeCase:
     name: str
     title: str = "a case"
     races: tuple[str, ...] = ("R-02",)
+    marks: tuple[str, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -43,6 +44,8 @@ class FakeScenario:
     title: str = "what it is about"
     law: str = "I-12"
     laws: tuple[str, ...] = ("I-21",)
+    marks: tuple[str, ...] = ("delivery.duplicate",)
+    canary: bool = False
 
 
 @attrs.frozen
@@ -62,6 +65,21 @@ SCENARIOS = {
 EXPECTED = {"v2_merge": Verdict("FAIL", "I-12"), "fixed": Verdict("PASS")}
 PRESETS = {name: FakeVariant(name) for name in EXPECTED}
 KNOBS = ("attempt_guard", "dedup")
+
+
+@attrs.frozen
+class FakePool:
+    """Processes that nobody starts."""
+
+    jobs: int
+    where: str | None
+    say: Callable[[str], None] = attrs.field(eq=False)
+
+    def __enter__(self) -> FakePool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
 
 
 @attrs.define(slots=False)
@@ -155,7 +173,10 @@ class FakeCampaign:
         for name in names.split():
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]
-        module.HuntDiverged = HuntDiverged  # type: ignore[attr-defined]
+        for real in (HuntDiverged, compared, load_ledger, save_ledger, updated):
+            setattr(module, real.__name__, real)
+        module.cores = lambda: 3  # type: ignore[attr-defined]
+        module.Pool = FakePool  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "simworld.campaign", module)
 
 

@@ -105,10 +105,10 @@ def test_everything_is_hunted_on_both_variants_by_default(run: Run, campaign: Fa
         ("retry_exhaustion", "fixed"),
     ]
     (first, *_) = campaign.calls
-    options = {key: first[key] for key in first if key not in ("scenario", "variant")}
+    options = {key: first[key] for key in first if key not in ("scenario", "variant", "progress")}
     assert options == {
         "seed": 0, "trials": 1_000, "seconds": None, "explorer": "portfolio", "case": "",
-        "run_twice": False, "progress": None, "faults": FaultBudget(),
+        "run_twice": False, "faults": FaultBudget(), "pool": None,
     }  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def test_seed_and_options_are_printed_before_the_first_trial(
 
     campaign.results = results
     run("hunt", "--seed", "41", "--set", "dedup=G8", "--case", "killed")
-    assert before[0].startswith("hunting retry_exhaustion on v2_merge, fixed\nseed 41, ")
+    assert before[0].startswith("seed 41\nhunting retry_exhaustion on v2_merge, fixed\n")
     assert "1 000 trials each, explorer portfolio, world atomic" in before[0]
     assert "case killed, dedup=G8" in before[0]
 
@@ -358,7 +358,9 @@ def test_ctrl_c_before_the_first_result(run: Run, campaign: FakeCampaign) -> Non
     ran = run("hunt", "--json", "out.json")
     assert ran.code == 3
     assert "interrupted before there was any result" in ran.out
-    assert json.loads(Path("out.json").read_text()) == {"schema": 1, "results": []}
+    document = json.loads(Path("out.json").read_text())
+    assert (document["schema"], document["results"]) == (1, [])
+    assert [row["reason"] for row in document["unjudged"]] == ["not run: interrupted"] * 4
 
 
 def test_ctrl_c_elsewhere_is_one_line(

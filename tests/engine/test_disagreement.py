@@ -17,6 +17,7 @@ from simworld.engine import (
     random,
     set_attributes,
     sleep,
+    taken_back,
     uuid,
 )
 from tests.engine.journal import D0, D4, POLICIES, Journal, work
@@ -178,3 +179,33 @@ def test_a_recorded_sleep_is_compared_with_its_end():
         r"request 1 is wait sleep#1 \(wait_\w+\) until 15 in one pass .* until 25 in the other",
         disagreement(one.run(), other.run()),
     )
+
+
+# --- a longer log ---------------------------------------------------------------------------------
+
+
+async def asks_more():
+    await gather(work("first"), sleep(1_000))
+    await work("second")
+
+
+def test_a_longer_log_takes_nothing_back():
+    journal = Journal(asks_more).creates()
+    before = journal.run(upto=2)
+    assert taken_back(before, journal.run()) == ""
+    journal.completes("work#1").wakes("sleep#2").creates()
+    assert taken_back(before, journal.run()) == ""
+    assert re.search(
+        "request 3 was step work#3 .* and is no more", taken_back(journal.run(), before)
+    )
+
+
+def test_what_a_longer_log_has_changed_is_told():
+    passes = itertools.count()
+
+    async def fickle():
+        await work(next(passes))
+
+    journal = Journal(fickle)
+    told = taken_back(journal.run(), journal.run())
+    assert re.search(r"request 1 was step work#1 .*\[\[0\], .* and is step work#1 .*\[\[1\],", told)

@@ -6,7 +6,6 @@ source, seed and size is not run again, so it may be stopped at any time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import pathlib
@@ -17,6 +16,7 @@ import attrs
 import pytest
 
 from tests.campaign.cells import ATTEMPTS, GUARDS, Cell, Outcome, cells, check_outcome, run_cell
+from tests.prove.digests import SHELL, source_digest
 
 TRIALS = 20_000
 REPORTS = pathlib.Path("reports")
@@ -28,10 +28,7 @@ pytestmark = pytest.mark.prove
 
 
 ELSEWHERE = (
-    "simworld/cli/",
-    "simworld/conformance/",
-    "simworld/render/",
-    "simworld/service/",
+    *SHELL,
     "simworld/substrates/",
     "simworld/worlds/__init__.py",
     "simworld/worlds/hosted.py",
@@ -41,18 +38,7 @@ ELSEWHERE = (
     "simworld/worlds/queue/tables",
 )
 """What no trial on the atomic world gets to see."""
-
-
-def source_digest() -> str:
-    """Digest of everything a proof depends on: the package, the scenarios, the cells."""
-    digest = hashlib.blake2b(digest_size=8)
-    package = pathlib.Path("simworld").rglob("*.py")
-    files = [each for each in package if not each.as_posix().startswith(ELSEWHERE)]
-    files += pathlib.Path("scenarios").glob("*.py")
-    for path in (*sorted(files), pathlib.Path("tests/campaign/cells.py")):
-        digest.update(path.as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+OWN = "tests/campaign/cells.py"
 
 
 def proved() -> dict[str, Outcome]:
@@ -60,7 +46,7 @@ def proved() -> dict[str, Outcome]:
     if not PROVED.exists():
         return {}
     stored = json.loads(PROVED.read_text())
-    if (stored["source"], stored["trials"]) != (source_digest(), TRIALS):
+    if (stored["source"], stored["trials"]) != (source_digest(ELSEWHERE, OWN), TRIALS):
         return {}
     return {
         name: Outcome(**{**fields, "missing_marks": tuple(fields["missing_marks"])})
@@ -73,7 +59,7 @@ def store(outcomes: dict[str, Outcome]) -> None:
     REPORTS.mkdir(exist_ok=True)
     document = {
         "command": "make prove",
-        "source": source_digest(),
+        "source": source_digest(ELSEWHERE, OWN),
         "trials": TRIALS,
         "cells": {name: attrs.asdict(each) for name, each in sorted(outcomes.items())},
     }

@@ -13,6 +13,7 @@ from simworld.errors import UsageError
 from simworld.records import Progress, Verdict
 from simworld.render import (
     Output,
+    Pace,
     check_targets,
     for_encoding,
     hunt_heading,
@@ -49,15 +50,15 @@ def test_a_stream_without_unicode_gets_ascii() -> None:
     assert for_encoding("é", "latin-1") == "é"
 
 
-def test_the_heading_has_the_seed_and_the_bounds() -> None:
+def test_the_heading_has_the_bounds() -> None:
     def heading(trials: int | None, seconds: float | None) -> str:
         return hunt_heading(
-            ["a", "b"], ["fixed"], seed=7, trials=trials, seconds=seconds, options=["case c"]
+            ["a", "b"], ["fixed"], trials=trials, seconds=seconds, options=["case c"]
         )
 
-    assert heading(2_000, None) == "hunting a, b on fixed\nseed 7, 2 000 trials each, case c"
-    assert "seed 7, 30 s each" in heading(None, 30.0)
-    assert "seed 7, 100 trials or 1.5 s each" in heading(100, 1.5)
+    assert heading(2_000, None) == "hunting a, b on fixed\n2 000 trials each, case c"
+    assert "\n30 s each" in heading(None, 30.0)
+    assert "\n100 trials or 1.5 s each" in heading(100, 1.5)
 
 
 def test_surprises_are_named_with_both_verdicts() -> None:
@@ -180,11 +181,18 @@ def test_targets_that_cannot_be_written_are_found_out(tmp_path: Path) -> None:
             check_targets(str(target))
 
 
-def test_the_bar_is_for_terminals_only() -> None:
-    stream = _Stream()
-    with progress_bar("1/1 a on fixed", seconds=None, stream=stream) as update:
-        assert update is None
-    assert stream.text == ""
+def test_where_there_is_no_terminal_a_line_is_said_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time counts over all hunts of a command."""
+    now = [100.0]
+    monkeypatch.setattr("simworld.render.progress.time.monotonic", lambda: now[0])
+    stream, pace = _Stream(), Pace()
+    for label, later in (("1/2 a on fixed", 20.0), ("2/2 b on fixed", 11.0), ("again", 1.0)):
+        with progress_bar(label, seconds=None, stream=stream, pace=pace) as update:
+            now[0] += later
+            update(Progress("a", "fixed", 250, 1_000, 3))
+    assert stream.text == "2/2 b on fixed: 250 trials, 3 found so far\n"
 
 
 @pytest.mark.parametrize("seconds", [None, 30.0])
@@ -195,8 +203,7 @@ def test_the_bar_shows_trials_and_findings(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     stream = _Stream(tty=True)
-    with progress_bar("1/2 a[b] on fixed", seconds=seconds, stream=stream) as update:
-        assert update is not None
+    with progress_bar("1/2 a[b] on fixed", seconds=seconds, stream=stream, pace=Pace()) as update:
         update(Progress("a", "fixed", 250, 1_000, 3))
     assert "1/2 a[b] on fixed" in stream.text
     assert "250 trials, 3 found" in stream.text
@@ -206,7 +213,6 @@ def test_the_bar_is_not_drawn_after_every_trial(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("simworld.render.progress.DRAW_EVERY_S", 3_600.0)
     monkeypatch.setenv("TERM", "xterm")
     stream = _Stream(tty=True)
-    with progress_bar("a", seconds=None, stream=stream) as update:
-        assert update is not None
+    with progress_bar("a", seconds=None, stream=stream, pace=Pace()) as update:
         update(Progress("a", "fixed", 250, 1_000, 3))
     assert "250 trials" not in stream.text

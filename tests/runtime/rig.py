@@ -93,7 +93,7 @@ class Wrapped:
     def __init__(self, inner):
         self.inner = inner
         self.run = inner.run
-        self.hook = inner.hook
+        self.hook, self.active_runs = inner.hook, inner.active_runs
 
     async def create(self, run_id, fact):
         return await self.inner.create(run_id, fact)
@@ -113,7 +113,7 @@ class Refusing:
         self._inner = inner
         self._errors = {kind: list(each) for kind, each in errors.items()}
         self.run = inner.run
-        self.hook = inner.hook
+        self.hook, self.active_runs = inner.hook, inner.active_runs
         self.reads = []
         """How many events every read of the log has returned."""
 

@@ -32,7 +32,8 @@ class Watched:
         self._inner, self._tasks = inner, tasks
         self.writes = []
         self.errors = []
-        self.close, self.read, self.info = inner.close, inner.read, inner.info
+        self.close_errors = []
+        self.read, self.info = inner.read, inner.info
 
     async def write(self, run_id, name, chunks):
         self.writes.append((self._tasks.now_ms(), list(chunks)))
@@ -41,12 +42,23 @@ class Watched:
             raise self.errors.pop(0)
         await self._inner.write(run_id, name, chunks)
 
+    async def close(self, run_id, name):
+        if self.close_errors:
+            raise self.close_errors.pop(0)
+        await self._inner.close(run_id, name)
+
 
 class Quiet:
     """A log nobody reads."""
 
     def note(self, run_id, message, **fields):
         """Nobody reads it."""
+
+    def chunk_written(self, run_id, stream, chunk):
+        """Nor this."""
+
+    def client_called(self, call, phase):
+        """Nor that."""
 
 
 @attrs.frozen
@@ -203,6 +215,60 @@ def test_a_lost_flush_is_raised_by_the_write_that_waits_for_it():
     here.run(body())
     assert [str(error) for error in caught] == ["no answer"]
     assert here.streams_of() == Chunks([b"b"], closed=True)
+
+
+@pytest.mark.parametrize("refusal", [WorldError("down", status=503), WorldError("x", status=429)])
+def test_a_refused_flush_that_a_write_waits_for_is_repeated(refusal):
+    here = bench(stream_write="flushed", flush_ms=10)
+    here.streams.errors += [refusal, refusal]
+    writer, written = here.writer(), []
+
+    async def body():
+        await writer.write(b"a")
+        written.append(here.tasks.now_ms())
+        await writer.close()
+
+    here.run(body())
+    assert written == [2_010]
+    assert here.streams_of() == Chunks([b"a"], closed=True)
+
+
+def test_a_flush_that_is_refused_for_ever_is_raised_and_lost():
+    here = bench(stream_write="flushed")
+    here.streams.errors += [WorldError("down", status=503)] * 5
+    caught = []
+
+    async def body():
+        try:
+            await here.writer().write(b"a")
+        except WorldError as error:
+            caught.append(error)
+
+    here.run(body())
+    assert [str(error) for error in caught] == ["down"]
+    assert here.chunks() == []
+
+
+def test_a_flush_that_the_stream_itself_refuses_is_not_repeated():
+    here = bench(stream_write="flushed")
+    here.streams.errors.append(EntityConflictError("closed", reason="terminal"))
+    caught = []
+
+    async def body():
+        try:
+            await here.writer().write(b"a")
+        except EntityConflictError:
+            caught.append(here.tasks.now_ms())
+
+    here.run(body())
+    assert caught == [10]
+
+
+def test_the_end_is_written_again_if_nobody_knows_whether_it_is_there():
+    here = bench()
+    here.streams.close_errors += [IndefiniteFailure("no answer"), WorldError("down", status=503)]
+    here.run(here.writer().close())
+    assert here.streams_of() == Chunks([], closed=True)
 
 
 def test_a_lost_flush_is_raised_by_the_close_if_no_write_waits():

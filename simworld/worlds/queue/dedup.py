@@ -32,6 +32,12 @@ class KeyLedger:
     def _key(self, key: str, message: Message) -> Key:
         return (key, message) if self._by_payload else key
 
+    def restart(self, *, kept: bool) -> None:
+        """The processes have died: what they remember is gone, and all of it if nothing is kept."""
+        self._completed.clear()
+        if not kept:
+            self._live.clear()
+
     def claim(self, key: str, message: Message, holder: int, now_ms: int) -> bool:
         """Whether a message with this key is accepted now; if so, ``holder`` has the key."""
         if not key or self._rule is Dedup.NONE:

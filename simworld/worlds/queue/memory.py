@@ -6,7 +6,7 @@ delivered again; one that raises a fault of the world, or whose host dies, has i
 unless another delivery of it is still under way or due.  An answer for a message that is gone does
 nothing.  Where workers are limited, a delivery that is due waits for one before it begins; where
 deliveries share lanes, it then waits for its turn.  A message that is delivered too often is
-dropped, if the profile says so.
+dropped, if the profile says so.  ``restart`` is the death of every process that works on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from typing import Any
 from simworld.errors import InternalError, SimworldError, UsageError
 from simworld.marks import reached
 from simworld.ports import Clock, Delivery, Handler, Ids, Latch, Message, Pending, Redeliver, Tasks
-from simworld.records import Delays, DuplicateAttempt, QueueProfile, TimeoutCounting, WorkerSlots
+from simworld.records import (
+    Delays,
+    DuplicateAttempt,
+    Keeps,
+    QueueProfile,
+    TimeoutCounting,
+    WorkerSlots,
+)
 from simworld.worlds.queue.dedup import KeyLedger
 from simworld.worlds.queue.lanes import Lanes
 from simworld.worlds.queue.workers import Workers
@@ -118,6 +125,37 @@ class MemoryQueue:
             delay_ms = max(0, entry.due_ms - self._clock.now_ms())
             self._schedule(entry, delay_ms, rises=rises, elsewhere=True)
 
+    def time_out(self, message_id: str, name: str, after_ms: int) -> None:
+        """Have the delivery called so, which has begun, count as failed if it takes so long."""
+        entry = self._entries[message_id]
+        if not (entry.gone or 0 < self._profile.dead_after <= entry.attempt):
+            self._call_off(entry, name)
+            self._timeouts[name] = self._schedule(entry, after_ms, rises=False, instead_of=name)
+
+    def limit_workers(self, count: int) -> None:
+        """Have so few workers from now on; 0: as many as the profile says.
+
+        To be limited at all, a queue must be so before its first message.
+        """
+        most = count or self._profile.workers
+        if self._workers is None:
+            self._workers = Workers(most, self._tasks)
+        else:
+            self._workers.resize(most)
+
+    def restart(self) -> None:
+        """Every process that works on the queue dies: forget what only they have kept.
+
+        The deliveries under way come back by their own deaths, where their messages are kept.
+        """
+        kept = self._profile.keeps is Keeps.MESSAGES
+        self._keys.restart(kept=kept)
+        if not kept:
+            for entry in list(self._entries.values()):
+                if not entry.gone:
+                    reached("message.lost")
+                    self._forget(entry)
+
     def _schedule(
         self,
         entry: _Entry,
@@ -138,8 +176,11 @@ class MemoryQueue:
         name = entry.name if number == 1 else f"{entry.name}~{number}"
         delivery = Delivery(entry.id, entry.attempt, f"{entry.id}.{number}")
         pending: list[Pending] = []
+        begun = False
 
         def begin() -> Coroutine[Any, Any, None]:
+            nonlocal begun
+            begun = True
             entry.waiting.remove(pending[0])
             entry.in_flight += 1
             self._keys.delivered(entry.key, entry.holder)
@@ -155,10 +196,10 @@ class MemoryQueue:
             return self._deliver(entry, told, name)
 
         def on_lost() -> None:
-            if pending[0] in entry.waiting:
-                entry.waiting.remove(pending[0])  # it died before it began
-            else:
+            if begun:
                 self._ended(entry, name, handled=False)
+            elif pending[0] in entry.waiting:
+                entry.waiting.remove(pending[0])  # it died as it waited for a worker
             self._release(name)
             self._failed(entry)
 
@@ -202,9 +243,8 @@ class MemoryQueue:
     async def _deliver(self, entry: _Entry, delivery: Delivery, name: str) -> None:
         if self.handler is None:
             raise InternalError("the queue has no handler")
-        timeout_ms, dead_after = self._profile.delivery_timeout_ms, self._profile.dead_after
-        if timeout_ms and not (entry.gone or 0 < dead_after <= entry.attempt):
-            self._timeouts[name] = self._schedule(entry, timeout_ms, rises=False, instead_of=name)
+        if self._profile.delivery_timeout_ms:
+            self.time_out(entry.id, name, self._profile.delivery_timeout_ms)
         try:
             answer = await self.handler(entry.body, delivery)
         except (UsageError, InternalError):
@@ -230,6 +270,10 @@ class MemoryQueue:
         entry.in_flight -= 1
         if self._lanes is not None:
             self._lanes.leave(name, handled=handled)
+        self._call_off(entry, name)
+
+    def _call_off(self, entry: _Entry, name: str) -> None:
+        """The delivery called so does not time out any more."""
         timeout = self._timeouts.pop(name, None)
         if timeout in entry.waiting:
             entry.waiting.remove(timeout)

@@ -11,6 +11,7 @@ from simworld.records import (
     Dedup,
     Delays,
     FlowOrder,
+    Keeps,
     QueueProfile,
     TimeoutCounting,
     WorkerSlots,
@@ -20,6 +21,7 @@ _LOCAL: dict[str, Any] = {
     "dedup": Dedup.IN_FLIGHT,  # idempotency window: while the message is alive, its sleeps included
     "redelivery_ms": 5_000,  # delay after failure: 5 s constant
     "workers": 1_000,  # concurrency: semaphore 1000
+    "keeps": Keeps.NOTHING,  # storage: process memory, lost on restart
 }
 _POSTGRES: dict[str, Any] = {
     "dedup": Dedup.JOB_KEY,  # idempotency window: a locked job loses its key; in-flight map; LRU
@@ -28,7 +30,6 @@ _POSTGRES: dict[str, Any] = {
     "redelivery_ms": 2_700,  # delay after failure: graphile backoff, e s to begin with
     "redelivery_flat": 1,  # … growing from the first one on
     "redelivery_max_ms": 22_000_000,  # … up to e¹⁰ s
-    "flow_order": FlowOrder.ONE_BY_ONE,  # serialisation per run: unkeyed flow messages
     "workers": 50,  # concurrency: 10, raised to 50 by the pull request
 }
 _HOSTED: dict[str, Any] = {
@@ -51,9 +52,11 @@ QUEUES: dict[str, QueueProfile] = {
     "postgres": QueueProfile(
         **_POSTGRES,
         dead_after=49,  # repaired: the handler's own limit of 48 deliveries is reached
+        flow_order=FlowOrder.SIDE_BY_SIDE,  # repaired: no wake waits behind a body
     ),
     "postgres-merged": QueueProfile(
         **_POSTGRES,
+        flow_order=FlowOrder.ONE_BY_ONE,  # serialisation per run: unkeyed flow messages
         dead_after=3,  # local hard stop: 3 attempts, then the job is dead
         delivery_timeout_ms=300_000,  # transport timeouts: 300 s, the live handler redelivered
     ),

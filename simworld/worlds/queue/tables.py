@@ -32,6 +32,7 @@ from simworld.records import (
     Dedup,
     Delays,
     FlowOrder,
+    Keeps,
     QueueProfile,
     TimeoutCounting,
     WorkerSlots,
@@ -334,3 +335,5 @@ def _check(profile: QueueProfile) -> None:
         raise UsageError("a queue in a table has no flow_order but side_by_side")
     if profile.worker_slots is not WorkerSlots.RELEASED:
         raise UsageError("a queue in a table has no worker_slots but released")
+    if profile.keeps is not Keeps.MESSAGES:
+        raise UsageError("a queue in a table keeps its messages: it has no keeps but messages")

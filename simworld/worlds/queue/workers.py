@@ -11,7 +11,7 @@ from simworld.ports import Latch, Tasks
 
 
 class Workers:
-    """So many workers, and who has them, by the names of deliveries."""
+    """So many workers, and who has them, by the names of deliveries; 0: no end of them."""
 
     def __init__(self, count: int, tasks: Tasks) -> None:
         self._count = count
@@ -22,7 +22,7 @@ class Workers:
 
     def take(self, name: str) -> Latch | None:
         """None if ``name`` has a worker now, else what tells that the wait is over."""
-        if name in self.busy or len(self.busy) < self._count:
+        if name in self.busy or self._is_free():
             self.busy[name] = None
             return None
         reached("worker.awaited")
@@ -33,12 +33,23 @@ class Workers:
         """``name`` has, and wants, no worker any more; if it waits, its wait is over."""
         if name in self.busy:
             del self.busy[name]
-            if self.wanted:
-                first = next(iter(self.wanted))
-                self.busy[first] = None
-                self.wanted.pop(first).set()
+            self._hand_out()
         elif name in self.wanted:
             self.wanted.pop(name).set()
+
+    def resize(self, count: int) -> None:
+        """Have so many workers; 0: as many as are wanted.  Nobody loses one that it has."""
+        self._count = count
+        self._hand_out()
+
+    def _is_free(self) -> bool:
+        return self._count == 0 or len(self.busy) < self._count
+
+    def _hand_out(self) -> None:
+        while self.wanted and self._is_free():
+            first = next(iter(self.wanted))
+            self.busy[first] = None
+            self.wanted.pop(first).set()
 
     def pass_on(self, name: str, heir: str) -> None:
         """The worker of ``name`` now waits for ``heir``."""
