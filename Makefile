@@ -56,3 +56,4 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.report
 	$(BIN)/python -m bench.engine
 	$(BIN)/python -m bench.worlds
+	$(BIN)/python -m bench.check_log

@@ -1,16 +1,16 @@
 """Strikes one run everywhere, on every preset and world, and writes reports/strip.md.
 
 Run with ``python -m bench.strip`` (some minutes on two cores).  What is done is kept in
-reports/strip.json, so that a run which was stopped goes on where it was; a changed engine begins
-anew.
+reports/strip.json, so that a run which was stopped goes on where it was; after a change of simworld
+or of the scenario it begins anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import pathlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import attrs
 import msgspec
@@ -21,13 +21,13 @@ from simworld.campaign import (
     Strip,
     StripRow,
     crash_strip,
-    engine_digest,
     load_scenarios,
     placed,
     preset,
 )
 
-REPORT = pathlib.Path(__file__).resolve().parent.parent / "reports" / "strip.md"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REPORT = ROOT / "reports" / "strip.md"
 KEPT = REPORT.with_suffix(".json")
 COMMAND = "python -m bench.strip"
 SCENARIO = "crash_strip"
@@ -37,31 +37,40 @@ ROWS_MAX = 40
 
 @attrs.frozen
 class Kept:
-    """What earlier runs have shown, of one engine."""
+    """What earlier runs have shown, of one state of the source."""
 
-    engine: str
+    source: str
     strips: tuple[Strip, ...] = ()
 
 
-def run(variant: str, world: str) -> Strip:
+def run(asked: tuple[str, str]) -> Strip:
     """The strip of a preset on a world; in a process of its own."""
+    variant, world = asked
     scenario = load_scenarios("scenarios")[SCENARIO]
     return crash_strip(scenario, placed(preset(variant), world))
 
 
+def source() -> str:
+    """Digest of everything that a strip depends on."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in (*sorted((ROOT / "simworld").rglob("*.py")), ROOT / f"scenarios/{SCENARIO}.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def kept() -> dict[tuple[str, str], Strip]:
-    """What earlier runs have shown of the engine as it is now."""
+    """What earlier runs have shown of the source as it is now."""
     if not KEPT.exists():
         return {}
     found = msgspec.json.decode(KEPT.read_bytes(), type=Kept)
-    if found.engine != engine_digest():
+    if found.source != source():
         return {}
     return {(strip.variant, strip.world): strip for strip in found.strips}
 
 
 def keep(strips: Mapping[tuple[str, str], Strip]) -> None:
     """Write them down, whole or not at all."""
-    found = Kept(engine_digest(), tuple(strips[key] for key in sorted(strips)))
+    found = Kept(source(), tuple(strips[key] for key in sorted(strips)))
     fresh = KEPT.with_suffix(".new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     fresh.replace(KEPT)
@@ -149,27 +158,21 @@ def _section(variant: str, world: str, strip: Strip) -> Iterator[str]:
 def main() -> None:
     """Run what is missing, and write."""
     strips = kept()
-    todo = [each for each in ((v, w) for v in PRESETS for w in PLACES) if each not in strips]
-    done = len(strips)
-    context = multiprocessing.get_context("spawn")
+    cells = [(variant, world) for variant in PRESETS for world in PLACES]
+    todo = [each for each in cells if each not in strips]
     REPORT.parent.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
-        asked = {pool.submit(run, *each): each for each in todo}
+    with multiprocessing.get_context("spawn").Pool(2) as pool:  # its end ends the processes
         try:
-            for future in as_completed(asked):
-                strip = future.result()
+            for strip in pool.imap_unordered(run, todo):
                 if strip.interrupted:
                     break
-                strips[asked[future]] = strip
-                done += 1
-                where = f"{done}/{len(PRESETS) * len(PLACES)} {' on '.join(asked[future])}"
+                strips[strip.variant, strip.world] = strip
+                where = f"{len(strips)}/{len(cells)} {strip.variant} on {strip.world}"
                 print(f"{where}: {cell(strip)}", flush=True)
                 keep(strips)
         except KeyboardInterrupt:
             print(f"interrupted; what is done is kept in {KEPT}")
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    ordered = {(v, w): strips[v, w] for v in PRESETS for w in PLACES if (v, w) in strips}
+    ordered = {each: strips[each] for each in cells if each in strips}
     REPORT.write_text("\n".join(report(ordered)) + "\n")
     print(f"wrote {REPORT}")
 

@@ -194,6 +194,47 @@ def test_a_declared_failure_that_is_found_passes(pytester):
     run(pytester).assert_outcomes(passed=2)
 
 
+def test_what_breaks_beside_a_declared_failure_does_not_matter(pytester):
+    pytester.makepyfile(
+        test_races=RACES
+        + "import attrs\n"
+        + "from simworld.check import Cost\n"
+        + "less = lambda workload: Cost(rows_max=1)\n"
+        + "dear = attrs.evolve(left_wins, name='dear', laws=('I-27',), cost=less)\n"
+        + "other = attrs.evolve(dear, name='other', law='I-27', laws=('I-18',))\n"
+    )
+    result = run(pytester, "-k", "(dear or other) and fixed")
+    result.assert_outcomes(passed=1, failed=1, deselected=4)
+    result.stdout.fnmatch_lines(
+        [
+            "other on fixed: FAIL I-27, expected FAIL I-18*",
+            "Beside it, with repros of their own:",
+            "  I-*: .simworld/other-fixed-I-*.json",
+        ]
+    )
+
+
+def test_a_failure_of_another_law_or_in_a_sound_case_fails(pytester):
+    pytester.makepyfile(
+        test_races=RACES.replace('"FAIL I-18"', '"FAIL I-16"')
+        + "import attrs\n"
+        + "(case,) = left_wins.cases\n"
+        + "beside = attrs.evolve(left_wins, name='beside', law='I-16', laws=('I-18',))\n"
+        + "sound = attrs.evolve(case, name='sound', expect={'fixed': 'PASS'})\n"
+        + "failing = attrs.evolve(case, expect={'fixed': 'FAIL I-18'})\n"
+        + "both = attrs.evolve(left_wins, name='both', cases=(failing, sound))\n"
+    )
+    result = run(pytester, "-k", "beside or both")
+    result.assert_outcomes(failed=3, deselected=2)
+    result.stdout.fnmatch_lines(
+        [
+            "beside on fixed: FAIL I-18, expected FAIL I-16*",
+            "both on fixed: FAIL I-18, expected FAIL I-18*",
+            "case sound declares PASS and breaks I-18",
+        ]
+    )
+
+
 def test_a_declared_failure_that_is_not_found_fails(pytester):
     pytester.makepyfile(test_races=RACES.replace('return "right"', 'return "left"'))
     result = run(pytester, "-x")
@@ -227,6 +268,22 @@ def test_a_canary_passes_when_it_is_refuted_and_only_then(pytester):
             "case rough was not refuted in 60 trials",
         ]
     )
+
+
+def test_a_canary_that_is_half_refuted_fails_without_a_story(pytester, monkeypatch):
+    pytester.makepyfile(
+        test_canaries=RACES
+        + "import attrs\n"
+        + "canary = attrs.evolve(left_wins, name='canary', canary=True, trials_max=60)\n"
+    )
+    real, said = items.hunt, "case other was not refuted in 60 trials"
+    monkeypatch.setattr(
+        items, "hunt", lambda *a, **k: attrs.evolve(real(*a, **k), surprises=[said])
+    )
+    result = run(pytester, "-k", "canary")
+    result.assert_outcomes(failed=1, deselected=2)
+    result.stdout.fnmatch_lines(["the harness is broken: *canary on fixed: FAIL I-18*", said])
+    assert "Turn by turn" not in result.stdout.str()
 
 
 def test_options_have_ini_values_and_the_command_line_wins(pytester):
@@ -304,7 +361,8 @@ def test_the_line_works_when_it_is_copied(pytester, monkeypatch):
 def test_a_repro_of_no_scenario_here(pytester):
     pytester.makepyfile(test_orders=WRONG, test_races=RACES)
     run(pytester, "test_orders.py")
-    (repro,) = Path(".simworld").iterdir()
+    (repro,) = Path(".simworld").glob("*.json")
+    assert Path(".simworld/.gitignore").read_text() == "*\n"
     result = pytester.runpytest_inprocess("test_races.py", f"--simworld-replay={repro}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: simworld-replay: no scenario called order is collected*"])

@@ -181,6 +181,7 @@ class Hunter:
 
     def finding(self, number: int, key: Key, *, shrinking: bool = True) -> Finding:
         """Trial ``number`` once more, for its failure of one kind: shrunk, and as data."""
+        shrinking = shrinking and not self.scenario.canary  # nobody reads what a canary shows
         with marks.uncounted():
             setup, trial = self.setup(number), self.trial(number)
             anomaly = keys_of(setup.case.name, trial).get(key)

@@ -38,7 +38,7 @@ DEATHS_MAX = 2
 POLL_S = 0.2
 """How soon Ctrl-C is noticed."""
 GOODBYE_S = 2.0
-"""How long a worker may take to leave."""
+"""How long a worker may take to leave, or to come to the end of its trials, without a word."""
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from simworld.campaign.pool import main; "
     "main(int(sys.argv[1]))"
@@ -85,6 +85,11 @@ class Pool:
         for worker in self._workers:
             _end(worker.process, patience_s=0.0 if worker.task else GOODBYE_S)
         self._workers.clear()
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes there are now."""
+        return [worker.process.pid for worker in self._workers]
 
     def search(
         self,
@@ -178,8 +183,12 @@ class Pool:
     def _drain(self, search: Search) -> None:
         """After Ctrl-C: wait for the trials under way, but for no shrinking."""
         search.stop()
+        patience_ends: float | None = time.monotonic() + GOODBYE_S
         with _ctrl_c_noted() as pressed:
             while not pressed():
+                if patience_ends is not None and time.monotonic() > patience_ends:
+                    self._say("waiting for the trials under way; Ctrl-C again leaves them")
+                    patience_ends = None
                 self._hand_out(search)  # a chunk may have to be run again
                 if all(each.task is None or each.task.key for each in self._workers):
                     return

@@ -97,7 +97,6 @@ class _First(NamedTuple):
 class _Tally:
     """What a strip has counted."""
 
-    scenario: Scenario
     setup: Setup
     variant: Variant
     seed: int
@@ -157,7 +156,7 @@ def crash_strip(
     ends the strip early.
     """
     setup = _setup(scenario, variant, case, seed)
-    tally = _Tally(scenario, setup, variant, seed)
+    tally = _Tally(setup, variant, seed)
     whole = _struck(setup, (), full_trace=True)
     positions = _positions(whole)
     tally.undisturbed = frozenset((each.law, each.kind) for each in whole.anomalies)

@@ -13,15 +13,15 @@ from simworld.check.law import (
     Oracle,
 )
 from simworld.check.laws import ALWAYS, LAWS, laws_named
-from simworld.check.recorded import FORMS, LogJudge, check_log
+from simworld.check.recorded import LOG_LAWS, LogJudge, check_log
 from simworld.check.stuck import waits_of
 
 __all__ = [
     "ALWAYS",
     "DEADLOCK_MS",
     "EPSILON_MS",
-    "FORMS",
     "LAWS",
+    "LOG_LAWS",
     "MAIN_RUN",
     "SLACK_MS",
     "ColdReplay",

@@ -161,9 +161,10 @@ def _last_message(state: _Messages, key: Key, final: Final) -> str:
     last = sent[-1]
     if not last.message:
         holder = state.holders.get(last.key)
-        whose = f", the key of {holder.message}" if holder is not None else ""
-        told = f"its last message was dropped as a duplicate of {_key(last, final)}{whose}"
-        return f"{told}, {_fate(state, key, holder)}" if holder is not None else told
+        told = f"its last message was dropped as a duplicate of {_key(last, final)}"
+        if holder is None:
+            return told
+        return f"{told}, the key of {holder.message}, which {_fate(state, key, holder)}"
     return f"its last message {last.message} {_fate(state, key, last)}"
 
 

@@ -122,7 +122,7 @@ def _feed(judge: LogJudge, names: Sequence[str], sizes: Sequence[int]) -> tuple[
     """Judge all files; whether somebody pressed Ctrl-C, and the file that was being read."""
     from simworld.render import reading_bar
 
-    name, done = "", 0
+    source, done = "", 0
     with reading_bar("reading", bytes_count=sum(sizes), stream=sys.stderr) as update:
 
         def chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -137,12 +137,14 @@ def _feed(judge: LogJudge, names: Sequence[str], sizes: Sequence[int]) -> tuple[
         try:
             for name in names:
                 if name == STDIN:
-                    judge.feed("<stdin>", chunks(sys.stdin.buffer))
+                    source = "<stdin>"
+                    judge.feed(source, chunks(sys.stdin.buffer))
                 else:
+                    source = name
                     with Path(name).open("rb") as file:
-                        judge.feed(name, chunks(file))
+                        judge.feed(source, chunks(file))
         except KeyboardInterrupt:
-            return True, name
+            return True, source
         except OSError as error:
-            raise UsageError(f"cannot read {name}: {error.strerror}") from error
-    return False, name
+            raise UsageError(f"cannot read {source}: {error.strerror}") from error
+    return False, source

@@ -118,7 +118,10 @@ def _add_how(hunt: Parser) -> None:
         "--trials", type=_count, metavar="N", help=f"per scenario and variant; default {TRIALS}"
     )
     hunt.add_argument(
-        "--seconds", type=_seconds, metavar="S", help="bound the time of each hunt instead"
+        "--seconds",
+        type=_seconds,
+        metavar="S",
+        help="bound the time of each hunt instead; how many trials that is varies",
     )
     hunt.add_argument("--explorer", default="portfolio", metavar="NAME", help="default: portfolio")
     hunt.add_argument(

@@ -15,7 +15,7 @@ from simworld.errors import DidNotReproduce, InternalError, UsageError
 
 if TYPE_CHECKING:
     from simworld.cli.running import Done
-    from simworld.records import Compared, Finding, Repro, Result
+    from simworld.records import Compared, Repro, Result
     from simworld.render import Output
 
 At = tuple[int, int]
@@ -91,21 +91,11 @@ def tell_smallest(
 
 def smallest(results: Sequence[Result], findings: Sequence[At]) -> At | None:
     """The finding that is best to tell."""
-    ranked = [(*_interest(results[at], results[at].findings[nth]), at, nth) for at, nth in findings]
+    ranked = [(*results[at].interest(results[at].findings[nth]), at, nth) for at, nth in findings]
     if not ranked:
         return None
     *_, at, nth = min(ranked)
     return at, nth
-
-
-def _interest(result: Result, finding: Finding) -> tuple[bool, bool, int, int]:
-    """Smaller is better to tell: of the law in question, in need of a certain order, short."""
-    return (
-        finding.anomaly.law != result.verdict.law,
-        not finding.repro.schedule.entries,
-        finding.moves_after,
-        finding.moves_before,
-    )
 
 
 def story_of(args: argparse.Namespace, repro: Repro, *, width: int) -> str:

@@ -359,5 +359,6 @@ REPAIRED = EnginePolicy(
     passes=PassMode.RETAINED,
     loop_errors=LoopErrors.RETHROW,
     complete_errors=CompleteErrors.RETHROW,
+    settle_ms=30_000,  # whatever a step's streams still hold is written before it is done (R-69)
 )
 """Every knob at its repaired value: variant ``fixed``, and what a real worker runs."""

@@ -37,8 +37,8 @@ from simworld.errors import (
     UncontrolledNondeterminism,
     UsageError,
 )
-from simworld.pytest_plugin.settings import SETTINGS, Settings, replay_name
-from simworld.records import FAIL, PASS, Result, Story
+from simworld.pytest_plugin.settings import SAVED, SETTINGS, Settings, replay_name
+from simworld.records import FAIL, PASS, Finding, Result, Story, Verdict
 from simworld.render import repro_names, story_text
 
 UNDECLARED = "fixed"
@@ -204,7 +204,7 @@ class HuntItem(ScenarioItem):
 
     def __init__(self, *, case: str, key: str, world: str, **more: Any) -> None:
         super().__init__(**more)
-        self.case = case
+        self.case, self.key = case, key
         claimed = claimed_variant(key)
         self.variant = functools.reduce(with_knob, claimed.changed, placed(claimed, world))
 
@@ -222,28 +222,53 @@ class HuntItem(ScenarioItem):
             self.user_properties.append((f"simworld_{name}", getattr(result, name)))
         if result.interrupted:
             raise KeyboardInterrupt
-        if not _right(result):
-            raise Failed("\n\n".join([_said(result), *self._shown(result)]))
+        if not self._right(result):
+            shown = self._shown(result) if result.findings and not result.canary else ()
+            raise Failed("\n\n".join([_said(result), *shown]))
+
+    def _right(self, result: Result) -> bool:
+        """What is declared was found; a case that declares a failure may show others beside it."""
+        if result.canary:
+            return not result.silent
+        declared = {each.name: each.expect.get(self.key) for each in self.scenario.cases}
+        if any(declared[each.repro.case] == PASS for each in result.findings):
+            return False
+        wanted = result.expected or Verdict(PASS)
+        return (result.verdict.outcome, result.verdict.law) == (wanted.outcome, wanted.law)
 
     def _shown(self, result: Result) -> Iterator[str]:
-        """The story of the smallest failure and the way to replay it; every repro is saved."""
+        """The story of the smallest failure, the way to replay it, and what else was found."""
         saved, problem = self._save(result)
-        if result.findings:
-            nth = min(range(len(result.findings)), key=lambda nth: _interest(result, nth))
-            repro = result.findings[nth].repro
-            try:
-                yield self.story(tell(repro, {self.scenario.name: self.scenario})).rstrip()
-            except DidNotReproduce as error:
-                raise InternalError(f"a failure just found does not replay: {error}") from error
-            yield problem or f"Replay it:\n  {self._command(saved[nth])}"
+        first, *others = sorted(
+            enumerate(result.findings), key=lambda each: result.interest(each[1])
+        )
+        yield self._story(first[1])
+        if problem:
+            yield problem
+            return
+        yield f"Replay it:\n  {self._command(saved[first[0]])}"
+        if others:
+            lines = [
+                f"  {each.anomaly.signature}: {self._from_here(saved[nth])}" for nth, each in others
+            ]
+            yield "\n".join(["Beside it, with repros of their own:", *lines])
+
+    def _story(self, finding: Finding) -> str:
+        try:
+            story = tell(finding.repro, {self.scenario.name: self.scenario})
+        except DidNotReproduce as error:
+            raise InternalError(f"a failure just found does not replay: {error}") from error
+        return self.story(story).rstrip()
 
     def _save(self, result: Result) -> tuple[dict[int, pathlib.Path], str]:
         """Finding's index → file; and why there are none, if they could not be written."""
         folder = self.config.stash[SETTINGS].save
         names = {nth: name for (_, nth), name in repro_names([result]).items()}
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if folder.name == SAVED:  # nobody has asked for it, so nobody should commit it
+                (folder / ".gitignore").write_text("*\n")
             for nth, name in names.items():
-                folder.mkdir(parents=True, exist_ok=True)
                 save_repro(result.findings[nth].repro, folder / name)
         except (OSError, UsageError) as error:
             return {}, f"The repro was not saved: {error}"
@@ -251,9 +276,11 @@ class HuntItem(ScenarioItem):
 
     def _command(self, repro: pathlib.Path) -> str:
         """How to see the failure again, from where pytest was called."""
-        here = self.config.invocation_params.dir
-        files = [os.path.relpath(each, here) for each in (self.path, repro)]
-        return f"{_program()} {shlex.join([files[0], '--simworld-replay', files[1]])}"
+        given = [self._from_here(self.path), "--simworld-replay", self._from_here(repro)]
+        return f"{_program()} {shlex.join(given)}"
+
+    def _from_here(self, path: pathlib.Path) -> str:
+        return os.path.relpath(path, self.config.invocation_params.dir)
 
 
 class ReplayItem(ScenarioItem):
@@ -271,12 +298,6 @@ class ReplayItem(ScenarioItem):
             raise Failed(f"{story.anomaly.law} is broken again\n\n{self.story(story).rstrip()}")
 
 
-def _right(result: Result) -> bool:
-    if result.expected is not None:
-        return result.as_expected
-    return result.verdict.outcome == PASS
-
-
 def _said(result: Result) -> str:
     """The verdict in a line, and below it what else is not as it should be."""
     where = f"{result.scenario} on {result.system}"
@@ -285,16 +306,6 @@ def _said(result: Result) -> str:
     expected = f", expected {result.expected}" if result.expected else ""
     head = f"{where}: {result.verdict}{expected} ({result.trials} trials, seed {result.seed})"
     return "\n".join([head, *result.surprises])
-
-
-def _interest(result: Result, nth: int) -> tuple[bool, bool, int]:
-    """Smaller is better to tell: of the law in question, in need of a certain order, short."""
-    finding = result.findings[nth]
-    return (
-        finding.anomaly.law != result.verdict.law,
-        not finding.repro.schedule.entries,
-        finding.moves_after,
-    )
 
 
 def _program() -> str:

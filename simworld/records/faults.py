@@ -164,8 +164,8 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind(
             name="throttled",
             budget="throttles",
-            does="a call of the queue, or of a storage that is a server, is refused with 429 and a time "
-            "to wait",
+            does="a call of the queue, or of a storage that is a server, is refused with 429 and a "
+            "time to wait",
             target="operation (task@k)",
             value="seconds to wait",
             permitted="a server refuses more than it can bear",

@@ -104,6 +104,15 @@ class Result:
         """A canary that was not refuted: the harness itself is broken."""
         return self.canary and not (self.as_expected or self.interrupted)
 
+    def interest(self, finding: Finding) -> tuple[bool, bool, int, int]:
+        """Smaller is better to tell: of the law in question, in need of a certain order, short."""
+        return (
+            finding.anomaly.law != self.verdict.law,
+            not finding.repro.schedule.entries,
+            finding.moves_after,
+            finding.moves_before,
+        )
+
     @property
     def system(self) -> str:
         """The variant, and the world it ran on if that is not the atomic one."""

@@ -22,7 +22,7 @@ def log_verdict_text(told: LogVerdict, *, width: int) -> str:
 
 def _lines(told: LogVerdict, width: int) -> Iterator[str]:
     for misread in told.misreads[:SHOWN_MAX]:
-        yield f"{misread.place}: unreadable: {misread.reason}"
+        yield f"{_plain(misread.place)}: unreadable: {_plain(misread.reason)}"
     if told.misreads_count > SHOWN_MAX:
         yield f"… and {count(told.misreads_count - SHOWN_MAX, 'more unreadable part')}"
     for each in told.anomalies[:SHOWN_MAX]:
@@ -48,8 +48,15 @@ def _lines(told: LogVerdict, width: int) -> Iterator[str]:
 def _anomaly(each: LogAnomaly, width: int) -> Iterator[str]:
     what = each.anomaly
     event = f"{each.event_type} " if each.event_type else ""
-    yield f"{each.place}: {what.law} {what.kind}: {event}(run {each.run_id}, event {each.position})"
-    yield from wrapped(what.message, width, first="    ", rest="    ")
+    where = f"(run {_plain(each.run_id)}, event {each.position})"
+    yield f"{_plain(each.place)}: {what.law} {what.kind}: {event}{where}"
+    yield from wrapped(_plain(what.message), width, first="    ", rest="    ")
+
+
+def _plain(text: object) -> str:
+    """Nothing in somebody's log moves the cursor or begins a line."""
+    words = str(text)
+    return words if words.isprintable() else words.encode("unicode_escape").decode()
 
 
 def _counted(told: LogVerdict) -> str:

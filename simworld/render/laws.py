@@ -36,16 +36,29 @@ _WANTED = {
         " them; it does not run for ever."
     ),
     "I-14": "two bodies of a step overlap only if the first one's owner is dead or its lease up.",
+    "I-15": "one handler at a time considers itself the inline owner of a step.",
     "I-16": (
         "a pass over the same log asks for the same things, and a replay of a finished run ends as"
         " the run did."
     ),
     "I-17": "a deterministic workflow and its own log never disagree.",
     "I-18": "the run ends with the result that the workflow has when nothing is raced.",
+    "I-19": (
+        "what a call is given was made by a body that ran that very call, with the same arguments."
+    ),
+    "I-20": (
+        "a race is won by the branch that the log decides first, in every pass, and a sleep that"
+        " was due long before wins."
+    ),
     "I-21": (
         "a fault of the infrastructure (a duplicate, a crash, a lost answer) never surfaces as a"
         " failed step or run."
     ),
+    "I-22": (
+        "an error is charged to who has raised it: the workflow and its bodies, or the engine and"
+        " its world."
+    ),
+    "I-23": "now_ms of a workflow never goes back, and depends on the log before it alone.",
     "I-24": (
         "whoever reads a stream is given what was written to it, in order and whole, and its end"
         " once and last."
@@ -62,6 +75,7 @@ _WANTED = {
     ),
     "L-02": "once the last fault is over, every run reaches its end.",
     "L-03": "a sleep ends soon after the time that was recorded for it.",
+    "L-04": "once an event has decided a race its run goes on, however long the losers take.",
     "L-05": "a payload is seen by a pass soon after it was recorded, or its run has ended.",
     "L-06": "a failed step is tried again soon after the time set for that, and never before it.",
     "L-07": "a run is not delivered over and over without getting any further.",

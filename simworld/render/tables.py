@@ -135,7 +135,7 @@ def _per(amount: float, whole: float) -> str:
 def summary_line(results: Sequence[Result]) -> str:
     """One line over all results; a canary's FAIL is none."""
     canaries = [each for each in results if each.canary]
-    results = [each for each in results if not each.canary]
+    results = [each for each in results if not each.canary] or canaries
     outcomes = [each.verdict.outcome for each in results]
     verdicts = ", ".join(
         f"{outcomes.count(name)} {name}" for name in (FAIL, UNKNOWN, PASS) if name in outcomes

@@ -277,9 +277,10 @@ class Kernel(Roster):
     def _pick(self) -> Task | None:
         """Who goes on when the last task cannot: the explorer's choice, by default the lowest."""
         enabled = self.enabled
-        if not enabled and not self._move_time() and not self._relieved():
-            self.drained = True
-            return None
+        while not enabled:  # whoever is due may be on a host that stands still
+            if not self._move_time() and not self._relieved():
+                self.drained = True
+                return None
         if self.turn >= self._limit and not self._next_phase():
             return None
         follow, self.follow = self.follow, None

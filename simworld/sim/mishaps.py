@@ -8,15 +8,12 @@ from simworld.engine import Fact, HookReceived, HookRow
 from simworld.errors import Crashed, WorldError
 from simworld.marks import reached
 from simworld.ports import Answer, Storage, Streams
-from simworld.records import Fault
+from simworld.records import FAULTS, Fault
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels, stream_op
 from simworld.sim.parking import PARK
 from simworld.sim.tasks import Task
 from simworld.sim.world import run_label
-
-LATE_MAX_MS = 10_000
-"""A client's payload for a hook comes at most so much later than it wanted."""
 
 
 def _running(kernel: Kernel) -> Task:
@@ -43,7 +40,7 @@ class LateHooks:
             return row
         task = _running(kernel)
         target = task.child_name("late")
-        late_ms = kernel.faults.befalls("late_hook", target, "", LATE_MAX_MS)
+        late_ms = kernel.faults.befalls("late_hook", target, "", FAULTS["late_hook"].most)
         if late_ms:
             kernel.note_fault(Fault("late_hook", target, late_ms))
             kernel.remark(f"its payload comes {late_ms} ms late")

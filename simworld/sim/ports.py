@@ -10,7 +10,7 @@ from simworld.engine import error_text, event_loop_line
 from simworld.errors import Crashed, UsageError
 from simworld.marks import reached
 from simworld.ports import BodyInfo
-from simworld.records import BodyBegan, BodyEnded, Fault, Op
+from simworld.records import FAULTS, BodyBegan, BodyEnded, Fault, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
     Labels,
@@ -165,7 +165,6 @@ OVERSTAY_MS = 2_000
 """A slow body outlives its lease by so much: whoever has waited for that begins meanwhile."""
 SLOW_MS = 310_000
 """A slow body takes so long where starts have no lease: longer than any limit of a delivery."""
-SLOW_BODIES_MAX = 4
 
 
 class FlakeError(Exception):
@@ -234,7 +233,7 @@ class SimBodies:
         kernel = self._kernel
         left = self._slow.get(step)
         if left is None:
-            left = kernel.faults.befalls("slow_body", step, step, SLOW_BODIES_MAX)
+            left = kernel.faults.befalls("slow_body", step, step, FAULTS["slow_body"].most)
         self._slow[step] = max(0, left - 1)
         if left:
             kernel.note_fault(Fault("slow_body", step, 1))

@@ -55,14 +55,15 @@ class Roster(Chronicle):
     def _move_time(self) -> bool:
         """Move to the next timer and enable everything that is due; False when there is none."""
         timers = self._timers
-        due = timers.next()
-        if due is None:
-            return False
-        deadline_ms = due[0]
-        self.now_ms = max(self.now_ms, deadline_ms)
-        while due is not None:
-            self._due(due[1])
-            due = timers.next(deadline_ms)
+        while not self.enabled:  # who is due may be on a host that stands still
+            due = timers.next()
+            if due is None:
+                return False
+            deadline_ms = due[0]
+            self.now_ms = max(self.now_ms, deadline_ms)
+            while due is not None:
+                self._due(due[1])
+                due = timers.next(deadline_ms)
         return True
 
     def _due(self, task: Task) -> None:

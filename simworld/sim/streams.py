@@ -112,9 +112,7 @@ class WatchedStreams:
         found = await self._inner.read(run_id, name, start, live=live)
         chunks = tuple(found.chunks)
         kernel.records.append(
-            StreamRead(
-                kernel.turn, kernel.now_ms, task, run_id, name, start, chunks, found.closed
-            )
+            StreamRead(kernel.turn, kernel.now_ms, task, run_id, name, start, chunks, found.closed)
         )
         return found
 

@@ -27,6 +27,7 @@ from simworld.engine import (
 from simworld.errors import IndefiniteFailure, WorldError
 from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
 from simworld.records import (
+    FAULTS,
     Committed,
     Delivered,
     Fault,
@@ -263,12 +264,6 @@ class InnerQueue(Protocol):
         """Have so few workers from now on; 0: as many as there should be."""
 
 
-WORKERS_MAX = 3
-"""Workers that are left where they are scarce."""
-TIMEOUTS_MAX = 8
-"""A delivery that is to come again does so after fewer than so many half seconds."""
-
-
 class SimQueue:
     """A queue whose sends are choice points, and whose messages the nemesis may duplicate."""
 
@@ -297,7 +292,9 @@ class SimQueue:
             return handler(message, delivery)
 
         self._inner.handler = deliver
-        workers = kernel.faults.befalls("scarce_workers", "queue", "", WORKERS_MAX)
+        workers = kernel.faults.befalls(
+            "scarce_workers", "queue", "", FAULTS["scarce_workers"].most
+        )
         if workers:
             kernel.note_fault(Fault("scarce_workers", "queue", workers))
             self._inner.limit_workers(workers)
@@ -306,7 +303,7 @@ class SimQueue:
     def _perhaps_again(self, delivery: Delivery, name: str, part: str) -> None:
         """The delivery that begins may count as failed while its handler lives on."""
         kernel = self._kernel
-        value = kernel.faults.befalls("redelivery", name, part, TIMEOUTS_MAX)
+        value = kernel.faults.befalls("redelivery", name, part, FAULTS["redelivery"].most)
         if value:
             kernel.note_fault(Fault("redelivery", name, value))
             self._inner.time_out(delivery.message_id, name, (value - 1) * 500)

@@ -18,8 +18,17 @@ from simworld.campaign import (
     run_trial,
     with_knob,
 )
-from simworld.engine import StepContext, create_hook, sleep, step, workflow
-from simworld.records import FAIL, PASS, UNKNOWN, Anomaly, FaultBudget, Result, Workload
+from simworld.engine import StepContext, create_hook, decode, sleep, step, workflow
+from simworld.records import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Anomaly,
+    ClientCall,
+    FaultBudget,
+    Result,
+    Workload,
+)
 from simworld.runtime import Client, RunFailedError
 from tests.campaign.talking import LISTENING, TALKING
 
@@ -50,6 +59,22 @@ def test_a_wake_waits_behind_a_body() -> None:
     result = hunt(LISTENING, with_knob(preset("fixed"), "flow_order=one_by_one"), trials=60)
     assert (result.verdict.outcome, result.verdict.law) == (FAIL, "L-05")
     assert kinds(result, "L-05") == {"late-payload"}
+
+
+def test_what_a_client_asks_is_a_history() -> None:
+    """Every call begins and is over; what it asked for and what came of it are told."""
+    calm = attrs.evolve(LISTENING.cases[0], budget=FaultBudget())
+    trial = run_trial(Hunter(attrs.evolve(LISTENING, cases=(calm,)), preset("fixed")).setup(0))
+    lines = [each for each in trial.records if isinstance(each, ClientCall)]
+    begun = [each for each in lines if each.phase == "invoke"]
+    assert [each.number for each in begun] == list(range(1, len(begun) + 1))
+    assert (begun[0].verb, begun[-1].verb) == ("start", "result")
+    over = {each.number: each.phase for each in lines if each.phase != "invoke"}
+    assert over.keys() == {each.number for each in begun}
+    resumes = [each for each in begun if each.verb == "resume_hook"]
+    assert {each.target for each in resumes} == {"ear"}
+    assert [decode(each.payload) for each in resumes if over[each.number] == "ok"] == [0, 1, 2]
+    assert {over[each.number] for each in resumes} <= {"ok", "fail"}
 
 
 @step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import attrs
@@ -9,8 +10,8 @@ import pytest
 
 from simworld.campaign import load_scenarios, preset
 from simworld.campaign.hunt import Hunter
-from simworld.check import FORMS, LAWS, LogJudge, check_log
-from simworld.check.recorded import forms, judging
+from simworld.check import LAWS, LOG_LAWS, LogJudge, check_log
+from simworld.check.recorded import forms, judging, tokens
 from simworld.errors import UsageError
 from tests.check.exported import Log, exported, iso, judged, kinds, lines
 
@@ -77,6 +78,12 @@ CASES: dict[str, tuple[Log, Log, str, dict[str, Any]]] = {
         hooked().has("run_completed").has("hook_received", HOOK, payload=1),
         Log().opened().step("created", "started").has("run_completed").step("completed"),
         "I-02 event-after-run-end run/hook_A",
+        {},
+    ),
+    "I-02 no new start after the end": (
+        Log().opened().step("created").has("run_completed").step("started"),
+        Log().opened().step("created", "started").has("run_completed").step("started", "completed"),
+        "I-02 event-after-run-end run/step_A",
         {},
     ),
     "I-03 a step that has ended": (
@@ -227,8 +234,8 @@ def test_a_log_that_breaks_the_law_and_the_nearest_that_does_not(case: str) -> N
 
 
 def test_every_law_is_here() -> None:
-    assert {expected[:4] for _, _, expected, _ in CASES.values()} == set(FORMS)
-    assert set(FORMS) <= {*LAWS, "L-06"}
+    assert {expected[:4] for _, _, expected, _ in CASES.values()} == set(LOG_LAWS)
+    assert set(LOG_LAWS) <= {*LAWS, "L-06"}
 
 
 def test_a_whole_run_passes_and_the_summary_says_by_which_laws() -> None:
@@ -273,7 +280,7 @@ def test_an_open_log_is_judged_as_far_as_it_goes() -> None:
     told = check_log(Log().opened().step("created").events)
     assert told
     assert told.open_count == 1
-    assert "1 of 1 runs had not ended" in told.notes[0]
+    assert "had not ended when their logs did: 1 of 1" in told.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -309,6 +316,23 @@ def test_unknown_types_are_named_and_harmless() -> None:
     assert told.events_count == 3
 
 
+def test_positions_count_events_of_every_type() -> None:
+    log = Log().opened().has("noop").has("step_dreamed", STEP).step("started")
+    (found,) = check_log(log.events).anomalies
+    assert found.position == 5
+    assert "at position 5" in found.anomaly.message
+
+
+def test_of_a_large_event_the_small_fields_are_kept() -> None:
+    log = Log().opened().has("step_completed", STEP, result="x" * 300_000).but(3, tenant=7)
+    (found,) = check_log(log.events).anomalies
+    kept = json.loads(found.event)
+    assert kept["tenant"] == 7
+    assert kept.keys() == log.events[2].keys() - {"eventData"}
+    odd = lines(log.events[:2]) + json.dumps(log.events[2]).encode().replace(b'"tenant', b'"\xff')
+    assert judged(odd).anomalies[0].event == b""
+
+
 # --- tokens over all runs -------------------------------------------------------------------------
 
 
@@ -337,6 +361,17 @@ def test_one_owner_after_the_other_and_what_clocks_may_explain() -> None:
     assert check_log([*owner("b", 5_000, 7_000, token="u"), *owner("a", 0, 9_000)])
 
 
+def test_tokens_are_compared_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = owner("a", 0, 9_000), owner("b", 5_000, 7_000)
+    others = [*owner("c", 0, 5, token="c"), *owner("d", 0, 5, token="d")]
+    monkeypatch.setattr(tokens, "TENURES_MAX", 3)
+    assert kinds(check_log([*first, *others, *second])) == ["I-08 token-owned-twice run/hook_b"]
+    monkeypatch.setattr(tokens, "TENURES_MAX", 2)
+    told = check_log([*first, *others, *second])
+    assert kinds(told) == []
+    assert "not compared with those of later runs: the oldest 2" in told.notes[0]
+
+
 # --- bounds ---------------------------------------------------------------------------------------
 
 
@@ -354,7 +389,21 @@ def test_runs_that_were_let_go_are_not_judged_again() -> None:
     assert kinds(told) == []
     assert told.verdict.outcome == "UNKNOWN"
     assert told.runs_count == 5
-    assert any("1 events were not judged" in note for note in told.notes)
+    assert any("events that were not judged: 1;" in note for note in told.notes)
+
+
+def test_ended_runs_are_bounded_by_their_events_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "ENDED_EVENTS_MAX", 10)
+    ends = [Log(f"wrun_{n}").opened().step("created", "started").has("run_failed") for n in "ab"]
+    late = [log.step("completed", "completed").events[5:] for log in ends]
+    runs = [log.events[:5] for log in ends]
+    told = fed(LogJudge(), *runs, *late).finish()
+    assert kinds(told)[:1] == ["I-02 event-after-run-end run/step_A"]
+    assert {each.run_id for each in told.anomalies} == {"wrun_a", "wrun_b"}
+    monkeypatch.setattr(judging, "ENDED_EVENTS_MAX", 9)
+    told = fed(LogJudge(), *runs, *late).finish()
+    assert {each.run_id for each in told.anomalies} == {"wrun_b"}
+    assert any("events that were not judged: 2;" in note for note in told.notes)
 
 
 def test_open_runs_are_bounded_too() -> None:

@@ -43,7 +43,7 @@ def test_a_message_that_was_dropped() -> None:
     assert f"its last message {MESSAGE} was never delivered" in told(tape)
     sends(delivers(tape), "", key=key)
     assert (
-        f"its last message was dropped as a duplicate of work#2:1, the key of {MESSAGE}, was "
+        f"its last message was dropped as a duplicate of work#2:1, the key of {MESSAGE}, which was "
         "delivered in turn 6, and is gone"
     ) in told(tape)
 

@@ -65,6 +65,13 @@ def test_json_has_the_whole_event(check: Any) -> None:
     assert "verdict: FAIL" in ran.err
 
 
+def test_nothing_in_a_log_moves_the_cursor(check: Any) -> None:
+    ran = check(written("run.jsonl", Log("w\x1b[2J\n").opened().step("started", about="s\x07")))
+    assert ran.code == 1
+    assert "(run w\\x1b[2J\\n, event 3)" in ran.out
+    assert "s\\x07" in ran.out
+
+
 def test_json_to_a_file(check: Any) -> None:
     ran = check(written("run.jsonl", Log().worked()), "--json", "told.json")
     assert "verdict: PASS" in ran.out
@@ -97,7 +104,7 @@ def test_unreadable_parts_make_it_unknown_and_are_told(check: Any) -> None:
     assert ran.out.startswith("run.jsonl:3:")
     assert ": unreadable: this is no JSON" in ran.out
     assert "verdict: UNKNOWN parts of the input could not be read" in ran.out
-    assert "sightings are not reported" in ran.out
+    assert "sightings that are not reported" in ran.out
 
 
 def test_unknown_types_are_noted(check: Any) -> None:
@@ -173,7 +180,7 @@ def test_ctrl_c_keeps_what_was_found(
     ran = check("-", "--law", "I-05", "--json", "told.json")
     assert ran.code == code
     assert "interrupted after" in ran.err
-    assert "in -" in ran.err
+    assert "in <stdin>" in ran.err
     assert json.loads(Path("told.json").read_text())["check_log"]["interrupted"] is True
 
 

@@ -119,6 +119,22 @@ def test_the_summary_counts_verdicts_and_surprises() -> None:
     assert "declared" not in summary_line([samples.result(expected=None)])
 
 
+def test_canaries_stand_apart_and_count_for_nothing() -> None:
+    canary = samples.result(scenario="canary", canary=True)
+    found, silent = [canary, samples.passing()], attrs.evolve(canary, expected=Verdict("PASS"))
+    passing, apart, last = _rows(results_table(found, width=120))
+    assert passing.startswith("inflated_attempts")
+    assert apart == ""
+    assert last.startswith("canary")
+    assert summary_line(found).startswith("1 hunt: 1 PASS; all as declared; canary ok · 2 000")
+    assert "; the canary is silent · " in summary_line([silent, *found])
+    assert notes_text(found) == ""
+    silent = attrs.evolve(silent, surprises=("case killed was not refuted in 60 trials",))
+    assert notes_text([silent]) == (
+        "canary on v2_merge: the harness is broken: case killed was not refuted in 60 trials"
+    )
+
+
 def test_what_nobody_declared_is_not_told_as_declared() -> None:
     line = summary_line([samples.result(), samples.result(expected=None)])
     assert "; all declared ones as declared, 1 undeclared · " in line
@@ -149,6 +165,7 @@ class _Case:
     name: str
     title: str
     races: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -158,6 +175,8 @@ class _Scenario:
     law: str
     laws: tuple[str, ...]
     cases: tuple[_Case, ...]
+    marks: tuple[str, ...] = ("timer.fired",)
+    canary: bool = False
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -168,7 +187,7 @@ def test_the_catalogue_shows_cases_and_variants(width: int) -> None:
         title,
         "I-12",
         ("I-21", "I-12"),
-        (_Case("dup", "x", ("R-2",)),),
+        (_Case("dup", "x", ("R-2",), ("delivery.duplicate",)),),
     )
     text = catalogue_table({scenario.name: scenario}, ["v2_merge", "fixed"], width=width)
     assert max(map(len, text.splitlines())) <= width
@@ -176,6 +195,8 @@ def test_the_catalogue_shows_cases_and_variants(width: int) -> None:
     assert "an_uncommonly_long_name_of_one" in text, "names stay whole"
     assert "  dup" in text
     assert "R-2" in text
+    assert width < 80 or "reaches timer.fired" in text
+    assert width < 80 or "reaches delivery.duplicate" in text
     assert text.endswith("variants: v2_merge, fixed\n")
 
 

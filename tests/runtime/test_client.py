@@ -25,14 +25,13 @@ from simworld.errors import (
 )
 from simworld.explore import Uniform
 from simworld.ports import Message
-from simworld.records import Committed, Profile, Sent
+from simworld.records import Committed, Profile
 from simworld.runtime import (
     Client,
     RunFailedError,
     WebhookRequest,
     WebhookResponse,
     WebhookUnanswered,
-    recover,
 )
 from simworld.sim import EPOCH_MS
 from tests.runtime.programs import program, sequence, work
@@ -495,20 +494,3 @@ def test_a_run_whose_message_was_lost_goes_on_when_it_is_enqueued_again(policy):
         return await client.result(run_id)
 
     assert script(program(sequence), acts, policy=policy)[0] == [0]
-
-
-def test_a_service_that_starts_has_every_run_looked_at_that_has_not_ended():
-    async def acts(client, services):
-        ended, open_one = await client.start("front"), await client.start("back")
-        await client.sleep(10)
-        await client.resume_hook("front", None)
-        await client.result(ended)
-        counts = [await recover(services)]
-        await client.sleep(10)
-        await client.resume_hook("back", None)
-        await client.result(open_one)
-        return [*counts, await recover(services)]
-
-    counts, played = script(waiting, acts)
-    assert counts == [1, 0]
-    assert len([each for each in played.of(Sent) if each.run_id == "wrun_2"]) == 3

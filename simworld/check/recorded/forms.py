@@ -72,6 +72,20 @@ def final_of(run: RunRow, now_ms: int, turn: int, **changes: Any) -> Final:
     return final._replace(**changes)
 
 
+# --- I-02: nothing follows the end ----------------------------------------------------------------
+
+
+def _i02_event(state: Any, record: Committed) -> Anomaly | None:
+    """Whether a step that was running at the end may be started again, its world decides."""
+    event = record.event
+    again = event.type == "step_started" and event.run_id in state.ended
+    if again and (event.run_id, event.correlation_id) in state.begun:
+        return None
+    return I_02.step(state, record)
+
+
+_I_02 = _evolved(I_02, {Committed: _i02_event})
+
 # --- I-03: what has ended stays as it ended -------------------------------------------------------
 
 
@@ -312,11 +326,11 @@ _L_06 = Law(
 
 # --- all of them ----------------------------------------------------------------------------------
 
-FORMS: dict[str, Law] = {
+LOG_LAWS: dict[str, Law] = {
     law.id: law
     for law in (
         I_01,
-        I_02,
+        _I_02,
         _I_03,
         _I_04,
         _I_05,
@@ -335,7 +349,7 @@ FORMS: dict[str, Law] = {
 """Every law that a log can break."""
 
 NEEDS_RETRIES, NEEDS_END, BY_NAME = "I-12", "L-01", ("I-17", "L-03")
-ALONE = tuple(law for law in FORMS if law not in (NEEDS_RETRIES, NEEDS_END, *BY_NAME))
+ALONE = tuple(law for law in LOG_LAWS if law not in (NEEDS_RETRIES, NEEDS_END, *BY_NAME))
 """Those that need nothing but the log."""
 
 _PROMISES = {
@@ -349,10 +363,10 @@ _PROMISES = {
 def not_judged(judged: tuple[str, ...]) -> dict[str, str]:
     """Id of every other law → why it is not judged."""
     reasons: dict[str, str] = {}
-    for law in dict.fromkeys((*LAWS, *FORMS)):
+    for law in dict.fromkeys((*LAWS, *LOG_LAWS)):
         if law in judged:
             continue
-        if law in FORMS:
+        if law in LOG_LAWS:
             reasons[law] = _PROMISES.get(law, "other laws were asked for")
         else:
             reasons[law] = "it needs more than a log: rows, bodies, deliveries, passes or streams"

@@ -18,7 +18,7 @@ from simworld.check.law import Context
 from simworld.check.recorded.forms import (
     ALONE,
     BY_NAME,
-    FORMS,
+    LOG_LAWS,
     NEEDS_END,
     NEEDS_RETRIES,
     RUN_STATUS,
@@ -56,6 +56,8 @@ ENDED_MAX, OPEN_MAX = 5_000, 20_000
 """Runs that have ended, and that have not, whose states are kept."""
 ENDED_EVENTS_MAX = 200_000
 """Events that the runs which have ended may have together, if their states are to be kept."""
+EVENT_BYTES_MAX = 64 * 1024
+"""Bytes of an event that an anomaly keeps."""
 KEPT_MAX = 1_000
 """Anomalies that are kept, and misreads; the others are counted."""
 
@@ -102,13 +104,13 @@ def laws_of(names: Iterable[str], *, ended: bool, max_retries: int | None) -> tu
         *((NEEDS_END,) if ended else ()),
     )
     for name in chosen:
-        if name not in FORMS:
-            raise unknown_name("law of recorded logs", name, FORMS)
+        if name not in LOG_LAWS:
+            raise unknown_name("law of recorded logs", name, LOG_LAWS)
     if NEEDS_RETRIES in chosen and max_retries is None:
         raise UsageError(f"{NEEDS_RETRIES} needs --max-retries N: a log does not tell it")
     if NEEDS_END in chosen and not ended:
         raise UsageError(f"{NEEDS_END} needs --ended: the promise that the logs are complete")
-    return tuple(name for name in FORMS if name in chosen)
+    return tuple(name for name in LOG_LAWS if name in chosen)
 
 
 class LogJudge:
@@ -131,7 +133,7 @@ class LogJudge:
         self.misreads_count = 0
         self.runs_count = 0
         self.open_count = 0
-        self._laws = tuple(FORMS[name] for name in self.judged)
+        self._laws = tuple(LOG_LAWS[name] for name in self.judged)
         self._table = listeners(self._laws)
         self._context = Context(max_retries=max_retries or 0, crashes_max=1 << 30)
         self._with_tokens = "I-08" in self.judged
@@ -194,12 +196,7 @@ class LogJudge:
                 reason += f" (in the object that begins on line {began})"
             self._misread(place, reason, origin, run_id=error.run_id)
             return error.offset < 0
-        if isinstance(event, str):
-            before = self._unknown.get(event)
-            first = before.first if before else place
-            self._unknown[event] = UnknownType(event, before.count + 1 if before else 1, first)
-        else:
-            self._judge(event, data, place, origin)
+        self._judge(event, data, place, origin)
         return True
 
     def _misread(self, place: LogPlace, reason: str, origin: _Source, *, run_id: str = "") -> None:
@@ -216,7 +213,13 @@ class LogJudge:
 
     def _judge(self, event: Event, data: bytes, place: LogPlace, origin: _Source) -> None:
         run_id, kind = event.run_id, event.type
-        self.events_count += 1
+        listening = self._table.get(kind)
+        if listening is None and kind not in SILENT_TYPES:
+            before = self._unknown.get(kind)
+            count, first = (before.count, before.first) if before else (0, place)
+            self._unknown[kind] = UnknownType(kind, count + 1, first)
+        else:
+            self.events_count += 1
         run = self._open.get(run_id) or self._ended.get(run_id)
         if run is None:
             if self._let_go and kind != "run_created":
@@ -230,7 +233,7 @@ class LogJudge:
         run.position += 1
         self._ended_events += run.ended
         run.last_ms = event.created_at_ms
-        if kind in SILENT_TYPES:
+        if listening is None:
             return
         status = RUN_STATUS.get(kind)
         if status is not None and (kind != "run_created" or not run.ended):
@@ -239,7 +242,7 @@ class LogJudge:
         event = _placed(event, run.position)
         record = Committed(run.position, event.created_at_ms, "", event, what, run.row, None)
         states = run.states
-        for index, step in self._table[kind]:
+        for index, step in listening:
             anomaly = step(states[index], record)
             if anomaly is not None:
                 self._found(run, anomaly, event, place, data)
@@ -293,14 +296,16 @@ class LogJudge:
         key = (anomaly.law, anomaly.place)
         if key in run.found:
             return
-        run.found[key] = None
         if (run.doubtful or run.source.gap) and may_be_a_gap(anomaly):
             self._excused += 1
             return
+        run.found[key] = None
         position, kind, event_id = run.position, "", ""
         if event is not None:
             kind, event_id = event.type, event.event_id
-        self._keep(LogAnomaly(anomaly, run.row.run_id, position, kind, event_id, place, data))
+        self._keep(
+            LogAnomaly(anomaly, run.row.run_id, position, kind, event_id, place, _shown(data))
+        )
 
     def _keep(self, found: LogAnomaly) -> None:
         self.anomalies_count += 1
@@ -369,25 +374,26 @@ class LogJudge:
         notes = []
         if self.open_count and not self._complete:
             notes.append(
-                f"{self.open_count} of {self.runs_count} runs had not ended when their logs did: "
-                "judged as far as they go (--ended says that nothing more will come)"
+                f"runs that had not ended when their logs did: {self.open_count} of "
+                f"{self.runs_count}, judged as far as they go (--ended says that nothing more will "
+                "come)"
             )
         if self._excused:
             notes.append(
-                f"{self._excused} sightings are not reported, because an event that could not be "
-                "read may explain them"
+                "sightings that are not reported, because an event that could not be read may "
+                f"explain them: {self._excused}"
             )
         if self._unjudged:
             notes.append(
-                f"{self._unjudged} events were not judged: they may belong to one of the "
+                f"events that were not judged: {self._unjudged}; they may belong to one of the "
                 f"{self._let_go} runs that had been let go (kept are {self._ended_max} runs that "
                 f"have ended, with {ENDED_EVENTS_MAX} events, and {self._open_max} that have not; "
                 "sort the logs by run)"
             )
         if self._tokens.dropped:
             notes.append(
-                f"the tokens of the {self._tokens.dropped} oldest hooks were not compared with "
-                "those of later runs"
+                "hooks whose tokens were not compared with those of later runs: the oldest "
+                f"{self._tokens.dropped}"
             )
         return notes
 
@@ -403,6 +409,18 @@ def _placed(event: Event, position: int) -> Event:
         event.correlation_id,
         event.fact,
     )
+
+
+def _shown(data: bytes) -> bytes:
+    """The event as it was recorded; of a large one, the small fields."""
+    if len(data) <= EVENT_BYTES_MAX:
+        return data
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return b""  # a name in it is no text
+    small = {name: raw for name, raw in fields.items() if len(raw) <= EVENT_BYTES_MAX // 8}
+    return msgspec.json.encode(small)
 
 
 def _inside(place: LogPlace, data: bytes, offset: int) -> LogPlace:

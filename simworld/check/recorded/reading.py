@@ -91,10 +91,14 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 _of_run = msgspec.json.Decoder(_OfRun)
 _datas = msgspec.json.Decoder(_Data)
 _NO_DATA = _Data()
+_EMPTY = AttrSet("", b"")
 
 
-def read_event(data: bytes) -> Event | str:
-    """The event, at position 0, or the name of a type nobody knows; raises ``Unreadable``."""
+def read_event(data: bytes) -> Event:
+    """The event, at position 0; raises ``Unreadable``.
+
+    One of a type without a fact of its own, or of one that nobody knows, has an empty one.
+    """
     try:
         found = _envelopes.decode(data)
     except msgspec.ValidationError as error:
@@ -109,15 +113,14 @@ def read_event(data: bytes) -> Event | str:
         ) from None
     kind = found.event_type
     make = _FACTS.get(kind)
-    if make is None and kind not in SILENT_TYPES:
-        return kind
     try:
         raw = found.event_data
-        values = _datas.decode(raw) if len(raw) > len(b"null") else _NO_DATA
         about = found.correlation_id or ""
-        if not about and kind.startswith(_OWNED):
-            raise ValueError("correlationId is missing")
-        fact: Fact = make(about, values) if make is not None else AttrSet("", b"")
+        fact: Fact = _EMPTY
+        if make is not None:
+            if not about and kind.startswith(_OWNED):
+                raise ValueError("correlationId is missing")
+            fact = make(about, _datas.decode(raw) if len(raw) > len(b"null") else _NO_DATA)
         created_ms = instant_ms(found.created_at, "createdAt")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         why = f"this is no {kind}: {_told(error)}"
