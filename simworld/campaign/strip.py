@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
+from simworld.campaign.hunt import no_collector
 from simworld.campaign.replaying import repro_of
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
@@ -87,7 +88,8 @@ class _Position(NamedTuple):
 class _First(NamedTuple):
     """A first fault, and where the run it leads to can be struck again."""
 
-    fault: Fault
+    at: _Position
+    kind: str
     behind: tuple[tuple[_Position, str], ...]
     """Operations, each with the kind of fault that can happen to it."""
     signatures: frozenset[tuple[str, str]]  # membership only, never iterated
@@ -163,11 +165,12 @@ def crash_strip(
     tell = progress if progress is not None else _silent
     singles, possible, interrupted = len(KINDS) * len(positions), 0, False
     try:
-        firsts = _singles(tally, positions, lambda done: tell(done, singles + pairs_max))
-        possible = sum(len(first.behind) for first in firsts)
-        chosen = _spread(possible, pairs_max, Stream(derive(seed, scenario.name, "strip")))
-        total = singles + len(chosen)
-        _pairs(tally, firsts, chosen, lambda done: tell(singles + done, total))
+        with no_collector():
+            firsts = _singles(tally, positions, lambda done: tell(done, singles + pairs_max))
+            possible = sum(len(first.behind) for first in firsts)
+            chosen = _spread(possible, pairs_max, Stream(derive(seed, scenario.name, "strip")))
+            total = singles + len(chosen)
+            _pairs(tally, firsts, chosen, lambda done: tell(singles + done, total))
     except KeyboardInterrupt:
         interrupted = True
     return Strip(
@@ -232,7 +235,7 @@ def _singles(
     tally: _Tally, positions: Sequence[_Position], tell: Callable[[int], None]
 ) -> list[_First]:
     """One fault at every operation; those that happened, for the pairs."""
-    happened: list[tuple[_Position, str, Trial]] = []
+    happened: list[_First] = []
     for done, (at, kind) in enumerate(itertools.product(positions, KINDS), start=1):
         fault, struck = _fault(kind, at)
         trial = tally.run((fault,), full_trace=True)
@@ -240,34 +243,34 @@ def _singles(
         if trial is None:
             continue
         tally.singles += 1
-        happened.append((at, kind, trial))
+        happened.append(_first(at, kind, trial))
         anomalies = _new(trial, tally.undisturbed)
         if anomalies:
             tally.singles_failed += 1
             tally.keep(struck, trial, anomalies)
-    spared = {at.task for at in positions} - {at.task for at, _, _ in happened}
+    spared = {at.task for at in positions} - {each.at.task for each in happened}
     fruitless = {(at.op, kind) for at, kind in itertools.product(positions, KINDS)}
-    fruitless -= {(at.op, kind) for at, kind, _ in happened}
-    return [_first(*each, spared, fruitless) for each in happened]
+    fruitless -= {(each.at.op, each.kind) for each in happened}
+    return [_without(each, spared, fruitless) for each in happened]
 
 
-def _first(
-    at: _Position, kind: str, trial: Trial, spared: set[str], fruitless: set[tuple[str, str]]
-) -> _First:
-    """``spared``: tasks that nothing happens to; ``fruitless``: what never happens to anybody."""
+def _first(at: _Position, kind: str, trial: Trial) -> _First:
     after = _positions(trial)
     behind = next(n for n, each in enumerate(after, start=1) if each[:2] == at[:2])
-    return _First(
-        _fault(kind, at)[0],
-        tuple(
-            (each, other)
-            for each, other in itertools.product(after[behind:], KINDS)
-            if each.task not in spared
-            and (each.op, other) not in fruitless
-            and (each.task, other) != (at.task, kind)  # a task meets one of a kind
-        ),
-        frozenset((each.law, each.kind) for each in trial.anomalies),
-    )
+    signatures = frozenset((each.law, each.kind) for each in trial.anomalies)
+    return _First(at, kind, tuple(itertools.product(after[behind:], KINDS)), signatures)
+
+
+def _without(first: _First, spared: set[str], fruitless: set[tuple[str, str]]) -> _First:
+    """``spared``: tasks that nothing happens to; ``fruitless``: what never happens to anybody."""
+    behind = [
+        (each, kind)
+        for each, kind in first.behind
+        if each.task not in spared
+        and (each.op, kind) not in fruitless
+        and (each.task, kind) != (first.at.task, first.kind)  # a task meets one of a kind
+    ]
+    return first._replace(behind=tuple(behind))
 
 
 def _pairs(
@@ -282,7 +285,7 @@ def _pairs(
         at = bisect.bisect_right(ends, number)
         first = firsts[at]
         position, kind = first.behind[number - (ends[at - 1] if at else 0)]
-        trial = tally.run((first.fault, _fault(kind, position)[0]))
+        trial = tally.run((_fault(first.kind, first.at)[0], _fault(kind, position)[0]))
         tell(done)
         if trial is None:
             continue

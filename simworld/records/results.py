@@ -83,13 +83,14 @@ class Result:
     deliveries: int
     seconds: float
     verdict: Verdict
+    """Of the engine: what a fault brought about that breaks its world's contract fails nobody."""
     expected: Verdict | None
     """The declared verdict, or None where the scenario declares none for these knobs."""
     findings: tuple[Finding, ...]
     marks: Mapping[str, int]
     digest: str
     ended_share: float
-    """Share of runs that reached a terminal state."""
+    """Share of runs that reached a terminal state, over the trials without a breach."""
     overlap_share: float
     """Share of trials in which two deliveries were under way at once."""
     surprises: tuple[str, ...] = ()

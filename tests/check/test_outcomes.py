@@ -8,7 +8,7 @@ import pytest
 
 from simworld.check import Cost
 from simworld.engine import Event, StepCompleted, decode
-from simworld.records import Fault
+from simworld.records import BodyEnded, Fault
 from tests.check.build import FLOW, Tape, broken
 
 WORK = "work#1"
@@ -72,6 +72,18 @@ def test_i18_a_body_fails_only_as_planned(outcome: str) -> None:
     assert broken("I-18", tape) == [f"unplanned-body-failure run/{WORK}"]
     assert broken("I-18", tape, failures=((WORK, 1),)) == []
     assert broken("I-18", tape, may_fail=True) == []
+
+
+def test_i18_a_body_may_fail_of_a_fault_that_its_own_stream_has_met() -> None:
+    tape = Tape().opened(WORK).body(WORK, "error")
+    ended = tape.records[-1]
+    assert isinstance(ended, BodyEnded)
+    tape.records[-1] = ended._replace(error="IndefiniteFailure: the answer was lost")
+    lost = (Fault("lost_answer", FLOW, 3),)
+    assert broken("I-18", tape, faults=lost) == []
+    assert broken("I-18", tape) == [f"unplanned-body-failure run/{WORK}"]  # of what, then?
+    tape.records[-1] = ended._replace(error="ValueError: boom")
+    assert broken("I-18", tape, faults=lost) == [f"unplanned-body-failure run/{WORK}"]
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ REFUSED = [
     ("a run that is no text", {"runId": 1}, 400, r"$.runId"),
     ("an unknown field", {"runId": "wrun_1", "color": 1}, 400, "color"),
     ("half a step", {"runId": "wrun_1", "stepId": "step_1"}, 400, "stepName"),
+    ("a wait of strange letters", {"runId": "wrun_1", "waitId": "a\nb"}, 400, "waitId"),
     ("a negative count", {"runId": "wrun_1", "recoveries": -1}, 400, "recoveries"),
     (
         "a strange workflow",

@@ -13,7 +13,9 @@ from simworld.errors import DefiniteFailure, IndefiniteFailure, UsageError, Worl
 from simworld.ports import Message, RunInput
 from simworld.service import HttpQueue
 
-MESSAGE = Message("wrun_1", run_input=RunInput("order", b"\x01\xff"), recoveries=2)
+MESSAGE = Message(
+    "wrun_1", run_input=RunInput("order", b"\x01\xff"), recoveries=2, wait_id="wait_1"
+)
 
 
 def sends(answer, *, workers=("http://one",), patience_s=10, **options):
@@ -50,6 +52,7 @@ def test_a_message_with_all_it_carries():
         "runId": "wrun_1",
         "runInput": {"workflowName": "order", "input": "Af8="},
         "recoveries": 2,
+        "waitId": "wait_1",
         "key": "k",
         "delaySeconds": 3,
     }
