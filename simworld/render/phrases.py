@@ -1,4 +1,4 @@
-"""What a hunt says around its table: its options, its surprises, who is to blame, the names of repro files."""
+"""What a hunt says around its table: options, surprises, who is to blame, names of repro files."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ SAY_EVERY_S = 30.0
 class Pace:
     """When a line was last said; of all hunts of one command."""
 
-    last: float = attrs.Factory(lambda: time.monotonic())
+    last: float = attrs.field(factory=time.monotonic)
 
     @property
     def due(self) -> bool:
