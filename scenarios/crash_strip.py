@@ -35,7 +35,7 @@ from simworld.runtime import Client
 
 TOKEN = "go"
 PAYLOAD = 7
-POLL_MS, POLL_MAX_MS = 500, 60_000
+POLL_MS, POLL_MAX_MS = 500, 600_000
 POLLS = 60
 """The client looks for the hook, less and less often, and for longer than several leases last."""
 SLEEP_MS = 1_000

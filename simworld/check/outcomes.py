@@ -10,8 +10,15 @@ from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Final
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
-_LOST = ("DefiniteFailure", "IndefiniteFailure", "ThrottleError", "WorldError")
-"""Errors that a fault of the world may bring about in a body, of a stream it writes for one."""
+_LOST = (
+    "DefiniteFailure",
+    "EntityNotFoundError",
+    "IndefiniteFailure",
+    "ThrottleError",
+    "WorldError",
+)
+"""Errors that a fault of the world may bring about in a body: of a stream that it writes, of a
+child run whose start is late."""
 
 
 class _Failures:

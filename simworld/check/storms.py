@@ -10,9 +10,11 @@ from collections import deque
 
 from simworld.check.law import Context, Law, at
 from simworld.check.stuck import waits_of
-from simworld.records import Anomaly, Committed, Delivered, Final
+from simworld.records import Anomaly, Committed, Delivered, Fault, Final
 
 MINUTE_MS = 60_000
+AGAIN_MAX = 10
+"""Deliveries that one repeated by a fault may bring about: every step's may be sent again."""
 
 
 class _Window:
@@ -39,7 +41,8 @@ class _Runs:
     """Every run's last minute."""
 
     def __init__(self, context: Context) -> None:
-        self.most = context.deliveries_max
+        repeated = sum(_repeats(fault) for fault in context.faults)
+        self.most = context.deliveries_max + AGAIN_MAX * repeated
         self.windows: dict[str, _Window] = {}
 
     def of(self, run_id: str) -> _Window:
@@ -47,6 +50,11 @@ class _Runs:
         if window is None:
             window = self.windows[run_id] = _Window()
         return window
+
+
+def _repeats(fault: Fault) -> int:
+    """How many deliveries a fault may have repeated."""
+    return fault.value if fault.kind in ("duplicate", "kill_bodies") else 1
 
 
 def _l07_delivered(state: _Runs, record: Delivered) -> Anomaly | None:

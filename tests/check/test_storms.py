@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from simworld.check import judge, laws_named
 from simworld.check.law import DELIVERIES_MAX
+from simworld.check.storms import AGAIN_MAX
+from simworld.records import Fault
 from tests.check.build import Tape, broken, context
 
 STORM = ["message-storm run"]
@@ -44,6 +46,13 @@ def test_l07_runs_have_minutes_of_their_own() -> None:
 def test_l07_a_workload_may_declare_more() -> None:
     tape = delivered(DELIVERIES_MAX + 1, 1)
     assert broken("L-07", tape, deliveries_max=DELIVERIES_MAX + 1) == []
+
+
+def test_l07_what_faults_repeat_may_be_repeated_further() -> None:
+    two_more = (Fault("duplicate", "start/flow", 2),)
+    most = DELIVERIES_MAX + 2 * AGAIN_MAX
+    assert broken("L-07", delivered(most, 1), faults=two_more) == []
+    assert broken("L-07", delivered(most + 1, 1), faults=two_more) == STORM
 
 
 def test_l07_a_circle_that_delivers_is_a_livelock() -> None:

@@ -21,7 +21,16 @@ import attrs
 import pytest
 
 from simworld import marks
-from simworld.campaign import Hunter, Scenario, check_possible, load_scenarios, placed, preset
+from simworld.campaign import (
+    Hunter,
+    Scenario,
+    Variant,
+    check_possible,
+    load_scenarios,
+    placed,
+    preset,
+    with_knob,
+)
 from simworld.check import ALWAYS, LAWS
 from simworld.errors import UsageError
 from simworld.records import FAULTS, PASS, FaultBudget
@@ -40,6 +49,9 @@ SHARES = {
     ("retry_exhaustion", ""): 9_000,
 }
 """(scenario, case; empty: all) → its share of the trials."""
+TURNS_MAX = 20_000
+KNOBS = {"child_pool": ("lease_ms=30000",)}
+"""Scenario → knobs: who waits for a child looks every second, through every lease that must end."""
 CHUNK = 1_000
 TWIN_TRIALS = 1_000
 """Within so many of the same trials ``v2_merge`` must fail."""
@@ -110,9 +122,17 @@ def possible(world: str, kind: str) -> bool:
 
 
 def judged_by_all(scenario: Scenario) -> Scenario:
-    """The scenario, judged by every law there is."""
+    """The scenario, judged by every law there is, with the turns that so many faults cost."""
     others = tuple(law for law in LAWS if law != scenario.law and law not in ALWAYS)
-    return attrs.evolve(scenario, laws=others)
+    return attrs.evolve(scenario, laws=others, turns_max=TURNS_MAX)
+
+
+def system(chunk: Chunk) -> Variant:
+    """What the chunk runs on."""
+    variant = placed(preset(chunk.variant), chunk.world)
+    for knob in KNOBS.get(chunk.scenario, ()):
+        variant = with_knob(variant, knob)
+    return variant
 
 
 def chunks() -> list[Chunk]:
@@ -133,8 +153,7 @@ def chunks() -> list[Chunk]:
 def run_chunk(chunk: Chunk) -> Outcome:
     """Run it; of a twin's trials up to the first that fails."""
     scenario = judged_by_all(load_scenarios("scenarios")[chunk.scenario])
-    variant = placed(preset(chunk.variant), chunk.world)
-    hunter = Hunter(scenario, variant, seed=SEED, case=chunk.case, faults=budget(chunk.world))
+    hunter = Hunter(scenario, system(chunk), seed=SEED, case=chunk.case, faults=budget(chunk.world))
     anomalies: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     before = marks.snapshot()
