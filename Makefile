@@ -40,7 +40,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 hunt: $(STAMP)
-	$(BIN)/simworld hunt --variant v2_merge --variant fixed --expect --trials $(TRIALS)
+	$(BIN)/simworld hunt --jobs auto --variant v2_merge --variant fixed --expect --trials $(TRIALS)
 
 test: $(STAMP)
 	$(BIN)/ruff format --check .

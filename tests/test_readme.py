@@ -59,7 +59,8 @@ def test_make_test_runs_what_the_gate_runs() -> None:
     "line", [line for line in README.splitlines() if line.startswith("simworld ")]
 )
 def test_every_command_shown_is_understood(line: str) -> None:
-    words = line.partition("#")[0].split()[1:]
+    commit = "9fceb02d0ae598e95dc970b74767f19372d61af8"
+    words = line.partition("#")[0].replace("$GITHUB_SHA", commit).split()[1:]
     done = run(sys.executable, "-m", "simworld.cli", *words, "--help")
     assert done.returncode == 0, done.stderr
     options = [word for word in words if word.startswith("--")]
@@ -87,6 +88,19 @@ def test_the_example_of_a_world_of_ones_own_judges_it() -> None:
     scope = {"MyStorage": functools.partial(AtomicWorld, profile=WorldProfile())}
     exec(example.replace("sequences=500", "sequences=20"), scope)
     scope["test_my_world_is_a_world"]()
+
+
+@pytest.mark.slow
+def test_the_example_of_ones_own_test_suite_passes(tmp_path: pathlib.Path) -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (orders,) = [each for each in examples if each.startswith("# orders.py")]
+    (example,) = [each for each in examples if "@simworld.scenario" in each]
+    (tmp_path / "orders.py").write_text(orders)
+    (tmp_path / "test_orders.py").write_text(example)
+    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--simworld-trials", "100")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_linked_files_exist() -> None:
