@@ -51,6 +51,7 @@ def _case(workers: int, verdict: str) -> Case:
         budget=FaultBudget(),
         knobs=(f"workers={workers}",),
         expect=dict.fromkeys(("v1", "v2_merge", "fixed"), verdict),
+        marks=("worker.awaited",),
     )
 
 

@@ -100,10 +100,16 @@ STUCK = {"v2_merge": "FAIL L-01", LAST: "FAIL L-01", "b37": "FAIL L-01"}
 SURFACES = {FAIL_RUN: "FAIL I-21 I-16 I-18 I-22"}
 
 
-def _case(name: str, title: str, budget: FaultBudget, **expect: str) -> Case:
+def _case(name: str, title: str, budget: FaultBudget, mark: str, **expect: str) -> Case:
     claims = {"fixed": "PASS", **STUCK, **expect}
     return Case(
-        name=name, title=title, draw=drawn, budget=budget, races=("R-05", "R-14"), expect=claims
+        name=name,
+        title=title,
+        draw=drawn,
+        budget=budget,
+        races=("R-05", "R-14"),
+        expect=claims,
+        marks=(mark,),
     )
 
 
@@ -123,12 +129,14 @@ scenario = Scenario(
             "crashes",
             "up to two processes die",
             FaultBudget(crashes=2),
+            "handler.crashed_in_body",
             **{FAIL_RUN: "PASS"},
         ),
         _case(
             "answers",
             "up to two answers are lost",
             FaultBudget(lost_answers=2),
+            "delivery.thrown",
             **SURFACES,
             v2_merge="-",  # it gets stuck, too, and either may come first
         ),
@@ -136,6 +144,7 @@ scenario = Scenario(
             "both",
             "a process dies and an answer is lost",
             FaultBudget(crashes=1, lost_answers=1),
+            "handler.crashed",
             **SURFACES,
             v2_merge="FAIL I-21 I-16 I-18 I-22 L-01",
         ),

@@ -158,6 +158,7 @@ scenario = Scenario(
             "R-37",
             "a wait is completed from a snapshot that misses the payload before it",
             {"v2_merge": "FAIL I-17 I-18", "b12": "PASS", "b30": "PASS", LOCAL: "FAIL I-17 I-18"},
+            marks=("wait.completed_beside_news",),
         ),
         _case(
             "R-38",
@@ -165,6 +166,7 @@ scenario = Scenario(
             {LOCAL: "FAIL I-27"},
             draw=quiet,
             budget=FaultBudget(duplicates=2),
+            marks=("wait.completed_by_another",),
         ),
         _case(
             "R-39",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from simworld.check.law import Context, Law, at, read_error, run_label
 from simworld.check.outcomes import INFRASTRUCTURE
-from simworld.check.walk import before_end
+from simworld.check.walk import before_end, replayable
 from simworld.engine import (
     Failed,
     RunFailed,
@@ -95,7 +95,7 @@ def _i22_end(state: _Raised, final: Final) -> list[Anomaly]:
     """What a cold replay raises, too, is the workflow's."""
     replay = state.context.cold_replay
     found: list[Anomaly] = []
-    for run_id, log in final.logs.items():
+    for run_id, log in replayable(final):
         before = before_end(log)
         fact = log[len(before)].fact if len(before) < len(log) else None
         if replay is None or not isinstance(fact, RunFailed) or fact.code == USER:

@@ -121,10 +121,13 @@ L_03 = Law(
 def _l09_end(context: Context, final: Final) -> list[Anomaly]:
     if not final.workers_busy or not final.workers_wanted:
         return []
-    last = [log[-1].created_at_ms for log in final.logs.values() if log]
-    idle_ms = final.now_ms - max(last, default=final.now_ms)
-    if idle_ms < DEADLOCK_MS:
+    ends = [log[-1].created_at_ms for log in final.logs.values() if log]
+    last_ms = max(ends, default=final.now_ms)
+    # A long body holds its worker for a while, and so does who waits for the lease of a dead one.
+    free_ms = max(last_ms + context.durations_max_ms, calm_ms(context, final))
+    if final.now_ms - free_ms < DEADLOCK_MS:
         return []
+    idle_ms = final.now_ms - last_ms
     message = (
         f"nothing has been recorded for {idle_ms} ms: all {len(final.workers_busy)} workers are "
         f"held ({'; '.join(final.workers_busy)}), and {len(final.workers_wanted)} deliveries wait "

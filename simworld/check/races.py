@@ -21,7 +21,7 @@ from simworld.check.law import (
     run_label,
     timeless,
 )
-from simworld.check.walk import before_end
+from simworld.check.walk import before_end, replayable
 from simworld.engine import Decision, Event, WaitCreated
 from simworld.records import Anomaly, Committed, Decided, Final
 
@@ -93,8 +93,10 @@ def _i20_decided(state: _Decisions, record: Decided) -> None:
 
 def _i20_end(state: _Decisions, final: Final) -> list[Anomaly]:
     found: list[Anomaly] = []
-    for run_id, decided in state.runs.items():
-        log = final.logs.get(run_id, ())
+    for run_id, log in replayable(final):
+        decided = state.runs.get(run_id)
+        if decided is None:
+            continue
         places = _Places(log)
         what = [_not_first(each.decision, places, final) for each in decided]
         what += _disagreeing(state.context, run_id, decided, log)

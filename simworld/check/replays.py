@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simworld.check.law import ColdReplay, Context, Law, at, read_error, read_output, run_label
-from simworld.check.walk import before_end
+from simworld.check.walk import before_end, replayable
 from simworld.engine import (
     TERMINAL_RUN_EVENTS,
     Completed,
@@ -53,7 +53,7 @@ def _i16_end(context: Context, final: Final) -> list[Anomaly]:
     if replay is None:
         return []
     found = _prefixes(replay, context.prefix_events_max, final)
-    for run_id, log in final.logs.items():
+    for run_id, log in replayable(final):
         length = _prefix(log)
         if length < 0:
             continue
@@ -69,7 +69,7 @@ def _i16_end(context: Context, final: Final) -> list[Anomaly]:
 def _prefixes(replay: ColdReplay, events_max: int, final: Final) -> list[Anomaly]:
     """Where a longer log has a pass ask otherwise than a shorter one."""
     found: list[Anomaly] = []
-    for run_id, log in final.logs.items():
+    for run_id, log in replayable(final):
         whole = before_end(log)
         if len(whole) > events_max:
             continue

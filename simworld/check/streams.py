@@ -13,9 +13,11 @@ from collections.abc import Iterable, Sequence
 from simworld.check.law import Context, Law, run_label
 from simworld.records import (
     Anomaly,
+    BodyEnded,
     ChunkWritten,
     ClientCall,
     Committed,
+    Crash,
     Delivered,
     Final,
     Follow,
@@ -276,7 +278,8 @@ class _Readers:
 
     def __init__(self) -> None:
         self.waiting: dict[str, Follow] = {}
-        self.ends_sent: dict[Key, None] = {}
+        self.ends_sent: dict[Key, dict[str, None]] = {}
+        """Stream → the tasks that have sent its end, and neither died nor failed by that."""
 
 
 def _l08_follow(state: _Readers, record: Follow) -> None:
@@ -288,7 +291,20 @@ def _l08_read(state: _Readers, record: StreamRead) -> None:
 
 
 def _l08_end_marker(state: _Readers, record: StreamEnd) -> None:
-    state.ends_sent[record.run_id, record.stream] = None
+    state.ends_sent.setdefault((record.run_id, record.stream), {})[record.task] = None
+
+
+def _l08_crash(state: _Readers, record: Crash) -> None:
+    for tasks in state.ends_sent.values():
+        for task in record.tasks:
+            tasks.pop(task, None)
+
+
+def _l08_body(state: _Readers, record: BodyEnded) -> None:
+    """A body that fails is tried again, unless its run has ended; what it did is nobody's word."""
+    if record.outcome != "ok":
+        for tasks in state.ends_sent.values():
+            tasks.pop(record.task, None)
 
 
 def _l08_end(state: _Readers, final: Final) -> list[Anomaly]:
@@ -305,10 +321,10 @@ def _l08_end(state: _Readers, final: Final) -> list[Anomaly]:
         run = final.runs.get(follow.run_id)
         if closed:
             why = "the stream has ended"
-        elif run is not None and run.completed_at_ms:
+        elif run is not None and run.completed_at_ms and state.ends_sent[key]:
             why = "its run has ended, and the end that was sent is not there"
         else:
-            continue  # its run is stuck, and that is L-01
+            continue  # its run is stuck, and that is L-01; or whoever was to end it has died
         place = stream_place(final, key)
         message = f"{task} waits for ever for chunk {follow.start} of {place}: {why}"
         found.append(Anomaly("L-08", "reader-hangs", message, place, final.turn))
@@ -318,7 +334,13 @@ def _l08_end(state: _Readers, final: Final) -> list[Anomaly]:
 L_08 = Law(
     id="L-08",
     title="Every reader of a stream ends after the stream's end, or its run's.",
-    on={Follow: _l08_follow, StreamRead: _l08_read, StreamEnd: _l08_end_marker},
+    on={
+        Follow: _l08_follow,
+        StreamRead: _l08_read,
+        StreamEnd: _l08_end_marker,
+        Crash: _l08_crash,
+        BodyEnded: _l08_body,
+    },
     start=lambda context: _Readers(),
     end=_l08_end,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from simworld.check.law import MAIN_RUN, Context, Law, at, read_output, run_label
-from simworld.check.walk import before_end
+from simworld.check.walk import before_end, replayable
 from simworld.engine import StepCompleted, StepCreated, StepStarted
 from simworld.records import (
     Anomaly,
@@ -110,7 +110,7 @@ def _i19_end(state: _Calls, final: Final) -> list[Anomaly]:
     if replay is None:
         return []
     found: list[Anomaly] = []
-    for run_id, log in final.logs.items():
+    for run_id, log in replayable(final):
         for request in replay(run_id, before_end(log)).handed:
             created = state.created.get((run_id, request.correlation_id))
             if created is None or created == (request.step_name, request.input):

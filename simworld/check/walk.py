@@ -6,7 +6,7 @@ for somebody whose answer nobody saw: what readers are given is the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from simworld.check.law import Context, Law
@@ -23,6 +23,13 @@ def before_end(log: Sequence[Event]) -> Sequence[Event]:
         if event.type in TERMINAL_RUN_EVENTS:
             return log[:place]
     return log
+
+
+def replayable(final: Final) -> Iterator[tuple[str, Sequence[Event]]]:
+    """The logs of all runs that a world has not lost the row of: I-10 says so where it has."""
+    for run_id, log in final.logs.items():
+        if run_id in final.runs:
+            yield run_id, log
 
 
 def walked(

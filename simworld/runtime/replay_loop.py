@@ -177,16 +177,21 @@ class Replay:
             if now_ms >= resume_at_ms
         ]
         refresh = self._policy.wait_push is WaitPush.REFRESH
+        known = view.events[-1].position
         for wait_id, resume_at_ms in elapsed:
             try:
                 fact = WaitCompleted(wait_id, resume_at_ms)
                 answer = await self._storage.create(self._run_id, fact)
             except EntityConflictError:
+                reached("wait.completed_by_another")
                 continue  # somebody else has done it (local push: R-38)
             except EntityNotFoundError:
                 if not refresh:
                     raise
                 continue  # the run has ended, and its waits with it
+            if answer.event is not None and answer.event.position > known + 1:
+                reached("wait.completed_beside_news")  # which this invocation has not seen
+            known += 1
             if not refresh and answer.event is not None:
                 view.extend([answer.event], dedupe=False)
                 if self._policy.cursor_move:

@@ -37,7 +37,11 @@ class Chronicle:
     def note_fault(self, fault: Fault) -> None:
         """A fault has happened, in the kernel, in the queue or in a body."""
         self.fired.append(fault)
-        self.last_fault_ms = self.now_ms
+        self.disturb(self.now_ms)
+
+    def disturb(self, until_ms: int) -> None:
+        """What a fault does lasts until then; one that is over earlier ends nothing of it."""
+        self.last_fault_ms = max(self.last_fault_ms, until_ms)
 
     def tell(self, outcome: str) -> None:
         """Say what came of the operation just performed (full traces only)."""

@@ -46,7 +46,7 @@ class LateHooks:
             kernel.remark(f"its payload comes {late_ms} ms late")
             kernel.sleep(late_ms)
             await PARK
-            kernel.last_fault_ms = kernel.now_ms
+            kernel.disturb(kernel.now_ms)
             self._late[task.name] = None
         return row
 

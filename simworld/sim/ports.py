@@ -246,9 +246,9 @@ class SimBodies:
             max(0, lease_until_ms - kernel.now_ms) + OVERSTAY_MS if lease_until_ms else SLOW_MS
         )
         kernel.remark(f"it takes {slow_ms} ms")
+        kernel.disturb(kernel.now_ms + slow_ms)
         kernel.sleep(slow_ms)
         await PARK
-        kernel.last_fault_ms = kernel.now_ms
 
     async def effect(self, body: BodyInfo, name: str) -> None:
         """See ``ports.Bodies``."""

@@ -82,7 +82,7 @@ class Roster(Chronicle):
         reached("host.frozen")
         until_ms = self.now_ms + duration_ms
         host.frozen_until_ms = until_ms
-        self.last_fault_ms = until_ms
+        self.disturb(until_ms)
         for task in host.tasks:
             if task in self.enabled:
                 self.enabled.remove(task)

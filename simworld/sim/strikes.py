@@ -36,7 +36,7 @@ def refuse(kernel: Kernel) -> None:
     fault = struck(kernel, "throttled")
     if fault is not None:
         reached("call.throttled")
-        kernel.last_fault_ms = kernel.now_ms + fault.value * 1_000  # so long it may wait
+        kernel.disturb(kernel.now_ms + fault.value * 1_000)  # so long it may wait
         kernel.tell(f"refused: 429, come back in {fault.value} s")
         raise ThrottleError(
             f"too many calls; come back in {fault.value} s", retry_after_s=fault.value

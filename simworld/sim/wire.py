@@ -188,7 +188,7 @@ class SimWire(Watch):
         if isinstance(answer, Answer) and answer.event is not None:
             self.write_down(answer.event, self._readable(answer.event.correlation_id), answer)
         if call.late:
-            kernel.last_fault_ms = kernel.now_ms
+            kernel.disturb(kernel.now_ms)
         kernel.tell(told)
         if call.over:
             return
@@ -248,7 +248,7 @@ class SimWire(Watch):
 
     def _give_up(self, task: Task, op: Op) -> IndefiniteFailure:
         kernel = self._kernel
-        kernel.last_fault_ms = kernel.now_ms
+        kernel.disturb(kernel.now_ms)
         kernel.records.append(LostAnswer(kernel.turn, kernel.now_ms, task.name, op.text))
         kernel.tell(f"no answer within {self._timeout_ms} ms")
         return IndefiniteFailure(f"no answer to '{op.text}' within {self._timeout_ms} ms")

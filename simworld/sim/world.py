@@ -310,7 +310,7 @@ class SimQueue:
 
     def _enough_workers(self) -> None:
         self._inner.limit_workers(0)
-        self._kernel.last_fault_ms = self._kernel.now_ms
+        self._kernel.disturb(self._kernel.now_ms)
 
     def disconnect(self) -> None:
         """After the trial."""

@@ -228,6 +228,19 @@ def test_l09_a_pool_held_by_those_who_wait_for_it(drained: bool) -> None:
     assert broken("L-09", tape, tape.final(**stuck)) == []
 
 
+def test_l09_leases_of_the_dead_and_long_bodies_end() -> None:
+    held: dict[str, Any] = {"drained": False, "workers_busy": BUSY, "workers_wanted": ("a",)}
+    leased: dict[str, Any] = {"exclusive_bodies": True, "lease_ms": 9_000}
+    tape = polled(DEADLOCK_MS + 8_999)
+    fault_ms = tape.now_ms - DEADLOCK_MS - 8_999
+    final = tape.final(**held, last_fault_ms=fault_ms)
+    assert broken("L-09", tape, final, **leased) == []
+    assert broken("L-09", tape, final._replace(now_ms=final.now_ms + 1), **leased) == DEADLOCK
+    assert broken("L-09", tape, tape.final(**held), **leased) == DEADLOCK
+    assert broken("L-09", tape, tape.final(**held), durations_max_ms=9_000) == []
+    assert broken("L-09", tape, tape.final(**held), durations_max_ms=8_999) == DEADLOCK
+
+
 def test_l09_any_event_is_progress() -> None:
     tape = polled(DEADLOCK_MS)
     tape.run_id = "wrun_2"

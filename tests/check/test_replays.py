@@ -9,6 +9,7 @@ import pytest
 from simworld.check import ColdReplay
 from simworld.engine import (
     Completed,
+    Decision,
     Diverged,
     Event,
     Failed,
@@ -19,7 +20,8 @@ from simworld.engine import (
     Unconsumed,
     WaitRequest,
 )
-from tests.check.build import RUN, Tape, broken
+from simworld.records import Decided
+from tests.check.build import FLOW, RUN, Tape, broken, step_id
 
 WORK = "work#1"
 
@@ -64,6 +66,26 @@ def test_i16_a_failed_run_fails_again() -> None:
     assert broken("I-16", tape, cold_replay=always(Completed(1))) == [
         "cold-replay-ends-otherwise run"
     ]
+
+
+@pytest.mark.parametrize("law", ["I-16", "I-19", "I-20", "I-22"])
+def test_a_run_whose_row_is_lost_is_replayed_by_nobody(law: str) -> None:
+    """A replay asks its row for its workflow; that it is lost is for I-10 to say."""
+    tape = Tape().opened(WORK).works(WORK)
+    decision = Decision(1, 0, tape.logs[RUN][-1].event_id, "", ((step_id(WORK), 0),))
+    tape.adds(Decided, FLOW, RUN, 4, 4, decision).run_failed(code="RUNTIME_ERROR")
+    asked: list[str] = []
+
+    def replay(run_id: str, log: Sequence[Event]) -> PassResult:
+        asked.append(run_id)
+        return PassResult(Suspension(()), ())
+
+    promises = {"cold_replay": replay, "prefix_events_max": 24}
+    assert broken(law, tape, tape.final(runs={}), **promises) == []
+    assert asked == []
+    broken(law, tape, **promises)
+    assert set(asked) == {RUN}
+    assert "event-without-row run" in broken("I-10", tape, tape.final(runs={}))
 
 
 @pytest.mark.parametrize("tape", [Tape().opened().run_cancelled(), Tape().opened(WORK)])

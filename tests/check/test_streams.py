@@ -188,6 +188,24 @@ def test_l08_a_reader_ends_after_the_run() -> None:
     assert broken("L-08", tape, tape.final(**held, drained=False)) == []
 
 
+def test_l08_who_died_or_failed_has_not_ended_it() -> None:
+    """Where the run has ended meanwhile, nobody tries again."""
+    held: dict[str, Any] = {"streams": {(RUN, LOG): ((ONE,), False)}, "waiting": STILL}
+
+    def closing() -> Tape:
+        tape = wrote(Tape().opened("say#1"), ONE).began("say#1")
+        return follows(closed(tape, answered=False))
+
+    dead = closing().crash("host-2", FLOW).run_cancelled()
+    assert broken("L-08", dead, dead.final(**held)) == []
+    failed = closing().ends("say#1", "error").run_cancelled()
+    assert broken("L-08", failed, failed.final(**held)) == []
+    another = closing().crash("host-2", "start/other").run_cancelled()
+    assert broken("L-08", another, another.final(**held)) == HANGS
+    held["streams"] = {(RUN, LOG): ((ONE,), True)}
+    assert broken("L-08", dead, dead.final(**held)) == HANGS
+
+
 def test_l08_what_nobody_closes_is_the_authors_affair() -> None:
     tape = follows(wrote(opened(), ONE)).run_completed()
     final = tape.final(streams={(RUN, LOG): ((ONE,), False)}, waiting=STILL)

@@ -93,6 +93,8 @@ def test_who_is_throttled_is_told_when_to_come_back() -> None:
     rig.plays(a=work)
     assert told == [(429, 7)]
     assert rig.kernel.last_fault_ms == EPOCH_MS + 7_000  # until then nobody has to be done
+    rig.kernel.note_fault(Fault("crash", "a", 3))  # which does not end that
+    assert rig.kernel.last_fault_ms == EPOCH_MS + 7_000
 
 
 def test_a_send_that_is_refused_queues_nothing() -> None:
