@@ -2,8 +2,8 @@
 
 Method: the workflow is drawn, too: sequences, gathers, races, loops, hooks whose payloads come from
 its own steps, deadlines, child runs, aborts, clock readings and randomness, at most four deep; with
-no fault at all (calm) and with duplicates, a crash and a lost answer (rough).  Right outcome: every
-run ends, and a cold replay of its log ends in the same way (I-16).
+no fault at all (undisturbed) and with duplicates, a crash and a lost answer (struck).
+Right outcome: every run ends, and a cold replay of its log ends in the same way (I-16).
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ scenario = Scenario(
     marks=("delivery.duplicate", "handler.crashed", "retry.after_error"),
     cases=(
         Case(
-            name="calm",
+            name="undisturbed",
             title="no fault; the order of turns alone",
             draw=drawn,
             budget=FaultBudget(),
             expect={"v2_merge": "FAIL I-17 I-16 I-21", "fixed": "PASS"},
         ),
         Case(
-            name="rough",
+            name="struck",
             title="duplicates, a crash and a lost answer",
             draw=drawn,
             budget=FaultBudget(duplicates=2, crashes=1, lost_answers=1),

@@ -140,7 +140,9 @@ def test_a_variant_that_some_cases_claim_is_an_item_of_each(pytester):
     ]
 
 
-def test_files_of_a_folder_scenarios_are_collected_when_it_is_named(pytester):
+def test_files_of_a_folder_scenarios_are_collected_when_it_is_named(pytester, monkeypatch):
+    for ours in [each for each in sys.modules if each.partition(".")[0] == "scenarios"]:
+        monkeypatch.delitem(sys.modules, ours)
     folder = pytester.mkpydir("scenarios")
     (folder / "orders.py").write_text(ORDERS)
     (folder / "both.py").write_text("from scenarios.orders import order\nsame = order\n")

@@ -12,28 +12,46 @@ from simworld.check.law import (
     SLACK_MS,
     Context,
     Law,
-    again_ms,
     at,
     calm_ms,
     run_label,
 )
-from simworld.engine import TERMINAL_RUN_EVENTS, Event, HookReceived, RunStatus, WaitCreated
+from simworld.engine import (
+    TERMINAL_RUN_EVENTS,
+    Event,
+    HookReceived,
+    RunStatus,
+    StepRetrying,
+    WaitCreated,
+)
 from simworld.records import Anomaly, Final
 
 # --- L-02: runs end in time -----------------------------------------------------------------------
 
 
+LEASES_MAX = 2
+"""Leases of the dead that may run out one after the other: those before the last fault began then,
+so one would do."""
+
+
 def _bound_ms(context: Context, final: Final) -> int:
     """All that may lawfully follow the last fault, if every step of every run spends both budgets
-    in turn, and every wait its time: a run may be waiting for another one."""
-    each_ms = context.durations_max_ms + again_ms(context) + EPSILON_MS
-    sleeps_ms = sum(
-        max(0, event.fact.resume_at_ms - event.created_at_ms) + EPSILON_MS
-        for log in final.logs.values()
-        for event in log
-        if isinstance(event.fact, WaitCreated)
-    )
-    return max(1, len(final.steps)) * context.tries_max * each_ms + sleeps_ms + SLACK_MS
+    in turn, and every wait and every retry its time: a run may be waiting for another one."""
+    each_ms = context.durations_max_ms + context.redelivery_ms + EPSILON_MS
+    tries_ms = max(1, len(final.steps)) * context.tries_max * each_ms
+    waits_ms = sum(_wait_ms(event) for log in final.logs.values() for event in log)
+    leases_ms = LEASES_MAX * context.lease_ms if context.exclusive_bodies else 0
+    return tries_ms + waits_ms + leases_ms + SLACK_MS
+
+
+def _wait_ms(event: Event) -> int:
+    """How long a run has to wait by this event."""
+    fact = event.fact
+    if isinstance(fact, WaitCreated):
+        return max(0, fact.resume_at_ms - event.created_at_ms) + EPSILON_MS
+    if isinstance(fact, StepRetrying):
+        return max(0, fact.retry_after_ms - event.created_at_ms)
+    return 0
 
 
 def _l02_end(context: Context, final: Final) -> list[Anomaly]:

@@ -21,16 +21,20 @@ SAY_EVERY_S = 30.0
 """Logs of build servers want to see life, not more."""
 
 
+def _now_s() -> float:
+    return time.monotonic()
+
+
 @attrs.define
 class Pace:
     """When a line was last said; of all hunts of one command."""
 
-    last: float = attrs.field(factory=time.monotonic)
+    last: float = attrs.Factory(_now_s)
 
     @property
     def due(self) -> bool:
         """Whether it is time for another one, which then is the last."""
-        now = time.monotonic()
+        now = _now_s()
         if now - self.last < SAY_EVERY_S:
             return False
         self.last = now

@@ -102,6 +102,7 @@ def cells() -> list[Cell]:
         for scenario in SCENARIOS.values()
         for case in scenario.cases
         for key, claim in case.expect.items()
+        if claim != "-"
     ]
 
 

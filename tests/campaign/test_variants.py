@@ -66,6 +66,7 @@ def test_knobs_outside_the_table_are_those_of_the_merge_unless_fixed() -> None:
         ("fixed", "key_policy"): "epoch",
         ("fixed", "sleep_clock"): "workflow",
         ("fixed", "passes"): "retained",
+        ("fixed", "settle_ms"): "30000",
     }
 
 

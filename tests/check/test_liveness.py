@@ -8,8 +8,9 @@ import attrs
 import pytest
 
 from simworld.check import DEADLOCK_MS, EPSILON_MS, SLACK_MS, Context, judge, laws_named
-from simworld.engine import HookStatus
-from tests.check.build import EPOCH_MS, Tape, broken, context, hook_id
+from simworld.check.liveness import LEASES_MAX
+from simworld.engine import HookStatus, StepRetrying
+from tests.check.build import EPOCH_MS, Tape, broken, context, error_bytes, hook_id, step_id
 
 WORK = "work#2"
 
@@ -97,8 +98,8 @@ PROMISES: dict[str, Any] = {
     "redelivery_ms": 3_000,
     "lease_ms": 9_000,
 }
-LEASED_MS = 3 * (200 + 9_000 + EPSILON_MS) + SLACK_MS
 UNLEASED_MS = 3 * (200 + 3_000 + EPSILON_MS) + SLACK_MS
+LEASED_MS = UNLEASED_MS + LEASES_MAX * 9_000
 
 
 def ends_after(ms: int, *steps: str) -> Tape:
@@ -157,6 +158,18 @@ def test_l02_sleeps_and_payloads_take_their_time() -> None:
     assert broken("L-02", waits.received(HOOK).run_completed(), **PROMISES) == []
     alone = Tape().opened().hooked(HOOK).wait(10 * LEASED_MS)
     assert broken("L-02", alone.run_completed(), **PROMISES) == ["late-end run"]
+
+
+def test_l02_a_retry_may_be_put_off() -> None:
+    def retried(ms: int) -> Tape:
+        tape = Tape().opened(WORK).started(WORK)
+        later = StepRetrying(step_id(WORK), error_bytes("error"), tape.now_ms + 1 + 60_000)
+        tape.commit(later, label=WORK)
+        tape.now_ms = EPOCH_MS + ms
+        return tape.run_completed()
+
+    assert broken("L-02", retried(UNLEASED_MS + 60_000), **PROMISES) == []
+    assert broken("L-02", retried(UNLEASED_MS + 60_001), **PROMISES) == ["late-end run"]
 
 
 def test_l02_leaves_a_cancellation_to_its_client() -> None:

@@ -372,6 +372,14 @@ def test_tokens_are_compared_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
     assert "not compared with those of later runs: the oldest 2" in told.notes[0]
 
 
+def test_a_token_that_thousands_of_runs_own_is_compared_with_the_nearest() -> None:
+    runs = [owner(f"r{n:04d}", n * 10_000, n * 10_000 + 9_000) for n in range(3_000)]
+    judge = fed(LogJudge(), *runs, owner("x", 15_005_000, 15_007_000))
+    assert kinds(judge.finish()) == ["I-08 token-owned-twice run/hook_x"]
+    together = fed(LogJudge(), *(owner(f"r{n}", 0, 9_000) for n in range(300)))
+    assert together.finish().anomalies_count == 299  # one each, not one of every pair
+
+
 # --- bounds ---------------------------------------------------------------------------------------
 
 

@@ -284,11 +284,13 @@ class LogJudge:
             run.tenures.clear()
 
     def _end_tenure(self, run: _Run, tenure: Tenure, until_ms: int) -> None:
-        for found in self._tokens.ended(tenure, until_ms):
-            if run.doubtful or self._gap:
-                self._excused += 1
-            else:
-                self._keep(found)
+        found = self._tokens.ended(tenure, until_ms)
+        if found is None:
+            return
+        if run.doubtful or self._gap:
+            self._excused += 1
+        else:
+            self._keep(found)
 
     def _found(
         self, run: _Run, anomaly: Anomaly, event: Event | None, place: LogPlace, data: bytes

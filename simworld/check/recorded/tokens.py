@@ -7,6 +7,7 @@ grain of clocks may explain is none.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 
 from simworld.check.law import EPSILON_MS, at
@@ -14,6 +15,8 @@ from simworld.records import Anomaly, LogAnomaly, LogPlace
 
 TENURES_MAX = 100_000
 """Tenures that are over and still compared with others."""
+NEAR_MAX = 64
+"""A tenure is compared with so many that began before it, and so many that began later."""
 
 
 class Tenure:
@@ -58,17 +61,17 @@ class Tokens:
         self._over: deque[Tenure] = deque()
         self._of: dict[str, list[Tenure]] = {}
 
-    def ended(self, tenure: Tenure, until_ms: int) -> list[LogAnomaly]:
-        """The tenure is over: which ones of other runs did it overlap with?"""
+    def ended(self, tenure: Tenure, until_ms: int) -> LogAnomaly | None:
+        """The tenure is over: which one of another run did it overlap with?
+
+        One token may be owned thousands of times, so only the nearest in time are looked at.
+        """
         tenure.until_ms = until_ms
         others = self._of.setdefault(tenure.token, [])
-        found = [
-            _overlap(*sorted((tenure, other), key=lambda each: each.from_ms))
-            for other in others
-            if other.run_id != tenure.run_id
-            and min(other.until_ms, until_ms) - max(other.from_ms, tenure.from_ms) > EPSILON_MS
-        ]
-        others.append(tenure)
+        at = bisect.bisect_right(others, tenure.from_ms, key=_from_ms)
+        near = [*others[max(at - NEAR_MAX, 0) : at][::-1], *others[at : at + NEAR_MAX]]
+        met = next((each for each in near if _overlap(tenure, each)), None)
+        others.insert(at, tenure)
         self._over.append(tenure)
         if len(self._over) > TENURES_MAX:
             eldest = self._over.popleft()
@@ -76,10 +79,19 @@ class Tokens:
             self._of[eldest.token].remove(eldest)
             if not self._of[eldest.token]:
                 del self._of[eldest.token]
-        return found
+        return None if met is None else _told(*sorted((tenure, met), key=_from_ms))
 
 
-def _overlap(first: Tenure, second: Tenure) -> LogAnomaly:
+def _from_ms(tenure: Tenure) -> int:
+    return tenure.from_ms
+
+
+def _overlap(one: Tenure, other: Tenure) -> bool:
+    both_ms = min(one.until_ms, other.until_ms) - max(one.from_ms, other.from_ms)
+    return one.run_id != other.run_id and both_ms > EPSILON_MS
+
+
+def _told(first: Tenure, second: Tenure) -> LogAnomaly:
     both_ms = min(first.until_ms, second.until_ms) - second.from_ms
     message = (
         f"{second.hook_id} was given the token {second.token!r}, which {first.hook_id} of "
