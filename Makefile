@@ -57,3 +57,5 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.engine
 	$(BIN)/python -m bench.worlds
 	$(BIN)/python -m bench.check_log
+	$(BIN)/python -m bench.jobs
+	$(BIN)/python -m bench.strip
