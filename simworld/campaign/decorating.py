@@ -16,7 +16,7 @@ Either way the name becomes a ``Scenario`` of one case.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Never
 
 from simworld.campaign.scenario import TURNS_MAX, Case, Scenario
 from simworld.campaign.script import Script
@@ -33,7 +33,7 @@ HOLDS = {"fixed": PASS}
 
 
 def scenario_of(
-    *,
+    *bare: Never,
     workflow: Workflow[Any, Any] | None = None,
     steps: Sequence[Step[Any, Any]] = (),
     children: Sequence[Workflow[Any, Any]] = (),
@@ -57,6 +57,11 @@ def scenario_of(
     The rest is as in ``Scenario`` and ``Case``.
     """
 
+    if bare:
+        raise UsageError(
+            f"@simworld.scenario takes what it needs in parentheses: @simworld.scenario(steps=[…]) "
+            f"above {bare[0]!r}"
+        )
     if not (isinstance(args, tuple) or callable(args)):
         raise UsageError(
             f"args of @simworld.scenario is a tuple with the workflow's arguments, such as (1,), "

@@ -189,10 +189,10 @@ def _verdict(hunted: Hunted, tally: Tally) -> Verdict:
     missed = [mark for mark in hunted.marks if mark not in tally.marks]
     if tally.trials == 0:
         return Verdict(UNKNOWN, reason="no trial was run")
-    if missed:
-        return Verdict(UNKNOWN, reason=f"never reached {missed[0]} in {tally.trials} trials")
     if tally.breaches == tally.trials:
         return Verdict(UNKNOWN, reason="in every trial a fault broke a promise of the world")
+    if missed:
+        return Verdict(UNKNOWN, reason=f"never reached {missed[0]} in {tally.trials} trials")
     if tally.runs == 0:
         return Verdict(UNKNOWN, reason="the client script has started no run")
     if tally.ended < ENDED_SHARE_MIN * tally.runs:

@@ -25,6 +25,8 @@ SEEN_MS = EPSILON_MS + SLACK_MS
 """How long after it was recorded a payload may wait for a pass that has it in its log."""
 
 RESUMES = ("resume_hook", "resume_webhook")
+RECORDED = {"ok": (1, 1), "fail": (0, 0), "info": (0, 1)}
+"""How a resume was answered → how many payloads of it are recorded, at least and at most."""
 
 
 @attrs.define
@@ -33,7 +35,8 @@ class _Resume:
 
     call: ClientCall
     recorded: list[Committed] = attrs.Factory(list)
-    ok: bool = False
+    most: int = 1
+    """Payloads of it that may be recorded."""
 
 
 class _Resumes:
@@ -43,6 +46,8 @@ class _Resumes:
         self.minted = context.minted
         self.under_way: dict[str, _Resume] = {}
         """Task → the resume that it is in."""
+        self.over: dict[str, _Resume] = {}
+        """Task → the last resume that it was in: a request may arrive behind its answer."""
         self.answered: list[_Resume] = []
         self.positions: dict[str, int] = {}
         """Run id → the last event that a pass has seen."""
@@ -54,11 +59,12 @@ def _i25_called(state: _Resumes, record: ClientCall) -> Anomaly | None:
     if record.phase == "invoke":
         state.under_way[record.task] = _Resume(record)
         return None
-    resume = state.under_way.pop(record.task)
+    resume = state.over[record.task] = state.under_way.pop(record.task)
+    resume.most = RECORDED[record.phase][1]
     count, target = len(resume.recorded), resume.call.target
     if record.phase == "ok":
         state.answered.append(resume)
-    least, most = {"ok": (1, 1), "fail": (0, 0), "info": (0, 1)}[record.phase]
+    least, most = RECORDED[record.phase]
     if least <= count <= most:
         return _changed(resume, record)
     kind = "resume-lost" if count < least else "resume-doubled" if most else "refused-yet-recorded"
@@ -85,13 +91,23 @@ def _place(resume: _Resume) -> str:
     return at(resume.recorded[0].step) if resume.recorded else at(f"hook {resume.call.target}")
 
 
-def _i25_received(state: _Resumes, record: Committed) -> None:
+def _i25_received(state: _Resumes, record: Committed) -> Anomaly | None:
     task, _, last = record.task.rpartition("/")
     # On a wire the request of a task records, and is named below it.
     who = task if last.startswith("hook_received") else record.task
     resume = state.under_way.get(who)
     if resume is not None:
         resume.recorded.append(record)
+        return None
+    resume = state.over.get(who)
+    if resume is None:
+        return None
+    resume.recorded.append(record)
+    count, target = len(resume.recorded), resume.call.target
+    if count <= resume.most:
+        return None
+    message = f"{resume.call.verb} of {target!r} was over, and payload {count} of it is recorded"
+    return Anomaly("I-25", "resume-doubled", message, _place(resume), record.turn)
 
 
 def _i25_passed(state: _Resumes, record: Passed) -> None:

@@ -101,7 +101,7 @@ def _l03_end(context: Context, final: Final) -> list[Anomaly]:
             assert isinstance(wait.fact, WaitCreated)
             due_ms = max(wait.fact.resume_at_ms, calm)
             late_ms = until_ms - due_ms
-            if late_ms <= EPSILON_MS + SLACK_MS:
+            if late_ms <= EPSILON_MS + SLACK_MS + context.clocks_off_ms:
                 continue
             label = final.labels.get(wait.correlation_id, wait.correlation_id)
             message = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from simworld.check.law import Context, Law, at
 from simworld.check.walk import walked
 from simworld.engine import TERMINAL_RUN_EVENTS, TERMINAL_STEP_EVENTS, Event
-from simworld.records import Anomaly, Committed, Final
+from simworld.records import Anomaly, Committed, Final, Passed
 
 # --- I-02: nothing follows the end ----------------------------------------------------------------
 
@@ -98,6 +98,17 @@ def _i09_step(state: _Order, record: Committed) -> Anomaly | None:
     return _i09_event(state, record.event, record.turn, sorted_log=False)
 
 
+def _i09_passed(state: _Order, record: Passed) -> Anomaly | None:
+    """A whole load has ended where the pass began, however its pages were torn."""
+    if state.minted or record.length == record.position:
+        return None
+    message = (
+        f"a pass has seen {record.length} events of the log, the last of them at position "
+        f"{record.position}: these are no beginning of it"
+    )
+    return _i09("no-prefix-read", message, record.turn)
+
+
 def _i09_end(state: _Order, final: Final) -> list[Anomaly]:
     """The logs as readers see them now: rising, without repetition, and nothing is lost."""
     told = _Order(minted=state.minted)
@@ -115,8 +126,8 @@ def _i09_end(state: _Order, final: Final) -> list[Anomaly]:
 
 I_09 = Law(
     id="I-09",
-    title="Event ids are unique, positions rise, and what was committed stays where it is.",
-    on={Committed: _i09_step},
+    title="Ids are unique, positions rise, what was committed stays, and readers see a beginning.",
+    on={Committed: _i09_step, Passed: _i09_passed},
     start=_i09_start,
     end=_i09_end,
 )

@@ -83,9 +83,9 @@ def _check_log(args: argparse.Namespace) -> int:
     out = Output(args.json)
     interrupted, reached = _feed(judge, args.files, sizes)
     told = judge.finish(interrupted=interrupted)
+    out.say(log_verdict_text(told, width=out.width))
     if args.json:
         out.write_json(log_verdict_json(told))
-    out.say(log_verdict_text(told, width=out.width))
     out.finish()
     if interrupted:
         complain(UNDECIDED, f"interrupted after {told.events_count} events, in {reached}")

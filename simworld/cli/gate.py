@@ -79,8 +79,10 @@ def tell_known(out: Output, ledger: Ledger, done: Done, beside: Compared) -> Non
 
     lines = known_lines(done.results, beside)
     if ledger.update:
-        save_ledger(updated(ledger.known, done.results, beside, since=ledger.since), ledger.path)
-        lines.append(f"the ledger {ledger.path} is up to date")
+        entries = updated(ledger.known, done.results, beside, since=ledger.since)
+        with done.writing():
+            save_ledger(entries, ledger.path)
+            lines.append(f"the ledger {ledger.path} is up to date")
     if lines:
         out.say("\n" + "\n".join(lines))
 
@@ -107,7 +109,8 @@ def write_junit(
     document = junit_xml(
         done.results, told=told, unjudged=done.unjudged, beside=beside, expect=args.expect
     )
-    try:
-        Path(args.junit).write_bytes(document)
-    except OSError as error:
-        raise UsageError(f"cannot write {args.junit}: {error.strerror}") from error
+    with done.writing():
+        try:
+            Path(args.junit).write_bytes(document)
+        except OSError as error:
+            raise UsageError(f"cannot write {args.junit}: {error.strerror}") from error

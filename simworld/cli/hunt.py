@@ -225,6 +225,8 @@ def _code(args: argparse.Namespace, done: Done, beside: Compared | None, *, surp
         if len(done.results) + len(done.unjudged) > 1:
             complain(USAGE, f"error: mistakes (told above) ended {'; '.join(done.mistakes)}")
         return USAGE
+    if done.unwritten:
+        return USAGE
     outcomes = {each.verdict.outcome for each in done.results if not each.canary}
     failed = "FAIL" in outcomes
     if beside is not None:  # what an update writes down is known from now on

@@ -35,11 +35,22 @@ class Done:
         """Hunts that a mistake of their scenario or workflow has ended."""
         self.stopped: BaseException | None = None
         """What ended all hunts early, if anything did."""
+        self.unwritten = False
+        """A file that was asked for is missing."""
 
     def add(self, result: Result, *, complete: bool) -> None:
         """Keep a result."""
         self.results.append(result)
         self.complete.append(complete)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """What cannot be written is told at once, and does not keep the rest from being written."""
+        try:
+            yield
+        except UsageError as error:
+            complain(USAGE, f"error: {error}")
+            self.unwritten = True
 
 
 def run_hunts(

@@ -41,7 +41,8 @@ def report(
         out.say("interrupted before there was any result")
     saved = _save(results, Path(args.save))
     if args.json:
-        out.write_json(results_json(results, saved, unjudged=done.unjudged, beside=beside))
+        with done.writing():
+            out.write_json(results_json(results, saved, unjudged=done.unjudged, beside=beside))
     return saved
 
 

@@ -93,6 +93,9 @@ class LogVerdict:
         lines += [f"{each.place}: {each.reason}" for each in self.misreads]
         return "\n".join([*lines, *self.notes])
 
+    def __repr__(self) -> str:
+        return f"<LogVerdict {self}>"  # pytest shows this of ``assert check_log(events)``
+
     def __bool__(self) -> bool:
         """Whether nothing is broken and nothing was left out: ``assert check_log(events)``."""
         return self.verdict.outcome == "PASS"

@@ -106,7 +106,7 @@ def log_verdict_json(told: LogVerdict) -> bytes:
 
 def _place(place: LogPlace) -> dict[str, Any]:
     return {
-        "file": place.source,
+        "file": place.source.encode(errors="surrogateescape").decode(errors="replace"),
         "index": place.index,
         "line": place.line or None,
         "column": place.column or None,

@@ -54,9 +54,13 @@ class Output:
         self._put(sys.stdout, for_encoding(text, sys.stdout.encoding))
 
     def _put(self, stream: TextIO, text: str) -> None:
-        with contextlib.suppress(BrokenPipeError):
+        try:
             stream.write(text)
             stream.flush()
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            raise UsageError(f"cannot print: {error.strerror}") from error
 
     def finish(self) -> None:
         """Leave nothing for the interpreter's last flush to stumble over."""

@@ -85,6 +85,8 @@ def test_marks_may_be_named() -> None:
 
 
 def test_mistakes_are_told() -> None:
+    with pytest.raises(UsageError, match=r"in parentheses: @simworld.scenario\(steps=\[…\]\)"):
+        simworld.scenario(order)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="put @workflow below it, or name the workflow"):
         simworld.scenario()(paid)
     with pytest.raises(UsageError, match="decorates what a client does, not the workflow order"):

@@ -150,6 +150,13 @@ def test_bad_usage(check: Any, argv: list[str], said: str) -> None:
     assert ran.err.count("\n") == 1
 
 
+def test_a_file_name_that_is_no_text_is_told_in_json(check: Any) -> None:
+    ran = check(written("x\udcff.jsonl", broken()), "--json", "-")
+    assert ran.code == 1
+    told = json.loads(ran.out)["check_log"]["anomalies"][0]
+    assert told["file"] == "x\N{REPLACEMENT CHARACTER}.jsonl"
+
+
 def test_laws_are_chosen(check: Any) -> None:
     name = written("run.jsonl", broken())
     assert check(name, "--law", "I-01", "--law", "L-03").code == 0

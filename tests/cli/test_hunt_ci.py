@@ -233,6 +233,23 @@ def test_where_junit_goes_is_checked_before_the_first_trial(
     assert "cannot write --junit missing/out.xml" in ran.err
 
 
+def test_a_file_that_cannot_be_written_keeps_no_other_from_it(
+    run: Run, campaign: FakeCampaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simworld.render.check_targets", lambda *given, **more: None)
+    ran = run("hunt", "--json", "gone/a", "--junit", "out.xml", "--known", "k", "--update-known")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "cannot write gone/a: No such file" in ran.err
+    assert _cases()
+    assert _known("k")
+    assert "I-12 is broken" in ran.out
+    ran = run("hunt", "--json", "a", "--junit", "gone/x", "--known", "gone/k", "--update-known")
+    assert (ran.code, ran.err.count("cannot write gone/")) == (2, 2)
+    assert json.loads(Path("a").read_text())["results"]
+    assert "I-12 is broken" in ran.out
+    assert "up to date" not in ran.out
+
+
 # --- the ledger ----------------------------------------------------------------------------------
 
 

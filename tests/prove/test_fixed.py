@@ -50,8 +50,9 @@ SHARES = {
 }
 """(scenario, case; empty: all) → its share of the trials."""
 TURNS_MAX = 20_000
-KNOBS = {"child_pool": ("lease_ms=30000",)}
-"""Scenario → knobs: who waits for a child looks every second, through every lease that must end."""
+KNOBS = {"child_pool": ("lease_ms=30000", "crashes_max=50")}
+"""Scenario → knobs: who waits for a child looks every second, through every lease that must end;
+and outlives leases that are short, which uses up the budget of starts without a result."""
 CHUNK = 1_000
 TWIN_TRIALS = 1_000
 """Within so many of the same trials ``v2_merge`` must fail."""

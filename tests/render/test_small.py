@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from pathlib import Path
@@ -179,6 +180,16 @@ def test_targets_that_cannot_be_written_are_found_out(tmp_path: Path) -> None:
     for target in (tmp_path, tmp_path / "missing" / "x.json"):
         with pytest.raises(UsageError, match="cannot write --json"):
             check_targets(str(target))
+
+
+def test_a_full_disk_below_stdout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class _Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stdout", _Full())
+    with pytest.raises(UsageError, match="cannot print: No space left"):
+        Output(None).say("a line")
 
 
 def test_where_there_is_no_terminal_a_line_is_said_now_and_then(

@@ -449,7 +449,7 @@ def check_log(
         def test_the_engine_keeps_its_laws(world):
             events = world.events_of(run_my_workflow(world))
             told = check_log(events, ended=True)
-            assert told, told
+            assert told, str(told)
 
     ``ended`` promises that the logs are complete, ``max_retries`` says how many every step has, and
     ``laws`` names the only ones to judge.
