@@ -106,8 +106,9 @@ def _i25_received(state: _Resumes, record: Committed) -> Anomaly | None:
     count, target = len(resume.recorded), resume.call.target
     if count <= resume.most:
         return None
+    kind = "resume-doubled" if resume.most else "refused-yet-recorded"
     message = f"{resume.call.verb} of {target!r} was over, and payload {count} of it is recorded"
-    return Anomaly("I-25", "resume-doubled", message, _place(resume), record.turn)
+    return Anomaly("I-25", kind, message, _place(resume), record.turn)
 
 
 def _i25_passed(state: _Resumes, record: Passed) -> None:

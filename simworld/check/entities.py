@@ -20,7 +20,7 @@ from simworld.engine import (
     WaitCompleted,
     WaitCreated,
 )
-from simworld.records import Anomaly, Committed, Delivered
+from simworld.records import Anomaly, Committed, Delivered, Passed
 
 Key: TypeAlias = tuple[str, str]
 """(run id, correlation id)."""
@@ -208,26 +208,39 @@ I_07 = walked(
 class _Tokens:
     """Who owns what: only commits have an order across runs."""
 
-    __slots__ = ("hooks", "owners")
+    __slots__ = ("hooks", "owners", "passed", "released")
 
     def __init__(self) -> None:
         self.owners: dict[str, list[Key]] = {}
         """Token → its live hooks, the eldest first."""
+        self.released: dict[str, dict[Key, int]] = {}
+        """Token → the hooks that have owned it, and in which turn each was let go."""
+        self.passed: dict[str, int] = {}
+        """Task → the turn of its last pass: what it asks for, it asks for after that."""
         self.hooks: dict[str, dict[Key, str]] = {}
         """Run id → its live hooks and their tokens."""
 
-    def release(self, key: Key) -> None:
+    def release(self, key: Key, turn: int) -> None:
         """The hook lives no more."""
         token = self.hooks.get(key[0], {}).pop(key, None)
         if token is not None:
             self.owners[token].remove(key)
+            self.released.setdefault(token, {})[key] = turn
+
+    def since(self, token: str, task: str, turn: int) -> list[Key]:
+        """Who has owned the token at any time since the task, or who it works for, has asked."""
+        while task and task not in self.passed:
+            task = task.rpartition("/")[0]
+        asked = self.passed.get(task, turn)
+        before = [key for key, until in self.released.get(token, {}).items() if until > asked]
+        return [*self.owners.get(token, ()), *before]
 
 
 def _i08_created(state: _Tokens, record: Committed) -> Anomaly | None:
     event, fact, label = record.event, record.event.fact, record.step
     assert isinstance(fact, HookCreated)
     key = (event.run_id, event.correlation_id)
-    state.release(key)
+    state.release(key, record.turn)
     owners = state.owners.setdefault(fact.token, [])
     owners.append(key)
     state.hooks.setdefault(event.run_id, {})[key] = fact.token
@@ -242,7 +255,9 @@ def _i08_conflict(state: _Tokens, record: Committed) -> Anomaly | None:
     event, fact, label = record.event, record.event.fact, record.step
     assert isinstance(fact, HookConflict)
     key = (event.run_id, event.correlation_id)
-    others = [each for each in state.owners.get(fact.token, ()) if each != key]
+    # A world may look for the owner some time before it records what it has found.
+    owners = state.since(fact.token, record.task, record.turn)
+    others = [each for each in owners if each != key]
     if not others:
         kind = "conflict-without-owner"
         what = f"was refused the token {fact.token!r}, which no other live hook owns"
@@ -257,12 +272,16 @@ def _i08_conflict(state: _Tokens, record: Committed) -> Anomaly | None:
 
 
 def _i08_disposed(state: _Tokens, record: Committed) -> None:
-    state.release((record.event.run_id, record.event.correlation_id))
+    state.release((record.event.run_id, record.event.correlation_id), record.turn)
 
 
 def _i08_ended(state: _Tokens, record: Committed) -> None:
     for key in list(state.hooks.get(record.event.run_id, ())):
-        state.release(key)
+        state.release(key, record.turn)
+
+
+def _i08_passed(state: _Tokens, record: Passed) -> None:
+    state.passed[record.task] = record.turn
 
 
 I_08 = Law(
@@ -272,6 +291,7 @@ I_08 = Law(
         "hook_created": _i08_created,
         "hook_conflict": _i08_conflict,
         "hook_disposed": _i08_disposed,
+        Passed: _i08_passed,
         **dict.fromkeys(sorted(TERMINAL_RUN_EVENTS), _i08_ended),
     },
     start=lambda context: _Tokens(),

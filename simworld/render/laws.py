@@ -21,8 +21,8 @@ _WANTED = {
         " owns it."
     ),
     "I-09": (
-        "the log has one order for everybody: ids and positions are unique, and what was recorded"
-        " stays where it is."
+        "the log has one order for everybody: ids and positions are unique, what was recorded stays"
+        " where it is, and whoever reads it sees a beginning of it."
     ),
     "I-10": "what a row says is what the events of its log add up to, nothing more or less.",
     "I-11": "a step's attempt is the number of starts that were accepted.",

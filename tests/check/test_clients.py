@@ -49,6 +49,22 @@ def test_i25_an_answer_says_how_often_it_is_recorded(
     assert broken("I-25", resumed(phase, times, verb=verb)) == found
 
 
+@pytest.mark.parametrize(
+    ("phase", "least", "found"),
+    [
+        ("ok", 1, "resume-doubled run/hook#2"),
+        ("info", 0, "resume-doubled run/hook#2"),
+        ("fail", 0, "refused-yet-recorded run/hook#2"),
+    ],
+)
+def test_i25_a_request_may_arrive_when_the_call_is_over(phase: str, least: int, found: str) -> None:
+    tape = resumed(phase, least)
+    if phase == "info":  # it has not been recorded yet
+        assert broken("I-25", tape.received(HOOK, TOKEN).passed()) == []
+    assert broken("I-25", tape) == []
+    assert broken("I-25", tape.received(HOOK, TOKEN).passed()) == [found]
+
+
 def test_i25_what_others_record_is_not_counted() -> None:
     assert broken("I-25", resumed("ok", 1, task="other")) == ["resume-lost run/hook t"]
     tape = calls(Tape().opened().hooked(HOOK), "invoke", task="client")

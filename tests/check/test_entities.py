@@ -6,6 +6,7 @@ import pytest
 
 from simworld.check import judge, laws_named
 from simworld.engine import HookConflict
+from simworld.records import Passed
 from tests.check.build import FLOW, Tape, broken, context, hook_id, wait_id
 
 WORK, NAP, HOOK = "work#1", "sleep#2", "hook#3"
@@ -199,6 +200,26 @@ def test_i08_a_conflict_needs_another_owner() -> None:
     assert broken("I-08", two_runs(hooked().disposed(HOOK)).conflict("hook#4", "wrun_1")) == without
     assert broken("I-08", two_runs(hooked().run_failed()).conflict("hook#4", "wrun_1")) == without
     assert broken("I-08", hooked().conflict("hook#4", "wrun_1")) == []  # its own run, another hook
+
+
+@pytest.mark.parametrize("task", ["start/b", "start/b/create.hook#4"])
+def test_i08_the_owner_may_let_go_while_the_token_is_refused(task: str) -> None:
+    """A world finds the owner, and records what it has found some time later."""
+
+    def refused(*, asked_first: bool) -> Tape:
+        tape = two_runs(hooked())
+        if asked_first:
+            tape.adds(Passed, "start/b", "wrun_2", 1, 1, "suspended")
+        tape.run_id = "wrun_1"
+        tape.disposed(HOOK)
+        tape.run_id = "wrun_2"
+        if not asked_first:
+            tape.adds(Passed, "start/b", "wrun_2", 1, 1, "suspended")
+        fact = HookConflict(hook_id("hook#4"), "t", "wrun_1")
+        return tape.commit(fact, label="hook#4", task=task)
+
+    assert broken("I-08", refused(asked_first=True)) == []
+    assert broken("I-08", refused(asked_first=False)) == ["conflict-without-owner run/hook#4"]
 
 
 def test_i08_a_hook_is_not_in_conflict_with_itself() -> None:

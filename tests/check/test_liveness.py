@@ -10,6 +10,7 @@ import pytest
 from simworld.check import DEADLOCK_MS, EPSILON_MS, SLACK_MS, Context, judge, laws_named
 from simworld.check.liveness import LEASES_MAX
 from simworld.engine import HookStatus, StepRetrying
+from simworld.records import Fault
 from tests.check.build import EPOCH_MS, Tape, broken, context, error_bytes, hook_id, step_id
 
 WORK = "work#2"
@@ -214,6 +215,13 @@ def test_l03_the_clock_starts_after_the_last_fault() -> None:
     promises: dict[str, Any] = {"redelivery_ms": 0, "lease_ms": 3_000}
     assert broken("L-03", tape, calm, **promises, exclusive_bodies=True) == []
     assert broken("L-03", tape, calm, **promises) == LATE
+
+
+def test_l03_times_are_those_of_clocks_that_may_be_wrong() -> None:
+    late = napped(EPSILON_MS + SLACK_MS + 2_000).wakes(NAP)
+    off = (Fault("clock_behind", "start/flow", 1_500), Fault("clock_jump", "start/flow@4", 500))
+    assert broken("L-03", late, faults=off) == []
+    assert broken("L-03", late, faults=off[:1]) == LATE
 
 
 # --- L-09 -----------------------------------------------------------------------------------------

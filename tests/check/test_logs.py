@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.check.build import Tape, broken
+from simworld.records import Passed
+from tests.check.build import RUN, Tape, broken
 
 WORK = "work#1"
 
@@ -111,6 +112,15 @@ def test_i09_event_ids_are_unique_over_all_runs() -> None:
     assert broken("I-09", tape) == []
     object.__setattr__(tape.logs["wrun_2"][0], "event_id", tape.logs["wrun_1"][2].event_id)
     assert broken("I-09", tape) == ["event-id-twice run"]
+
+
+def test_i09_a_reader_sees_a_beginning_of_the_log() -> None:
+    """A world that mints positions first shows holes; whether it may is for its own laws to say."""
+    tape = three().adds(Passed, "start/flow", RUN, 2, 2, "suspended")
+    assert broken("I-09", tape) == []
+    tape.adds(Passed, "start/flow", RUN, 2, 3, "suspended")
+    assert broken("I-09", tape) == ["no-prefix-read run"]
+    assert broken("I-09", tape, minted=True) == []
 
 
 def test_i09_a_committed_event_stays() -> None:

@@ -374,6 +374,9 @@ def test_open_runs_are_bounded_too() -> None:
     assert (told.runs_count, told.open_count) == (5, 5)
     assert {each.run_id for each in told.anomalies} == {f"wrun_{n}" for n in range(5)}
     assert kinds(told) == ["L-01 stuck-run run"] * 5
+    late = [Log(f"wrun_{n}").opened().has("run_completed").events[2:] for n in range(5)]
+    told = fed(LogJudge(open_max=2, ended=True), *parts, *late).finish()
+    assert (kinds(told), told.verdict.outcome) == ([], "UNKNOWN")  # three ended behind our back
 
 
 def test_ids_are_compared_within_a_bound_and_beyond_it_by_order(

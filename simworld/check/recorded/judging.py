@@ -77,7 +77,17 @@ class _Source:
 class _Run:
     """What is known of a run."""
 
-    __slots__ = ("doubtful", "found", "last_ms", "position", "row", "source", "states", "tenures")
+    __slots__ = (
+        "doubtful",
+        "found",
+        "last_ms",
+        "let_go",
+        "position",
+        "row",
+        "source",
+        "states",
+        "tenures",
+    )
 
     def __init__(self, run_id: str, states: list[Any], source: _Source) -> None:
         self.states = states
@@ -87,6 +97,8 @@ class _Run:
         self.last_ms = 0
         self.doubtful = False
         """An event of it may be missing, because it could not be read."""
+        self.let_go = False
+        """There was no room to keep it."""
         self.found: dict[tuple[str, str], None] = {}
         self.tenures: dict[str, Tenure] = {}
 
@@ -148,6 +160,9 @@ class LogJudge:
         self._misreads: list[Misread] = []
         self._unknown: dict[str, UnknownType] = {}
         self._let_go = 0
+        self._early: list[LogAnomaly] = []
+        """Of runs let go before they had ended: what an event that comes later may explain."""
+        self._early_count = 0
         self._unjudged = 0
         self._excused = 0
         self._gap = False
@@ -305,9 +320,12 @@ class LogJudge:
         position, kind, event_id = run.position, "", ""
         if event is not None:
             kind, event_id = event.type, event.event_id
-        self._keep(
-            LogAnomaly(anomaly, run.row.run_id, position, kind, event_id, place, _shown(data))
-        )
+        found = LogAnomaly(anomaly, run.row.run_id, position, kind, event_id, place, _shown(data))
+        if run.let_go and may_be_a_gap(anomaly):
+            self._early_count += 1
+            self._early += [found] if len(self._early) < KEPT_MAX else []
+        else:
+            self._keep(found)
 
     def _keep(self, found: LogAnomaly) -> None:
         self.anomalies_count += 1
@@ -319,6 +337,7 @@ class LogJudge:
     def _drop(self, runs: dict[str, _Run]) -> int:
         """Let the oldest of the runs go; how many events it had."""
         run = runs.pop(next(iter(runs)))
+        run.let_go = True
         self._close(run)
         self._let_go += 1
         return run.position
@@ -338,6 +357,7 @@ class LogJudge:
     def finish(self, *, interrupted: bool = False) -> LogVerdict:
         """The verdict over all that was fed; nothing may be fed afterwards."""
         if not interrupted:
+            self._settle_early()
             for runs in (self._ended, self._open):
                 for run in runs.values():
                     self._close(run)
@@ -358,6 +378,15 @@ class LogJudge:
             not_judged(self.judged),
             interrupted,
         )
+
+    def _settle_early(self) -> None:
+        """Runs that were let go are stuck only if nothing more was told of any of them."""
+        if self._unjudged:
+            self._excused += self._early_count
+            return
+        for found in self._early:
+            self._keep(found)
+        self.anomalies_count += self._early_count - len(self._early)
 
     def _verdict(self, *, interrupted: bool) -> Verdict:
         if self._anomalies:
@@ -382,8 +411,8 @@ class LogJudge:
             )
         if self._excused:
             notes.append(
-                "sightings that are not reported, because an event that could not be read may "
-                f"explain them: {self._excused}"
+                "sightings that are not reported, because an event that could not be read or was "
+                f"not judged may explain them: {self._excused}"
             )
         if self._unjudged:
             notes.append(
