@@ -36,7 +36,8 @@ $(STAMP): pyproject.toml
 	  exit 1; \
 	fi; \
 	"$$found" -m venv .venv
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	# compat: a plain path, which type checkers of users follow, too
+	$(BIN)/python -m pip install --quiet --config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 
 hunt: $(STAMP)

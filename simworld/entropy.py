@@ -25,8 +25,8 @@ def derive(seed: int, *names: object) -> int:
 def seed_of(text: str) -> int:
     """The seed that a text names: a whole number, or a commit hash.
 
-    Of a hash the first seven digits count, so that it and what git abbreviates it to are one seed.
-    ``ValueError`` for anything else.
+    Of a hash the first seven digits count, so that it and what git abbreviates it to are one seed
+    (unless that has no letter in it: then it is a number).  ``ValueError`` for anything else.
     """
     if text.isascii() and text.isdecimal():
         return int(text)

@@ -42,14 +42,17 @@ def blame_of(setup: Setup, small: Candidate, anomaly: Anomaly, budget: FaultBudg
     for needs in fewer:
         search = _Search(setup, small, anomaly, _only(budget, needs))
         if search.same_schedule(needs) or search.seeded(needs, TURNS_MAX // len(fewer)):
-            return _blame(setup.variant, needs)
-    return _blame(setup.variant, kinds)
+            return _blame(setup.variant, anomaly, needs)
+    return _blame(setup.variant, anomaly, kinds)
 
 
-def _blame(variant: Variant, needs: tuple[str, ...]) -> Blame:
+def _blame(variant: Variant, anomaly: Anomaly, needs: tuple[str, ...]) -> Blame:
     if any(FAULTS[kind].breaks for kind in needs):
         return Blame("world", needs)
-    return Blame("engine" if _keeps_contract(variant) else "engine or world", needs)
+    if not _keeps_contract(variant):
+        return Blame("engine or world", needs)
+    # What a run returns is its author's affair, too, and what an oracle expects of it.
+    return Blame("engine or workflow" if anomaly.law == "I-18" and not needs else "engine", needs)
 
 
 def _keeps_contract(variant: Variant) -> bool:

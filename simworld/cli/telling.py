@@ -71,7 +71,7 @@ def tell_smallest(
     saved: Mapping[At, str],
     beside: Compared | None,
 ) -> None:
-    """The story of the smallest failure, with the way to replay it; of the new ones, if any.
+    """The story of the smallest failure, with the way to replay it; beside a ledger, of a new one.
 
     Nobody is told what a canary finds.
     """
@@ -80,7 +80,7 @@ def tell_smallest(
         for at, result in enumerate(results)
         for nth in range(0 if result.canary else len(result.findings))
     ]
-    chosen = smallest(results, beside.new if beside is not None and beside.new else every)
+    chosen = smallest(results, every if beside is None else beside.new)
     if chosen is None:
         return
     at, nth = chosen

@@ -16,10 +16,11 @@ class Blame:
     """Who is to blame for a failure.
 
     A fault that breaks a promise of its own world makes a failure the world's, never the engine's.
-    On a world that is not repaired nobody can tell the two apart.
+    On a world that is not repaired nobody can tell the two apart; nor, of a run that goes wrong by
+    its output alone and without any fault (I-18), the engine and the workflow.
     """
 
-    who: Literal["engine", "world", "engine or world"]
+    who: Literal["engine", "world", "engine or world", "engine or workflow"]
     needs: tuple[str, ...] = ()
     """The fewest kinds of faults under which it was seen; empty: the order of turns is enough."""
 

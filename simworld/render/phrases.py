@@ -97,6 +97,7 @@ _ACCUSED = {
     "engine": "the engine",
     "world": "the world, not the engine",
     "engine or world": "the engine or its world, which is not repaired",
+    "engine or workflow": "the engine, the workflow, or what the scenario expects of it",
 }
 
 

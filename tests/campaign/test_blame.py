@@ -112,6 +112,12 @@ def test_on_a_world_that_is_not_repaired_nobody_can_tell_it_from_the_engine() ->
     assert blame("cursor_dedupe", minted, "R-45", "I-17") == Blame("engine or world")
 
 
+def test_a_wrong_output_without_a_fault_may_be_the_workflow_s_or_the_oracle_s() -> None:
+    told = blame("cursor_dedupe", preset("v2_merge"), "R-37", "I-18")
+    assert told == Blame("engine or workflow")
+    assert str(told) == "engine or workflow: needs no fault"
+
+
 # --- breaches ------------------------------------------------------------------------------------
 
 
