@@ -22,7 +22,8 @@ help:
 
 venv: $(STAMP)
 
-# PYTHON may name an interpreter; otherwise the first one that is new enough is taken.
+# PYTHON may name an interpreter; otherwise the first one that is new enough is taken.  The package
+# is installed as a plain path (compat), which type checkers follow, too.
 $(STAMP): pyproject.toml
 	@found=""; \
 	for each in $${PYTHON:-python3 python3.13 python3.12 python3.11}; do \
@@ -36,7 +37,6 @@ $(STAMP): pyproject.toml
 	  exit 1; \
 	fi; \
 	"$$found" -m venv .venv
-	# compat: a plain path, which type checkers of users follow, too
 	$(BIN)/python -m pip install --quiet --config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 

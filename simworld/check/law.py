@@ -121,14 +121,6 @@ class Context:
         return own if own is not None else (self.max_retries, self.crashes_max)
 
     @property
-    def slow(self) -> bool:
-        """A host has stood still: how long anything took says nothing then (decisions §4.7).
-
-        L-03 to L-06 and the ideal times of I-20 are not judged.
-        """
-        return any(fault.kind == "slow_host" for fault in self.faults)
-
-    @property
     def clocks_off_ms(self) -> int:
         """How far two clocks may have differed at most, by the faults that fired."""
         return sum(fault.value for fault in self.faults if fault.kind in CLOCK_FAULTS)

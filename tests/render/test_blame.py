@@ -54,7 +54,7 @@ def test_the_notes_say_each_answer_once() -> None:
     [
         (Blame("engine"), "the engine; it needs no fault."),
         (Blame("engine", ("crash", "duplicate")), "without crash and duplicate it was not seen."),
-        (Blame("engine or workflow"), "the engine, the workflow, or what the scenario expects of it"),
+        (Blame("engine or workflow"), "the engine, the workflow, or what the scenario expects"),
         (Blame("engine or world"), "the engine or its world, which is not repaired; it needs no"),
         (WORLDS, "the world, not the engine; without crash and stale_read it was not seen, and"),
         (WORLDS, f"breaks what the world promises: {PROMISE}."),
