@@ -150,7 +150,9 @@ def step_key(policy: EnginePolicy, step_id: str, known: StepView, by: StartedBy)
         return step_id
     if policy.key_policy is KeyPolicy.ATTEMPT:
         return f"{step_id}:{known.starts}"
-    return f"{step_id}:{known.over + by.delivery - 1}"
+    # Two counts, never their sum: a second delivery that knows of no start that is over and a first
+    # one that knows of one want a message each, and a queue may remember the key of either.
+    return f"{step_id}:{known.over}.{by.delivery - 1}"
 
 
 def _known(step: StepRequest, view: LogView) -> StepView:

@@ -49,7 +49,8 @@ SHARES = {
     ("retry_exhaustion", ""): 9_000,
 }
 """(scenario, case; empty: all) → its share of the trials."""
-TURNS_MAX = 20_000
+TURNS_MAX = 50_000
+"""Whoever polls takes turns; so long as workers are scarce, half of them."""
 KNOBS = {"child_pool": ("lease_ms=30000", "crashes_max=50")}
 """Scenario → knobs: who waits for a child looks every second, through every lease that must end;
 and outlives leases that are short, which uses up the budget of starts without a result."""

@@ -12,6 +12,7 @@ from simworld.engine import (
     InlineGate,
     KeyPolicy,
     Program,
+    StartedBy,
     gather,
     race,
     sleep,
@@ -22,6 +23,8 @@ from simworld.errors import EntityConflictError, ThrottleError
 from simworld.ports import Message
 from simworld.records import Dedup, Fault, QueueProfile, Sent
 from simworld.runtime import Client
+from simworld.runtime.dispatch import step_key
+from simworld.runtime.log_view import StepView
 from simworld.sim import EPOCH_MS
 from tests.runtime.programs import broken, program, sequence, single, together, work
 from tests.runtime.rig import B30, FIXED, MERGE, play
@@ -280,3 +283,13 @@ def test_stamped_and_unstamped_starts_share_one_retry_budget(guard):
     played = play(single(broken), policy=attrs.evolve(STAMP, attempt_guard=guard))
     assert played.bodies == {"broken#1": 4}
     assert played.run.status == "failed"
+
+
+def test_no_two_epochs_of_a_step_have_one_key():
+    """A queue that remembers keys would drop the only message of a step whose host has died."""
+    keys = []
+    for over in range(4):
+        known = StepView()
+        known.over = over
+        keys += [step_key(FIXED, "step_1", known, StartedBy("msg_1", "", n)) for n in range(1, 5)]
+    assert len(set(keys)) == 16
