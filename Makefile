@@ -1,6 +1,6 @@
 # simworld: the five things one does with it.  `make hunt` first.
 #
-#   make hunt    find, shrink, tell and check the races of every scenario (about a minute)
+#   make hunt    find, shrink, tell and check the races of every scenario (one to two minutes)
 #   make test    format, lint, types, tests; what the gate runs (some seven minutes)
 #   make prove   the long proofs; may be stopped and goes on where it was
 #   make bench   benchmarks; figures go to reports/
