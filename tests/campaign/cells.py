@@ -40,8 +40,8 @@ MARKS = {
 CLIENT_MEETS_HANDLER = ("cursor_dedupe",)
 """Scenarios in which it is a client that a handler meets; their deliveries need not overlap."""
 SHARE = {"child_pool": 0.01, "crash_strip": 0.3}
-"""Scenario → the share of all trials that its cells run: a trial of the one is dozens of runs, of the
-other always the same run, whose operations ``bench.strip`` strikes one by one."""
+"""Scenario → the share of all trials that its cells run: a trial of the one is dozens of runs; the
+other's are all of one run, whose operations ``bench.strip`` strikes one by one."""
 OVERLAPPING = {"G4": "start.refused_running", "G8": "start.refused_leased"}
 """Guard → the mark of a second start while the first is alive; else it is accepted."""
 
