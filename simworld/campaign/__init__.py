@@ -4,7 +4,7 @@ from simworld.campaign.decorating import scenario_of
 from simworld.campaign.generated import GENERATED, drawn_program
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
-from simworld.campaign.loading import load_scenarios
+from simworld.campaign.loading import load_races, load_scenarios
 from simworld.campaign.places import PLACES, Place, check_possible, place_named, worlds_with
 from simworld.campaign.pool import Pool, cores
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
@@ -79,6 +79,7 @@ __all__ = [
     "hunt",
     "knob_table",
     "load_ledger",
+    "load_races",
     "load_repro",
     "load_scenarios",
     "place_named",

@@ -179,7 +179,9 @@ class Hunter:
         self._profiles[case.name, victim] = profile
         return profile
 
-    def finding(self, number: int, key: Key, *, shrinking: bool = True) -> Finding:
+    def finding(
+        self, number: int, key: Key, *, shrinking: bool = True, blaming: bool = True
+    ) -> Finding:
         """Trial ``number`` once more, for its failure of one kind: shrunk, and as data."""
         shrinking = shrinking and not self.scenario.canary  # nobody reads what a canary shows
         with marks.uncounted():
@@ -200,7 +202,7 @@ class Hunter:
                 explorer=self.explorer,
                 moves_before=len(trial.blocks) + len(trial.faults),
             )
-            if shrinking:
+            if shrinking and blaming:
                 budget = setup.case.budget.and_also(self.faults)
                 repro = attrs.evolve(repro, blame=blame_of(setup, small, anomaly, budget))
         return Finding(

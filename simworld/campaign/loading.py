@@ -15,29 +15,20 @@ from typing import TypeVar
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.script import line_in, told
 from simworld.errors import UsageError
+from simworld.records import Race
 
 T = TypeVar("T")
 
 
-def load_scenarios(where: str | None = None) -> dict[str, Scenario]:
+def load_scenarios(where: str | None = None, *, deep: bool = False) -> dict[str, Scenario]:
     """The scenarios of a folder, a file or a module, by name.
 
     None: the folder ``scenarios`` of the current directory; without one, whatever installed
     packages offer under the entry point group ``simworld.scenarios`` (decisions §5.11).
+    ``deep``: also those of packages in the folder, which are hunted only by their names.
     """
-    if where is not None:
-        path = pathlib.Path(where)
-        modules = _from_path(path) if path.exists() else [_import(where)]
-    elif pathlib.Path("scenarios").is_dir():
-        modules = _from_path(pathlib.Path("scenarios"))
-    else:
-        points = importlib.metadata.entry_points(group="simworld.scenarios")
-        modules = [
-            _executed(point.value, point.load)
-            for point in sorted(points, key=lambda point: point.name)
-        ]
     found: dict[str, Scenario] = {}
-    for module in modules:
+    for module in _modules(where, deep=deep):
         for value in vars(module).values():
             if isinstance(value, Scenario):
                 if found.get(value.name, value) is not value:
@@ -51,9 +42,34 @@ def load_scenarios(where: str | None = None) -> dict[str, Scenario]:
     return dict(sorted(found.items()))
 
 
-def _from_path(path: pathlib.Path) -> list[ModuleType]:
+def load_races(where: str | None = None) -> dict[str, Race]:
+    """The catalogue, by id: what the modules of ``load_scenarios`` and below call ``races``."""
+    found: dict[str, Race] = {}
+    for module in _modules(where, deep=True):
+        for race in getattr(module, "races", ()):
+            if not isinstance(race, Race):
+                raise UsageError(f"races of {module.__name__} holds {race!r}, which is no Race")
+            if found.get(race.id, race) is not race:
+                raise UsageError(f"two entries of the catalogue are called {race.id}")
+            found[race.id] = race
+    return dict(sorted(found.items()))
+
+
+def _modules(where: str | None, *, deep: bool) -> list[ModuleType]:
+    if where is not None:
+        path = pathlib.Path(where)
+        return _from_path(path, deep=deep) if path.exists() else [_import(where)]
+    if pathlib.Path("scenarios").is_dir():
+        return _from_path(pathlib.Path("scenarios"), deep=deep)
+    points = importlib.metadata.entry_points(group="simworld.scenarios")
+    return [
+        _executed(point.value, point.load) for point in sorted(points, key=lambda each: each.name)
+    ]
+
+
+def _from_path(path: pathlib.Path, *, deep: bool) -> list[ModuleType]:
     path = path.resolve()
-    files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+    files = _files(path, deep=deep) if path.is_dir() else [path]
     folder = path if path.is_dir() else path.parent
     parent = str(folder.parent)
     if parent not in sys.path:
@@ -61,9 +77,17 @@ def _from_path(path: pathlib.Path) -> list[ModuleType]:
     return [_load(folder, file) for file in files if file.stem != "__init__"]
 
 
+def _files(folder: pathlib.Path, *, deep: bool) -> list[pathlib.Path]:
+    """The modules of a folder; ``deep``: then those of the packages in it."""
+    files = sorted(folder.glob("*.py"))
+    for marker in sorted(folder.glob("*/__init__.py")) if deep else []:
+        files += _files(marker.parent, deep=True)
+    return files
+
+
 def _load(folder: pathlib.Path, file: pathlib.Path) -> ModuleType:
     """The module of one file, found by its place: another package may have the folder's name."""
-    name = f"{folder.name}.{file.stem}"
+    name = ".".join((folder.name, *file.relative_to(folder).with_suffix("").parts))
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(file):
         return known

@@ -122,7 +122,7 @@ class Pool:
 
     def _check(self, scenario: Scenario) -> None:
         """``UsageError`` unless a worker that looks for the scenario finds this one."""
-        if load_scenarios(self._where).get(scenario.name) is not scenario:
+        if load_scenarios(self._where, deep=True).get(scenario.name) is not scenario:
             where = self._where or "the scenarios of this directory"
             raise UsageError(
                 f"scenario {scenario.name} is not what {where} holds under that name, so other "
@@ -306,7 +306,7 @@ def _done(task: Task, where: str | None, bench: dict[Order, Hunter]) -> Answer:
 
 
 def _hunter(order: Order, where: str | None) -> Hunter:
-    scenarios = load_scenarios(where)
+    scenarios = load_scenarios(where, deep=True)
     if order.scenario not in scenarios:
         raise InternalError(f"a worker finds no scenario {order.scenario} where its parent did")
     return Hunter(

@@ -16,7 +16,7 @@ import attrs
 
 from simworld.campaign.places import place_named
 from simworld.campaign.script import Script, asked, place_of
-from simworld.campaign.variants import PRESETS, Variant, with_knob
+from simworld.campaign.variants import PRESETS, Variant, placed, with_knob
 from simworld.check import Cost, laws_named
 from simworld.engine import Event, Program, Step, Workflow
 from simworld.entropy import Stream
@@ -100,6 +100,8 @@ class Scenario:
     """What one run may cost (I-27); None: it is not judged."""
     turns_max: int = TURNS_MAX
     """Operations per trial; more of them for workflows that do more."""
+    exclusive_bodies: bool = False
+    """Overlapping bodies of one step are judged (I-14) where the variant promises nothing, too."""
     canary: bool = False
     """Its claims are false, and every hunt must refute them, case by case, within ``trials_max``
     trials: it guards the harness.  What its cases declare is not looked at."""
@@ -243,13 +245,17 @@ def _claim_key(variant: Variant) -> str:
 
 
 def claimed_variant(key: str) -> Variant:
-    """The variant that a key of ``Case.expect`` stands for; ``UsageError`` if there is none."""
+    """The variant that a key of ``Case.expect`` stands for; ``UsageError`` if there is none.
+
+    Behind `` @ `` a world may follow, as in ``Result.system``; its own knobs are set first.
+    """
+    key, _, place = key.partition(" @ ")
     name, *knobs = key.split()
     if name in GUARDS and not knobs:
         name, knobs = "v2_merge", [f"attempt_guard={name}"]
     if name not in PRESETS:
         raise unknown_name("variant in a declared verdict", name, [*PRESETS, *GUARDS])
-    variant = PRESETS[name]
+    variant = placed(PRESETS[name], place) if place else PRESETS[name]
     for setting in knobs:
         variant = with_knob(variant, setting)
     return variant

@@ -277,7 +277,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
             name: (step.max_retries, engine.crash_budget(step.max_retries))
             for name, step in program.steps.items()
         },
-        exclusive_bodies=setup.variant.exclusive_bodies,
+        exclusive_bodies=setup.variant.exclusive_bodies or scenario.exclusive_bodies,
         failures=workload.failures,
         faults=faults,
         durations_max_ms=max(workload.durations_ms, default=0),

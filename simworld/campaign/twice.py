@@ -133,7 +133,7 @@ def _in_process(request: Mapping[str, object], hash_seed: str) -> list[str]:
 
 def _answer(request: Mapping[str, Any]) -> list[str]:
     """In the other process: one digest per trial, or the turns of one trial."""
-    scenario = load_scenarios(request["where"])[request["scenario"]]
+    scenario = load_scenarios(request["where"], deep=True)[request["scenario"]]
     variant = placed(preset(request["variant"]), request["world"])
     for setting in request["changed"]:
         variant = with_knob(variant, setting)

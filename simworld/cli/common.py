@@ -57,7 +57,7 @@ def complain(code: int, line: str) -> int:
 
 
 def scenarios_of(where: str | None) -> dict[str, Scenario]:
-    """The scenarios found there."""
+    """The scenarios found there, those that are hunted only by their names included."""
     from simworld.campaign import load_scenarios
 
-    return load_scenarios(where)
+    return load_scenarios(where, deep=True)

@@ -292,7 +292,9 @@ def _worlds(args: argparse.Namespace) -> list[str]:
 
 def _chosen(args: argparse.Namespace) -> list[Scenario]:
     """The scenarios to hunt: those that were named, or all; with --case those that have it."""
-    known = scenarios_of(args.scenarios)
+    from simworld.campaign import load_scenarios
+
+    known = scenarios_of(args.scenarios) if args.names else load_scenarios(args.scenarios)
     for name in args.names:
         if name not in known:
             raise unknown_name("scenario", name, known)

@@ -1,6 +1,7 @@
 """The waist of the house: plain frozen data that all parts pass on, and nothing that acts."""
 
 from simworld.records.blame import Blame
+from simworld.records.catalogue import Fix, Race, Role, Search, Searched
 from simworld.records.choices import (
     Advance,
     ChoicePoint,
@@ -98,6 +99,7 @@ __all__ = [
     "FaultKind",
     "Final",
     "Finding",
+    "Fix",
     "FlowOrder",
     "Follow",
     "HandedOver",
@@ -126,13 +128,17 @@ __all__ = [
     "Profile",
     "Progress",
     "QueueProfile",
+    "Race",
     "RacingPair",
     "Record",
     "Refused",
     "Repro",
     "Result",
+    "Role",
     "RunLogLine",
     "Schedule",
+    "Search",
+    "Searched",
     "Sent",
     "Story",
     "StreamAppend",

@@ -1,0 +1,149 @@
+"""Examining the catalogue: faulty systems are searched until they fail, all others to the end.
+
+One search is one system from one seed.  Searches do not depend on one another, so processes share
+them, and one that was made before of the same source need not be made again.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+
+from simworld import marks
+from simworld.campaign.hunt import Hunter, no_collector
+from simworld.campaign.loading import load_races, load_scenarios
+from simworld.campaign.scenario import Scenario, claimed_variant
+from simworld.campaign.tally import keys_of
+from simworld.campaign.trial import Trial
+from simworld.check import laws_named
+from simworld.errors import UsageError, unknown_name
+from simworld.records import Finding, Race, Role, Search, Searched
+
+SHRUNK_SEEDS = 3
+"""Failures of so many seeds are shrunk, which tells how many moves one takes; the first is told."""
+COLLECT_EVERY = 100
+"""Trials between two collections of garbage."""
+
+
+def check_races(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> None:
+    """``UsageError`` for an entry that names what does not exist."""
+    for race in races.values():
+        if race.absent:
+            continue
+        if race.scenario not in scenarios:
+            raise unknown_name(f"scenario of {race.id}", race.scenario, scenarios)
+        scenarios[race.scenario].case(race.case)
+        laws_named(race.laws)
+        for system in filter(None, (race.faulty, *(fix.system for fix in race.fixes))):
+            claimed_variant(system)
+
+
+def searches_of(race: Race, *, seeds: int, trials: int, clean_trials: int) -> Iterator[Search]:
+    """Everything to search for one entry, from ``seeds`` seeds.
+
+    A seed has ``trials`` trials where something must be found, ``clean_trials`` where nothing may.
+    """
+    systems = [(Role.FAULTY, race.faulty)] if race.faulty else []
+    for fix in race.fixes:
+        role = Role.PARTIAL if fix.remains else Role.FIX
+        systems.append((Role.BENIGN if race.is_benign else role, fix.system))
+    for role, system in systems:
+        for seed in range(seeds):
+            size = clean_trials if role.is_clean else trials
+            yield Search(race.id, role, system, seed, size)
+
+
+def made(search: Search, race: Race, scenario: Scenario) -> tuple[Searched, Finding | None]:
+    """Make a search; with the shrunk failure, of a faulty system and a seed whose is shrunk."""
+    hunter = Hunter(scenario, claimed_variant(search.system), seed=search.seed, case=race.case)
+    reached, began = marks.snapshot(), time.perf_counter()
+    number = runs = ended = overlapped = 0
+    law = ""
+    with no_collector():
+        for number in range(min(search.trials, scenario.trials_max)):
+            if number % COLLECT_EVERY == 0:
+                gc.collect(0)
+            trial = hunter.trial(number)
+            overlapped += trial.overlapped
+            if not trial.is_breach:
+                runs += trial.runs_count
+                ended += trial.ended_count
+            law = _broken(race, search, trial)
+            if law:
+                break
+    seconds = time.perf_counter() - began
+    missing = [mark for mark in hunter.marks if mark not in marks.since(reached)]
+    finding = None
+    if law and search.role is Role.FAULTY and search.seed < SHRUNK_SEEDS:
+        finding = _shrunk(hunter, number, law, blaming=search.seed == 0)
+    return Searched(
+        search,
+        number + 1,
+        law,
+        None if finding is None else finding.moves_after,
+        seconds,
+        ended / runs if runs else 1.0,
+        overlapped / (number + 1),
+        tuple(missing),
+    ), finding
+
+
+def _broken(race: Race, search: Search, trial: Trial) -> str:
+    """The law that ends the search: one of the entry; where nothing may break, any.
+
+    What a fault brings about that breaks a promise of its own world is nobody's but the entry's.
+    """
+    broken = [each.law for each in trial.anomalies]
+    own = [law for law in race.laws if law in broken]
+    if own:
+        return own[0]
+    return broken[0] if broken and search.role.is_clean and not trial.is_breach else ""
+
+
+def _shrunk(hunter: Hunter, number: int, law: str, *, blaming: bool) -> Finding:
+    setup, trial = hunter.setup(number), hunter.trial(number)
+    keys = keys_of(setup.case.name, trial)
+    key = next(key for key, anomaly in keys.items() if anomaly.law == law)
+    return hunter.finding(number, key, blaming=blaming)
+
+
+# --- side by side ---------------------------------------------------------------------------------
+
+_loaded: dict[str, tuple[dict[str, Race], dict[str, Scenario]]] = {}
+"""What this process has loaded, by where from."""
+
+
+def _made_there(where: str | None, search: Search) -> tuple[Searched, Finding | None]:
+    """In another process."""
+    known = _loaded.get(where or "")
+    if known is None:
+        known = _loaded[where or ""] = (load_races(where), load_scenarios(where, deep=True))
+    races, scenarios = known
+    race = races[search.race]
+    return made(search, race, scenarios[race.scenario])
+
+
+def examine(
+    searches: Sequence[Search], *, where: str | None, jobs: int
+) -> Iterator[tuple[Searched, Finding | None]]:
+    """Make the searches in ``jobs`` processes; what each has shown, in the order in which they end.
+
+    ``where`` the scenarios are, as for ``load_scenarios``.  Closing it ends the processes.
+    """
+    if jobs < 1:
+        raise UsageError(f"searches need at least one process, not {jobs}")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        pending: set[Future[tuple[Searched, Finding | None]]] = {
+            pool.submit(_made_there, where, search) for search in searches
+        }
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for each in done:
+                    yield each.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,116 @@
+"""The catalogue of known races (spec §6): what each entry claims, and what searching for it showed.
+
+A *system* names what trials run on: a preset, changed knobs, and a world if that is not the atomic
+one: ``v2_merge attempt_guard=G0 @ local-pr``.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from simworld.errors import UsageError
+
+
+@attrs.frozen(kw_only=True)
+class Fix:
+    """A system on which the race of an entry is gone, wholly or in part."""
+
+    system: str
+    remains: str = ""
+    """What a partial fix leaves, so that it must be found again; empty: the fix is full."""
+
+
+@attrs.frozen(kw_only=True)
+class Race:
+    """One entry of the catalogue."""
+
+    id: str
+    """As in the spec: ``R-26``."""
+    title: str
+    trigger: str
+    """Who meets whom, in a sentence or two; entities by their names in the scenario."""
+    laws: tuple[str, ...] = ()
+    """The law that the faulty system breaks, then others by which the same race may show."""
+    scenario: str = ""
+    case: str = ""
+    faulty: str = ""
+    """The system that has the race; empty for a benign entry."""
+    fixes: tuple[Fix, ...] = ()
+    """Of a benign entry: the systems that must stay green."""
+    answer: str = ""
+    """Of an entry that the spec marks as derived: confirmed or refuted, and by what."""
+    absent: str = ""
+    """Why the simulated system cannot have it, and what was tried; empty: it is searched for."""
+    source: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        if self.absent:
+            return
+        if not (self.scenario and self.case and self.fixes and self.source):
+            raise UsageError(f"{self.id} needs a scenario, a case, fixes and a source")
+        if bool(self.faulty) != bool(self.laws):
+            raise UsageError(f"{self.id}: a faulty system breaks laws, a benign entry names none")
+
+    @property
+    def is_benign(self) -> bool:
+        """Nothing is wrong: it must not be reported."""
+        return not (self.faulty or self.absent)
+
+
+class Role(enum.StrEnum):
+    """What a system stands for in an entry."""
+
+    FAULTY = "faulty"
+    FIX = "fix"
+    PARTIAL = "partial fix"
+    BENIGN = "benign"
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing may be found on it."""
+        return self in (Role.FIX, Role.BENIGN)
+
+
+@attrs.frozen
+class Search:
+    """Trials of one entry, on one system, from one seed."""
+
+    race: str
+    role: Role
+    system: str
+    seed: int
+    trials: int
+    """The most that are run; a system that must fail is left at its first failure."""
+
+    @property
+    def key(self) -> str:
+        """Unique, and the same in every process."""
+        return f"{self.race} {self.role} {self.system} seed {self.seed} trials {self.trials}"
+
+
+@attrs.frozen
+class Searched:
+    """What a search has shown."""
+
+    search: Search
+    trials: int
+    """How many were run."""
+    law: str
+    """That was broken first; empty: none was."""
+    moves: int | None
+    """Of the shrunk failure; None where none was shrunk."""
+    seconds: float
+    """Wall time until it was found, or until all trials were run; without shrinking."""
+    ended_share: float
+    overlap_share: float
+    missing_marks: tuple[str, ...]
+    """Places that the case says a search must have been to, and that this one was not."""
+
+    @property
+    def is_right(self) -> bool:
+        """A faulty system was found, a clean one was clean and its silence means something."""
+        if not self.search.role.is_clean:
+            return bool(self.law)
+        return not self.law and not self.missing_marks and self.ended_share >= 0.99
