@@ -8,24 +8,46 @@ Right outcome: every run ends, and a cold replay of its log ends in the same way
 
 from __future__ import annotations
 
-from simworld.campaign import GENERATED, Case, Scenario, drawn_program
+from collections.abc import Iterator
+
+import attrs
+
+from simworld.campaign import (
+    GENERATED,
+    Case,
+    Drawing,
+    Node,
+    Scenario,
+    draw_program,
+    program_text,
+    reading,
+    simpler_picks,
+)
 from simworld.entropy import Stream
 from simworld.records import FaultBudget, Workload
 
 PROGRAMS = 1_000_000
-"""Programs that may be drawn; a workload names its own by number."""
+"""Programs that may be drawn."""
 VICTIMS = 6
 """A nemesis aims at the steps with the first so many ordinals."""
 
 
 def drawn(stream: Stream) -> Workload:
-    """A program by its number."""
-    return Workload(steps=1, extra=(("program", stream.below(PROGRAMS)),))
+    """The picks of a program; its steps are counted by whoever runs it."""
+    drawing = Drawing(Stream(stream.below(PROGRAMS)).below)
+    draw_program(drawing)
+    return Workload(steps=1, picks=tuple(drawing.picks))
 
 
-def program_of(workload: Workload) -> tuple[object, ...]:
+def program_of(workload: Workload) -> Node:
     """The run's one argument."""
-    return (drawn_program(Stream(workload.value("program", 0))),)
+    return draw_program(reading(workload.picks))
+
+
+def simpler(workload: Workload) -> Iterator[Workload]:
+    """Programs with less in them."""
+    for picks in simpler_picks(workload.picks, draw_program):
+        yield attrs.evolve(workload, picks=picks)
 
 
 def targets(workload: Workload) -> list[str]:
@@ -43,8 +65,11 @@ scenario = Scenario(
     ),
     workflow=GENERATED.workflow,
     steps=tuple(GENERATED.steps.values()),
-    args=program_of,
+    args=lambda workload: (program_of(workload),),
     targets=targets,
+    simpler=simpler,
+    told=lambda workload: ["The program:", *program_text(program_of(workload))],
+    generated=True,
     may_fail=True,  # bodies of ``risky`` do
     turns_max=20_000,
     marks=("delivery.duplicate", "handler.crashed", "retry.after_error"),

@@ -1,7 +1,16 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
 from simworld.campaign.decorating import scenario_of
-from simworld.campaign.generated import GENERATED, drawn_program
+from simworld.campaign.drawing import Drawing, reading, simpler_picks
+from simworld.campaign.examining import (
+    check_races,
+    examine,
+    load_searched,
+    save_searched,
+    searched_digest,
+    searches_of,
+)
+from simworld.campaign.generated import GENERATED, Node, draw_program, drawn_program, programs
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
 from simworld.campaign.loading import load_races, load_scenarios
@@ -11,11 +20,9 @@ from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_proper
 from simworld.campaign.replaying import (
     engine_digest,
     load_repro,
-    racing_pair,
     replay,
     run_log,
     save_repro,
-    tell,
 )
 from simworld.campaign.scenario import (
     TURNS_MAX,
@@ -24,6 +31,16 @@ from simworld.campaign.scenario import (
     case_variant,
     claimed_variant,
     declared_verdict,
+)
+from simworld.campaign.sessions import (
+    Session,
+    drawn_session,
+    play,
+    program_text,
+    session_of,
+    session_text,
+    sessions,
+    simpler_session,
 )
 from simworld.campaign.strip import Strip, StripRow, crash_strip
 from simworld.campaign.trial import (
@@ -34,6 +51,7 @@ from simworld.campaign.trial import (
     run_trial,
 )
 from simworld.campaign.twice import check_hash_seeds
+from simworld.campaign.twins import nearest_twin, tell, with_twin
 from simworld.campaign.variants import (
     PRESETS,
     Knob,
@@ -51,14 +69,17 @@ __all__ = [
     "PRESETS",
     "TURNS_MAX",
     "Case",
+    "Drawing",
     "HuntDiverged",
     "Hunter",
     "Knob",
     "LawBrokenError",
+    "Node",
     "Place",
     "Pool",
     "PropertyFinding",
     "Scenario",
+    "Session",
     "Setup",
     "Strip",
     "StripRow",
@@ -69,33 +90,51 @@ __all__ = [
     "check_hash_seeds",
     "check_possible",
     "check_property",
+    "check_races",
     "claimed_variant",
     "compared",
     "cores",
     "crash_strip",
     "declared_verdict",
+    "draw_program",
     "drawn_program",
+    "drawn_session",
     "engine_digest",
+    "examine",
     "hunt",
     "knob_table",
     "load_ledger",
     "load_races",
     "load_repro",
     "load_scenarios",
+    "load_searched",
+    "nearest_twin",
     "place_named",
     "placed",
+    "play",
     "prepared",
     "preset",
     "profile_of",
-    "racing_pair",
+    "program_text",
+    "programs",
+    "reading",
     "replay",
     "run_log",
     "run_trial",
     "save_ledger",
     "save_repro",
+    "save_searched",
     "scenario_of",
+    "searched_digest",
+    "searches_of",
+    "session_of",
+    "session_text",
+    "sessions",
+    "simpler_picks",
+    "simpler_session",
     "tell",
     "updated",
     "with_knob",
+    "with_twin",
     "worlds_with",
 ]

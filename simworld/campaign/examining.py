@@ -7,11 +7,16 @@ them, and one that was made before of the same source need not be made again.
 from __future__ import annotations
 
 import gc
+import hashlib
 import multiprocessing
+import pathlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
+import msgspec
+
+import simworld
 from simworld import marks
 from simworld.campaign.hunt import Hunter, no_collector
 from simworld.campaign.loading import load_races, load_scenarios
@@ -26,6 +31,8 @@ SHRUNK_SEEDS = 3
 """Failures of so many seeds are shrunk, which tells how many moves one takes; the first is told."""
 COLLECT_EVERY = 100
 """Trials between two collections of garbage."""
+SHELL = ("cli", "conformance", "pytest_plugin", "render", "service")
+"""Parts that no trial gets to see."""
 
 
 def check_races(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> None:
@@ -46,11 +53,7 @@ def searches_of(race: Race, *, seeds: int, trials: int, clean_trials: int) -> It
 
     A seed has ``trials`` trials where something must be found, ``clean_trials`` where nothing may.
     """
-    systems = [(Role.FAULTY, race.faulty)] if race.faulty else []
-    for fix in race.fixes:
-        role = Role.PARTIAL if fix.remains else Role.FIX
-        systems.append((Role.BENIGN if race.is_benign else role, fix.system))
-    for role, system in systems:
+    for role, system in race.systems:
         for seed in range(seeds):
             size = clean_trials if role.is_clean else trials
             yield Search(race.id, role, system, seed, size)
@@ -128,7 +131,7 @@ def _made_there(where: str | None, search: Search) -> tuple[Searched, Finding | 
 
 def examine(
     searches: Sequence[Search], *, where: str | None, jobs: int
-) -> Iterator[tuple[Searched, Finding | None]]:
+) -> Generator[tuple[Searched, Finding | None], None, None]:
     """Make the searches in ``jobs`` processes; what each has shown, in the order in which they end.
 
     ``where`` the scenarios are, as for ``load_scenarios``.  Closing it ends the processes.
@@ -147,3 +150,42 @@ def examine(
                     yield each.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def searched_digest(scenarios: Iterable[Scenario]) -> str:
+    """Digest of the source that searches depend on: the package's, and the scenarios' files."""
+    package = pathlib.Path(simworld.__file__).parent
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        if name.parts[0] not in SHELL:
+            digest.update(name.as_posix().encode() + path.read_bytes())
+    for file in sorted({each.workflow.function.__code__.co_filename for each in scenarios}):
+        digest.update(pathlib.Path(file).read_bytes())
+    return digest.hexdigest()
+
+
+def save_searched(path: pathlib.Path, source: str, searched: Iterable[Searched]) -> None:
+    """Keep what searches have shown; ``UsageError`` where the file cannot be written."""
+    document = {"source": source, "searched": list(searched)}
+    data = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    try:
+        path.write_bytes(data + b"\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def load_searched(path: pathlib.Path, source: str) -> list[Searched]:
+    """What was kept of the same source; nothing where there is none, or of another."""
+    try:
+        document = msgspec.json.decode(path.read_bytes())
+        if document["source"] != source:
+            return []
+        return msgspec.convert(document["searched"], list[Searched])
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise UsageError(f"cannot take up what {path} holds: {error}; delete it") from error

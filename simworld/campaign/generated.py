@@ -10,9 +10,9 @@ ends by itself: payloads of its hooks come from its own steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from simworld.campaign.drawing import Drawing
 from simworld.engine import (
     FatalError,
     HookConflictError,
@@ -20,9 +20,11 @@ from simworld.engine import (
     RetryableError,
     StepContext,
     StepFailedError,
+    StreamRef,
     create_abort,
     create_hook,
     gather,
+    get_writable,
     now_ms,
     race,
     random,
@@ -42,12 +44,12 @@ Node = list[Any]
 
 DEPTH_MAX = 4
 SLEEPS_MS = (10, 1_000, 5_000)
+DAY_MS = 86_400_000
+TOKENS = 2
+"""Hooks that a client may resume; two of one program may want one token."""
 
 
 # --- drawing -------------------------------------------------------------------------------------
-
-Pick = Callable[[int], int]
-"""Draws a number in [0, bound); 0 is the simplest choice, so that a shrinker goes there."""
 
 _LEAVES = (
     "work",
@@ -62,13 +64,15 @@ _LEAVES = (
     "attributes",
 )
 _BRANCHING = ("sequence", "try", "loop", "choose", "abort", *["gather", "race"] * 3)
+_WITH_CLIENT = (*_LEAVES, *["listen"] * 5, "doze", "stream")
+"""What a client may have a hand in, or look at, besides."""
 _OF_CHILDREN = ("work", "risky", "sleep", "clock", "random")
 """What a child run does, one deep: nothing that anybody else has to help it with."""
 
 
 def drawn_program(stream: Stream) -> Node:
     """A program; equal streams give equal programs."""
-    return _program(stream.below)
+    return draw_program(Drawing(stream.below))
 
 
 def programs() -> SearchStrategy[Node]:
@@ -77,48 +81,59 @@ def programs() -> SearchStrategy[Node]:
 
     @strategies.composite
     def program(draw: DrawFn) -> Node:
-        return _program(lambda bound: draw(strategies.integers(0, bound - 1)))
+        return draw_program(Drawing(lambda bound: draw(strategies.integers(0, bound - 1))))
 
     return program()
 
 
-def _program(pick: Pick) -> Node:
-    return ["sequence", *_several(pick, DEPTH_MAX - 1, least=1, most=4)]
+def draw_program(drawing: Drawing, *, with_client: bool = False) -> Node:
+    """A program; ``with_client``: of what a client may have a hand in, too.
+
+    It ends by itself all the same, whatever the client does.
+    """
+    leaves = _WITH_CLIENT if with_client else _LEAVES
+    return ["sequence", *_several(drawing, leaves, DEPTH_MAX - 1, least=1, most=4)]
 
 
-def _several(pick: Pick, depth: int, *, least: int, most: int) -> list[Node]:
-    """Whether another node follows is asked one by one, so that a shrinker may drop any of them."""
-    nodes = [_node(pick, depth) for _ in range(least)]
-    while len(nodes) < most and pick(3):
-        nodes.append(_node(pick, depth))
-    return nodes
+def _several(
+    drawing: Drawing, leaves: tuple[str, ...], depth: int, *, least: int, most: int
+) -> list[Node]:
+    return drawing.several(lambda: _node(drawing, leaves, depth), least=least, most=most)
 
 
-def _node(pick: Pick, depth: int) -> Node:
+def _node(drawing: Drawing, leaves: tuple[str, ...], depth: int) -> Node:
     """A node that is at most ``depth`` deep."""
-    verbs = _LEAVES if depth == 1 else _LEAVES + _BRANCHING
+    return drawing.node(lambda: _drawn(drawing, leaves, depth))
+
+
+def _drawn(pick: Drawing, leaves: tuple[str, ...], depth: int) -> Node:
+    verbs = leaves if depth == 1 else leaves + _BRANCHING
     verb = verbs[pick(len(verbs))]
     match verb:
         case "work" | "risky":
             return [verb, pick(4)]
         case "sleep":
             return [verb, SLEEPS_MS[pick(len(SLEEPS_MS))]]
+        case "doze" | "stream":
+            return [verb, 1 + pick(2)]
         case "hook":
             return [verb, 1 + pick(3)]
+        case "listen":
+            return [verb, pick(TOKENS), SLEEPS_MS[pick(len(SLEEPS_MS))], 1 + pick(3)]
         case "deadline":
             return [verb, SLEEPS_MS[pick(len(SLEEPS_MS))], 1 + pick(3)]
         case "child":
             leaf = _OF_CHILDREN[pick(len(_OF_CHILDREN))]
             return [verb, [leaf, 1 + pick(3)] if leaf in ("work", "risky", "sleep") else [leaf]]
         case "try" | "abort":
-            return [verb, _node(pick, depth - 1)]
+            return [verb, _node(pick, leaves, depth - 1)]
         case "loop":
-            return [verb, 1 + pick(3), _node(pick, depth - 1)]
+            return [verb, 1 + pick(3), _node(pick, leaves, depth - 1)]
         case "choose":
             by = ("clock", "random")[pick(2)]
-            return [verb, by, _node(pick, depth - 1), _node(pick, depth - 1)]
+            return [verb, by, _node(pick, leaves, depth - 1), _node(pick, leaves, depth - 1)]
         case "sequence" | "gather" | "race":
-            return [verb, *_several(pick, depth - 1, least=2, most=3)]
+            return [verb, *_several(pick, leaves, depth - 1, least=2, most=3)]
         case _:
             return [verb]
 
@@ -154,6 +169,19 @@ async def ring(ctx: StepContext, token: str, payload: int) -> None:
 
 
 @step
+async def put(ctx: StepContext, stream: StreamRef, number: int) -> int:
+    """Write a chunk to a stream."""
+    await ctx.get_writable(stream).write(b"%d" % number)
+    return number
+
+
+@step
+async def shut(ctx: StepContext, stream: StreamRef) -> None:
+    """Close a stream: a step of its own, since a body that is begun again may find it closed."""
+    await ctx.get_writable(stream).close()
+
+
+@step
 async def child(ctx: StepContext, program: Node) -> Any:
     """Start another run and wait for its output."""
     return await ctx.await_run(await ctx.start_child(generated, program))
@@ -165,7 +193,7 @@ async def generated(program: Node) -> Any:
     return await _caught(program, "0")
 
 
-GENERATED = Program.of(generated, work, risky, ring, child)
+GENERATED = Program.of(generated, work, risky, ring, child, put, shut)
 """Performs any drawn program: its run's one argument."""
 
 
@@ -179,6 +207,15 @@ async def _perform(node: Node, path: str) -> Any:
         case ["sleep", duration_ms]:
             await sleep(duration_ms)
             return "slept"
+        case ["doze", days]:
+            await sleep(days * DAY_MS + 1)
+            return "woken"
+        case ["stream", count]:
+            stream = get_writable(f"told/{path}")
+            told = [await put(stream, number) for number in range(count)]
+            return [told, await shut(stream)]
+        case ["listen", token, duration_ms, count]:
+            return await _from_client(token, duration_ms, count)
         case ["hook", count]:
             return await _payloads(path, count)
         case ["deadline", duration_ms, count]:
@@ -246,6 +283,24 @@ async def _payloads(path: str, count: int) -> list[int]:
             told.append(payload)
             if len(told) == count:
                 break
+    return told
+
+
+def token_of(number: int) -> str:
+    """The token of a hook that a client knows."""
+    return f"client-{number}"
+
+
+async def _from_client(token: int, duration_ms: int, count: int) -> list[Any]:
+    """Payloads that a client sends before one deadline."""
+    told: list[Any] = []
+    async with create_hook(token_of(token)) as hook:
+        deadline = sleep(duration_ms)
+        while len(told) < count:
+            which, value = await race(hook.next(), deadline)
+            if which:
+                break
+            told.append(value)
     return told
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 import msgspec
@@ -41,13 +41,11 @@ from simworld.records import (
     Delivered,
     PassChecked,
     Profile,
-    RacingPair,
     Repro,
     RunLogLine,
     Schedule,
     Sent,
     Story,
-    Turn,
 )
 from simworld.sim import RecordedFaults
 
@@ -55,6 +53,8 @@ COUNT_MAX = 10_000
 """Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near.
 
 A fault may have a larger value if its kind does."""
+ATTEMPTS_OF_PROGRAMS = 1_200
+"""Attempts of a shrink that makes a drawn program smaller, too."""
 EXTRA_MAX = 10**12
 """Further values of a repro's workload are no larger, either way."""
 SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
@@ -78,9 +78,10 @@ def same_failure(anomaly: Anomaly, other: Anomaly) -> bool:
     return (anomaly.law, anomaly.place) == (other.law, other.place)
 
 
-def _run(
+def followed(
     setup: Setup, candidate: Candidate, *, strict: bool, full_trace: bool
 ) -> tuple[Trial, Replay]:
+    """The trial of a candidate, and who has followed its schedule."""
     explorer = Replay(candidate.schedule, strict=strict)
     explorer.begin(Stream(0), Profile())
     trial = run_trial(
@@ -99,18 +100,21 @@ def shrunk(setup: Setup, trial: Trial, anomaly: Anomaly) -> Candidate:
     """The smallest schedule, faults and values found that show the same failure."""
 
     def attempt(candidate: Candidate) -> Candidate | None:
-        again, explorer = _run(setup, candidate, strict=False, full_trace=False)
+        again, explorer = followed(setup, candidate, strict=False, full_trace=False)
         if not any(same_failure(anomaly, each) for each in again.anomalies):
             return None
         return Candidate(Schedule(tuple(explorer.applied)), again.faults, candidate.workload)
 
     whole = Candidate(trial.schedule, trial.faults, setup.workload)
     if attempt(whole) is None:
-        again, _ = _run(setup, whole, strict=False, full_trace=False)
+        again, _ = followed(setup, whole, strict=False, full_trace=False)
         if again.digest == trial.digest:
             raise InternalError(f"one trace breaks {anomaly.law} and then does not")
         raise not_again(setup, f"under its own schedule ({anomaly.law} at {anomaly.place})")
-    return shrink(whole, attempt)
+    simpler = setup.scenario.simpler
+    if simpler is None:
+        return shrink(whole, attempt)
+    return shrink(whole, attempt, simpler=simpler, budget=ATTEMPTS_OF_PROGRAMS)
 
 
 def not_again(setup: Setup, what: str) -> UncontrolledNondeterminism:
@@ -133,7 +137,7 @@ def repro_of(
     moves_before: int,
 ) -> Repro:
     """The shrunk failure as data, checked by one strict replay."""
-    again, _ = _run(setup, candidate, strict=True, full_trace=False)
+    again, _ = followed(setup, candidate, strict=True, full_trace=False)
     seen = next((each for each in again.anomalies if same_failure(anomaly, each)), None)
     if seen is None:
         raise InternalError(f"the shrunk schedule of {anomaly.law} does not replay strictly")
@@ -202,6 +206,7 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         workload.max_retries or 0,
         *workload.durations_ms,
         *[count - 1 for _, count in workload.failures],
+        *workload.picks,
         *[fault.value - 1 for fault in repro.faults],
         *[entry.until - 1 for entry in repro.schedule.entries],
     ]
@@ -214,7 +219,7 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         if kind not in FAULTS:
             raise unknown_name("fault in the repro", kind, FAULTS)
     if (
-        max(workload.steps, workload.max_retries or 0) > COUNT_MAX
+        max(workload.steps, workload.max_retries or 0, *workload.picks) > COUNT_MAX
         or any(fault.value > max(COUNT_MAX, FAULTS[fault.kind].most) for fault in repro.faults)
         or repro.turns_max > TURNS_LIMIT
         or any(abs(value) > EXTRA_MAX for _, value in workload.extra)
@@ -222,7 +227,8 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         raise UsageError(f"{path} is a damaged repro: a count in it is too large")
 
 
-def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Candidate]:
+def setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Candidate]:
+    """What a repro says is to be run."""
     scenario = scenarios.get(repro.scenario)
     if scenario is None:
         raise unknown_name("scenario", repro.scenario, scenarios)
@@ -243,9 +249,10 @@ def _setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, C
     return setup, candidate
 
 
-def _strictly(repro: Repro, scenarios: Mapping[str, Scenario]) -> Trial:
-    setup, candidate = _setup_of(repro, scenarios)
-    trial, explorer = _run(setup, candidate, strict=True, full_trace=True)
+def strictly(repro: Repro, scenarios: Mapping[str, Scenario]) -> Trial:
+    """The repro's trial; ``DidNotReproduce`` naming the first entry or fault that does not fit."""
+    setup, candidate = setup_of(repro, scenarios)
+    trial, explorer = followed(setup, candidate, strict=True, full_trace=True)
     missing = explorer.unfollowed()
     if missing is not None:
         number = repro.schedule.entries.index(missing) + 1
@@ -269,34 +276,29 @@ def replay(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story | None:
     The story is that of the recorded failure if it shows, else of the first other one.  Raises
     ``DidNotReproduce`` naming the first entry or fault that no longer fits.
     """
-    trial = _strictly(repro, scenarios)
+    trial = strictly(repro, scenarios)
     for anomaly in trial.anomalies:
         if (anomaly.law, anomaly.place) == (repro.law, repro.place):
-            return _story(repro, trial, anomaly)
-    return _story(repro, trial, trial.anomalies[0]) if trial.anomalies else None
+            return _story(repro, trial, anomaly, scenarios)
+    return _story(repro, trial, trial.anomalies[0], scenarios) if trial.anomalies else None
 
 
 def run_log(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[RunLogLine, ...]:
     """What the runtime notes while the repro is followed strictly, whether it fails or not."""
-    return _strictly(repro, scenarios).notes
+    return strictly(repro, scenarios).notes
 
 
-def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:
-    """The repro's story; ``DidNotReproduce`` if its failure does not show."""
-    story = replay(repro, scenarios)
-    if story is None:
-        raise DidNotReproduce(f"the schedule can be followed, but {repro.law} holds now")
-    return story
-
-
-def _story(repro: Repro, trial: Trial, anomaly: Anomaly) -> Story:
+def _story(
+    repro: Repro, trial: Trial, anomaly: Anomaly, scenarios: Mapping[str, Scenario]
+) -> Story:
+    told = scenarios[repro.scenario].told
     return Story(
         repro,
         trial.trace,
         tuple(trial.logs.get(_run_of(trial, anomaly), ())),
         trial.final.labels,
         anomaly,
-        racing_pair(trial.trace, repro, anomaly),
+        values=() if told is None else tuple(told(repro.workload)),
     )
 
 
@@ -313,69 +315,3 @@ def _run_of(trial: Trial, anomaly: Anomaly) -> str:
             if isinstance(record, BodyBegan | BodyEnded | Sent | Delivered | PassChecked):
                 return record.run_id
     return next(iter(trial.logs), "")
-
-
-def racing_pair(trace: tuple[Turn, ...], repro: Repro, anomaly: Anomaly) -> RacingPair | None:
-    """The operation a move of the schedule held back, and the one that overtook it meanwhile.
-
-    Looks at each entry in turn: its task stopped before its next operation; if, before the law
-    broke, another task then wrote something that operation touches (or the other way round), the
-    two race.  Of a request that has ended it is the answer that is held back, and that touches what
-    the request did.  A pair about the row of the anomaly's own step says most, then one about
-    anything of it, then any; of equals the last entry's.  None where no entry of the schedule
-    matters.
-    """
-    place = anomaly.place.rpartition("/")[2]
-    best, best_says = None, -1
-    for entry in repro.schedule.entries:
-        own = [index for index, turn in enumerate(trace) if turn.task == entry.task]
-        if not own:
-            continue
-        stopped = own[min(entry.until, len(own)) - 1]
-        goes_on = _goes_on(trace, stopped)
-        if goes_on is None:
-            continue
-        held = trace[goes_on]
-        touching = held if held.task == entry.task else trace[stopped]
-        pairs = [
-            (_says(label, place), RacingPair(held, turn, label))
-            for turn in trace[stopped + 1 : goes_on]
-            if turn.task not in (held.task, entry.task) and turn.turn <= anomaly.turn
-            if (label := _common(touching, turn))
-        ]
-        if pairs:
-            says, pair = max(pairs, key=lambda pair: pair[0])  # of equals the first
-            if says >= best_says:
-                best, best_says = pair, says
-    return best
-
-
-def _goes_on(trace: Sequence[Turn], stopped: int) -> int | None:
-    """Index of the next turn of a task; of a request that has ended, its sender's about it."""
-    before, later = trace[stopped], range(stopped + 1, len(trace))
-    for index in later:
-        if trace[index].task == before.task:
-            return index
-    sender, about = before.task.rpartition("/")[0], f" the answer: {before.op}"
-    for index in later:
-        if trace[index].task == sender:
-            return index if trace[index].op.endswith(about) else None
-    return None
-
-
-def _says(label: str, place: str) -> int:
-    """How much a race on ``label`` says about ``place``."""
-    if place not in label:
-        return 0
-    return 2 if label.startswith("step ") else 1
-
-
-def _common(left: Turn, right: Turn) -> str:
-    """An object both touch and one writes; a run's whole log only where there is nothing finer."""
-    others = dict(right.labels)
-    found = ""
-    for label, writes in left.labels:
-        other = others.get(label)
-        if other is not None and (writes or other) and (not found or found.startswith("log ")):
-            found = label
-    return found

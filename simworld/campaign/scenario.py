@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -102,6 +102,12 @@ class Scenario:
     """Operations per trial; more of them for workflows that do more."""
     exclusive_bodies: bool = False
     """Overlapping bodies of one step are judged (I-14) where the variant promises nothing, too."""
+    simpler: Callable[[Workload], Iterable[Workload]] | None = None
+    """Simpler values than these, the simplest first, beyond smaller and fewer numbers."""
+    told: Callable[[Workload], Sequence[str]] | None = None
+    """The values for people, in lines; for those that are no use as numbers (``picks``)."""
+    generated: bool = False
+    """Its workflows are drawn, or it is a storm: ``simworld hunt --generated`` hunts it."""
     canary: bool = False
     """Its claims are false, and every hunt must refute them, case by case, within ``trials_max``
     trials: it guards the harness.  What its cases declare is not looked at."""

@@ -8,7 +8,16 @@ import traceback
 from collections.abc import Sequence
 
 from simworld import __version__
-from simworld.cli import catalogue, check_log, faults, hunt, replay, serve, variants
+from simworld.cli import (
+    catalogue,
+    check_log,
+    faults,
+    hunt,
+    listing,
+    replay,
+    serve,
+    variants,
+)
 from simworld.cli.common import BROKEN, UNDECIDED, USAGE, Parser, complain
 from simworld.errors import ReplayDivergence, UncontrolledNondeterminism, UsageError
 
@@ -51,6 +60,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"simworld {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name")
-    for each in (hunt, replay, check_log, catalogue, variants, faults, serve):
+    for each in (hunt, replay, catalogue, check_log, listing, variants, faults, serve):
         each.add(commands)
     return parser

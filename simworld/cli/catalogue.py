@@ -1,39 +1,238 @@
-"""``simworld list``: the scenarios with their laws and cases, and the variants."""
+"""``simworld catalogue``: the known races, and with ``--run`` whether each is found and gone."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simworld.cli.common import OK, add_command, add_scenarios, scenarios_of
+from simworld.cli.common import (
+    FAILED,
+    OK,
+    UNDECIDED,
+    add_command,
+    add_scenarios,
+    complain,
+    jobs_number,
+    scenarios_of,
+    whole_number,
+)
+from simworld.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from simworld.campaign import Scenario
     from simworld.cli.common import Commands
+    from simworld.records import Examined, Finding, Race, Search, Searched
+    from simworld.render import Output
+
+SEEDS, TRIALS = 3, 2_000
+REPORT, TABLE, FOLDER = "races.json", "races.md", "races"
 
 
 def add(commands: Commands) -> None:
     """The command and its options."""
     catalogue = add_command(
         commands,
-        "list",
-        short="show scenarios, cases and variants",
-        long="Show every scenario with its laws and cases, and the variants.",
-        epilog="examples:\n  simworld list\n  simworld list --json -",
+        "catalogue",
+        short="show the known races, or search for every one of them",
+        long="Show the catalogue of known races: what goes wrong, on which system it is found, what"
+        "\nmends it.  With --run every faulty system is searched until it fails, from several "
+        "seeds,\nits failure is shrunk, and every fix is searched with the same budget and seeds "
+        "and must\nstay clean.",
+        epilog="examples:\n  simworld catalogue\n  simworld catalogue --run --only R-02,R-26\n"
+        "  simworld catalogue --run --jobs auto --report reports   # goes on where it was stopped\n"
+        "  simworld catalogue --run --seeds 10 --trials 10000 --clean-trials 1000 --json out.json\n"
+        "\nexit codes: 0 all as the catalogue says, 1 something is not, 3 interrupted",
+    )
+    catalogue.add_argument("--run", action="store_true", help="search; without it, only show")
+    catalogue.add_argument(
+        "--only", default="", metavar="ID,…", help="these entries alone (R-02,R-26)"
+    )
+    catalogue.add_argument(
+        "--seeds", type=whole_number, default=SEEDS, metavar="N", help=f"default: {SEEDS}"
+    )
+    catalogue.add_argument(
+        "--trials",
+        type=whole_number,
+        default=TRIALS,
+        metavar="N",
+        help=f"the most a seed takes; a faulty system is left when it fails; default: {TRIALS}",
+    )
+    catalogue.add_argument(
+        "--clean-trials",
+        type=whole_number,
+        metavar="N",
+        help="the same of systems that must stay clean; default: as --trials",
+    )
+    catalogue.add_argument(
+        "--jobs",
+        type=jobs_number,
+        default=0,
+        metavar="N",
+        help="search in N processes; default: auto, one per core",
+    )
+    catalogue.add_argument(
+        "--report",
+        metavar="DIR",
+        help=f"write {TABLE} there, and a story and a repro per race under {FOLDER}/; what the "
+        "last run of the same source has searched is not searched again",
     )
     add_scenarios(catalogue)
-    catalogue.set_defaults(command=_list)
+    catalogue.set_defaults(command=_catalogue)
 
 
-def _list(args: argparse.Namespace) -> int:
-    from simworld.campaign import PRESETS
-    from simworld.render import Output, catalogue_json, catalogue_table, check_targets
+def _catalogue(args: argparse.Namespace) -> int:
+    from simworld.campaign import check_races
+    from simworld.records import Examined
+    from simworld.render import Output, check_targets, races_json, races_table
 
-    scenarios = scenarios_of(args.scenarios)
+    races, scenarios = _chosen(args), scenarios_of(args.scenarios)
+    check_races(races, scenarios)
     check_targets(args.json)
     out = Output(args.json)
+    if args.run:
+        return _run(args, out, races, scenarios)
     if args.json:
-        out.write_json(catalogue_json(scenarios, list(PRESETS)))
+        out.write_json(races_json([Examined(race, ()) for race in races.values()]))
     if args.json != "-":
-        out.say(catalogue_table(scenarios, list(PRESETS), width=out.width, color=out.color))
+        out.say(races_table(list(races.values()), width=out.width, color=out.color))
     out.finish()
     return OK
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, Race]:
+    from simworld.campaign import load_races
+
+    known = load_races(args.scenarios)
+    if not known:
+        raise UsageError("there are no entries here; name a folder that has some with --scenarios")
+    names = [each.strip() for each in args.only.split(",") if each.strip()]
+    for name in names:
+        if name not in known:
+            raise unknown_name("entry", name, known)
+    return {name: known[name] for name in dict.fromkeys(names or known)}
+
+
+# --- searching ------------------------------------------------------------------------------------
+
+
+def _run(
+    args: argparse.Namespace,
+    out: Output,
+    races: Mapping[str, Race],
+    scenarios: Mapping[str, Scenario],
+) -> int:
+    from simworld.campaign import searches_of
+    from simworld.records import Examined
+    from simworld.render import examined_summary, examined_table, races_json
+
+    began = time.monotonic()
+    plan = [
+        search
+        for race in races.values()
+        for search in searches_of(
+            race,
+            seeds=args.seeds,
+            trials=args.trials,
+            clean_trials=args.clean_trials or args.trials,
+        )
+    ]
+    report = _Report(args, races, scenarios) if args.report else None
+    done, interrupted = _searched(args, out, plan, report)
+    examined = [
+        Examined.of(race, [each for each in done if each.search.race == race.id])
+        for race in races.values()
+    ]
+    if report is not None:
+        report.write(examined)
+    if args.json:
+        out.write_json(races_json(examined))
+    if args.json != "-":
+        out.say(examined_table(examined, width=out.width, color=out.color))
+    out.say(examined_summary(examined))
+    out.say(f"{len(done)} of {len(plan)} searches in {time.monotonic() - began:.0f} s")
+    out.finish()
+    if interrupted:
+        return complain(UNDECIDED, "interrupted; --report DIR would go on where this was stopped")
+    wrong = [each for each in examined if not (each.is_answered or each.race.absent)]
+    return FAILED if wrong else OK
+
+
+def _searched(
+    args: argparse.Namespace, out: Output, plan: Sequence[Search], report: _Report | None
+) -> tuple[list[Searched], bool]:
+    """What the searches have shown, here or in an earlier run; whether Ctrl-C ended them."""
+    from simworld.campaign import cores, examine
+    from simworld.render import searches_bar
+
+    known = {each.search.key: each for each in (report.known if report else ())}
+    done = [known[each.key] for each in plan if each.key in known]
+    rest = [each for each in plan if each.key not in known]
+    if done:
+        out.say(f"{len(done)} of {len(plan)} searches are known from {args.report}/{REPORT}")
+    examining = examine(rest, where=args.scenarios, jobs=args.jobs or cores())
+    try:
+        with searches_bar(len(rest), stream=sys.stderr) as tell:
+            for searched, finding in examining:
+                done.append(searched)
+                tell(searched)
+                if report is not None:
+                    report.add(searched, finding)
+    except KeyboardInterrupt:
+        return done, True
+    finally:
+        examining.close()
+    return done, False
+
+
+class _Report:
+    """The folder that ``--report`` names."""
+
+    def __init__(
+        self, args: argparse.Namespace, races: Mapping[str, Race], scenarios: Mapping[str, Scenario]
+    ) -> None:
+        from simworld.campaign import load_searched, searched_digest
+
+        self._args, self._races, self._scenarios = args, races, scenarios
+        self._folder = Path(args.report)
+        self._stories = self._folder / FOLDER
+        try:
+            self._stories.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write --report {args.report}: {error.strerror}") from error
+        self._source = searched_digest(scenarios.values())
+        self.known: list[Searched] = load_searched(self._folder / REPORT, self._source)
+
+    def add(self, searched: Searched, finding: Finding | None) -> None:
+        """Keep it at once: a run may be stopped at any time."""
+        from simworld.campaign import save_repro, save_searched, tell
+        from simworld.render import race_page, story_text
+
+        self.known.append(searched)
+        if finding is not None and searched.search.seed == 0:
+            race = self._races[searched.search.race]
+            path = self._stories / f"{race.id}.json"
+            save_repro(finding.repro, path)
+            story = story_text(tell(finding.repro, self._scenarios))
+            where = ["--scenarios", self._args.scenarios] if self._args.scenarios else []
+            replay = shlex.join(["simworld", "replay", str(path), *where])
+            page = self._stories / f"{race.id}.md"
+            page.write_text(race_page(race, story, replay=replay), encoding="utf-8")
+        save_searched(self._folder / REPORT, self._source, self.known)
+
+    def write(self, examined: Sequence[Examined]) -> None:
+        """The page over all entries that were asked for."""
+        from simworld.render import races_report
+
+        args = self._args
+        words = ["simworld", "catalogue", "--run", "--seeds", str(args.seeds)]
+        words += ["--trials", str(args.trials)]
+        words += ["--clean-trials", str(args.clean_trials)] if args.clean_trials else []
+        words += ["--only", args.only] if args.only else []
+        words += ["--report", args.report]
+        page = races_report(examined, command=shlex.join(words), folder=FOLDER)
+        (self._folder / TABLE).write_text(page, encoding="utf-8")

@@ -50,6 +50,26 @@ def add_scenarios(command: Parser) -> None:
     )
 
 
+def whole_number(text: str) -> int:
+    """An option's value of at least 1."""
+    return _whole(text, 1)
+
+
+def jobs_number(text: str) -> int:
+    """How many processes; 0 stands for one per core."""
+    return 0 if text == "auto" else _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"takes a whole number of at least {least}, not {text!r}")
+    return value
+
+
 def complain(code: int, line: str) -> int:
     """One line on stderr, whatever the message looked like; the code again."""
     print(f"simworld: {' '.join(line.split())}", file=sys.stderr)

@@ -16,7 +16,9 @@ from simworld.cli.common import (
     add_command,
     add_scenarios,
     complain,
+    jobs_number,
     scenarios_of,
+    whole_number,
 )
 from simworld.cli.gate import add_gate, beside_ledger, ledger_of, tell_known, write_junit
 from simworld.cli.running import (
@@ -115,7 +117,10 @@ def _add_what(hunt: Parser) -> None:
 def _add_how(hunt: Parser) -> None:
     """Options that say how it is hunted, and where repros go."""
     hunt.add_argument(
-        "--trials", type=_count, metavar="N", help=f"per scenario and variant; default {TRIALS}"
+        "--trials",
+        type=whole_number,
+        metavar="N",
+        help=f"per scenario and variant; default {TRIALS}",
     )
     hunt.add_argument(
         "--seconds",
@@ -133,7 +138,7 @@ def _add_how(hunt: Parser) -> None:
     )
     hunt.add_argument(
         "--jobs",
-        type=_jobs,
+        type=jobs_number,
         default=1,
         metavar="N",
         help="run trials in N processes (auto: one per core); same findings; default: 1",
@@ -151,30 +156,11 @@ def _add_how(hunt: Parser) -> None:
     )
 
 
-def _count(text: str) -> int:
-    return _whole(text, 1)
-
-
 def _seed(text: str) -> Seed:
     try:
         return Seed(seed_of(text), "" if text.isdecimal() else text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _jobs(text: str) -> int:
-    """0 stands for one per core."""
-    return 0 if text == "auto" else _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f"takes a whole number of at least {least}, not {text!r}")
-    return value
 
 
 def _seconds(text: str) -> float:

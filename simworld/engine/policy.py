@@ -219,6 +219,15 @@ class StatusCheck(enum.StrEnum):
     NOT_TERMINAL = "not_terminal"
 
 
+class RefusedResult(enum.StrEnum):
+    """What a step message does whose start or result is refused with 409 (R-83)."""
+
+    CONTINUE = "continue"
+    """As if the result were its own: whoever has recorded one may be gone (as merged)."""
+    ACKNOWLEDGE = "acknowledge"
+    """Nothing: whoever has recorded a result is trusted to go on."""
+
+
 class ReplayTimerCovers(enum.StrEnum):
     """What the replay timer's time is spent on (R-66)."""
 
@@ -306,6 +315,7 @@ class EnginePolicy:
     passes: PassMode = one_of(PassMode.SCRATCH)
     loop_errors: LoopErrors = one_of(LoopErrors.FAIL_RUN)
     complete_errors: CompleteErrors = one_of(CompleteErrors.USER)
+    on_409: RefusedResult = one_of(RefusedResult.CONTINUE)
     stream_write: StreamWrite = one_of(StreamWrite.FLUSHED)
     flush_ms: int = at_least(0, 10)
     """A stream writer collects chunks for so long before it sends them."""

@@ -3,10 +3,11 @@
 A search is a portfolio of small strategies, one per file, all behind the ``Explorer`` protocol of
 ``records``: given the enabled tasks, name one.  Around them: ``Replay`` follows a recorded
 schedule, ``shrink`` makes a failing one as short as it can be, ``RunTwice`` shows that the seed
-decides everything.
+decides everything, and ``meetings`` names what could have come in the other order.
 """
 
 from simworld.explore.default import Default
+from simworld.explore.meetings import Meeting, exchanged, meetings, turned_round
 from simworld.explore.oldest import Oldest
 from simworld.explore.pct import Pct
 from simworld.explore.portfolio import PORTFOLIO, Portfolio
@@ -26,6 +27,7 @@ __all__ = [
     "Attempt",
     "Candidate",
     "Default",
+    "Meeting",
     "Oldest",
     "Pct",
     "Portfolio",
@@ -35,7 +37,10 @@ __all__ = [
     "RunTwice",
     "Surw",
     "Uniform",
+    "exchanged",
     "make_explorer",
+    "meetings",
     "moves",
     "shrink",
+    "turned_round",
 ]

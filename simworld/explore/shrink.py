@@ -13,7 +13,8 @@ is why 150 blocks come down to the true minimum of 2 to 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import attrs
 
@@ -41,9 +42,27 @@ def moves(candidate: Candidate) -> int:
     return len(candidate.schedule.entries) + len(candidate.faults)
 
 
-def shrink(candidate: Candidate, attempt: Attempt, *, budget: int = ATTEMPTS_MAX) -> Candidate:
-    """The simplest candidate found that still fails, in at most ``budget`` attempts."""
-    search = _Search(candidate, attempt, budget)
+Simpler = Callable[[Workload], Iterable[Workload]]
+"""Simpler values of a trial, the simplest first."""
+
+
+def no_simpler(workload: Workload) -> Iterable[Workload]:
+    """Nothing beyond what can be done to any values."""
+    return ()
+
+
+def shrink(
+    candidate: Candidate,
+    attempt: Attempt,
+    *,
+    simpler: Simpler = no_simpler,
+    budget: int = ATTEMPTS_MAX,
+) -> Candidate:
+    """The simplest candidate found that still fails, in at most ``budget`` attempts.
+
+    ``simpler``: what else can be made simpler of its values than numbers of them.
+    """
+    search = _Search(candidate, attempt, budget, simpler)
     search.improves(attrs.evolve(candidate, schedule=Schedule()))
     before = None
     while before is not search.best:
@@ -56,8 +75,11 @@ def shrink(candidate: Candidate, attempt: Attempt, *, budget: int = ATTEMPTS_MAX
 class _Search:
     """The best candidate so far and what has been tried."""
 
-    def __init__(self, candidate: Candidate, attempt: Attempt, budget: int) -> None:
+    def __init__(
+        self, candidate: Candidate, attempt: Attempt, budget: int, simpler: Simpler
+    ) -> None:
         self.best = candidate
+        self.simpler = simpler
         self._attempt = attempt
         self._left = budget
         self._tried = {_identity(candidate)}
@@ -103,6 +125,8 @@ def _size(candidate: Candidate) -> tuple[int, ...]:
         len(workload.durations_ms),
         len(workload.extra),
         sum(abs(value) for _, value in workload.extra),
+        sum(workload.picks),
+        len(workload.picks),
     )
 
 
@@ -140,7 +164,9 @@ def _simplify_workload(search: _Search) -> None:
     """Take the first simplification that still fails, as long as there is one."""
     while any(
         search.improves(attrs.evolve(search.best, workload=simpler))
-        for simpler in _simpler(search.best.workload)
+        for simpler in chain(
+            search.simpler(search.best.workload), _simpler(search.best.workload)
+        )
     ):
         continue
 

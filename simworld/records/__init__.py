@@ -1,7 +1,16 @@
 """The waist of the house: plain frozen data that all parts pass on, and nothing that acts."""
 
 from simworld.records.blame import Blame
-from simworld.records.catalogue import Fix, Race, Role, Search, Searched
+from simworld.records.catalogue import (
+    Examined,
+    Fix,
+    Race,
+    Role,
+    Search,
+    Searched,
+    Shown,
+    median,
+)
 from simworld.records.choices import (
     Advance,
     ChoicePoint,
@@ -30,7 +39,16 @@ from simworld.records.profiles import (
 )
 from simworld.records.recorded import LogAnomaly, LogPlace, LogVerdict, Misread, UnknownType
 from simworld.records.repro import REPRO_VERSION, Repro
-from simworld.records.results import Finding, Progress, RacingPair, Result, Story, Unjudged
+from simworld.records.results import (
+    Finding,
+    Progress,
+    RacingPair,
+    Result,
+    Story,
+    Twin,
+    TwinSearch,
+    Unjudged,
+)
 from simworld.records.runlog import RunLogLine
 from simworld.records.trace import (
     BodyBegan,
@@ -93,6 +111,7 @@ __all__ = [
     "Delays",
     "Delivered",
     "DuplicateAttempt",
+    "Examined",
     "Explorer",
     "Fault",
     "FaultBudget",
@@ -140,6 +159,7 @@ __all__ = [
     "Search",
     "Searched",
     "Sent",
+    "Shown",
     "Story",
     "StreamAppend",
     "StreamEnd",
@@ -148,6 +168,8 @@ __all__ = [
     "TerminalCreate",
     "TimeoutCounting",
     "Turn",
+    "Twin",
+    "TwinSearch",
     "Unjudged",
     "UnknownType",
     "Verdict",
@@ -156,4 +178,5 @@ __all__ = [
     "Workload",
     "WorldProfile",
     "conflict",
+    "median",
 ]

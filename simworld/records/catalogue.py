@@ -7,6 +7,8 @@ one: ``v2_merge attempt_guard=G0 @ local-pr``.
 from __future__ import annotations
 
 import enum
+import statistics
+from collections.abc import Sequence
 
 import attrs
 
@@ -20,6 +22,20 @@ class Fix:
     system: str
     remains: str = ""
     """What a partial fix leaves, so that it must be found again; empty: the fix is full."""
+
+
+class Role(enum.StrEnum):
+    """What a system stands for in an entry."""
+
+    FAULTY = "faulty"
+    FIX = "fix"
+    PARTIAL = "partial fix"
+    BENIGN = "benign"
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing may be found on it."""
+        return self in (Role.FIX, Role.BENIGN)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,19 +74,14 @@ class Race:
         """Nothing is wrong: it must not be reported."""
         return not (self.faulty or self.absent)
 
-
-class Role(enum.StrEnum):
-    """What a system stands for in an entry."""
-
-    FAULTY = "faulty"
-    FIX = "fix"
-    PARTIAL = "partial fix"
-    BENIGN = "benign"
-
     @property
-    def is_clean(self) -> bool:
-        """Nothing may be found on it."""
-        return self in (Role.FIX, Role.BENIGN)
+    def systems(self) -> tuple[tuple[Role, str], ...]:
+        """Everything to search, the faulty system first."""
+        systems = [(Role.FAULTY, self.faulty)] if self.faulty else []
+        for fix in self.fixes:
+            role = Role.PARTIAL if fix.remains else Role.FIX
+            systems.append((Role.BENIGN if self.is_benign else role, fix.system))
+        return tuple(systems)
 
 
 @attrs.frozen
@@ -114,3 +125,89 @@ class Searched:
         if not self.search.role.is_clean:
             return bool(self.law)
         return not self.law and not self.missing_marks and self.ended_share >= 0.99
+
+
+@attrs.frozen
+class Shown:
+    """What all searches of one system of an entry have shown."""
+
+    role: Role
+    system: str
+    searched: tuple[Searched, ...]
+    """One for each seed."""
+
+    @property
+    def is_right(self) -> bool:
+        """As the entry says it is."""
+        return all(each.is_right for each in self.searched)
+
+    @property
+    def found(self) -> int:
+        """From how many seeds it failed."""
+        return sum(1 for each in self.searched if each.law)
+
+    @property
+    def trials(self) -> int:
+        """All that were run."""
+        return sum(each.trials for each in self.searched)
+
+    @property
+    def laws(self) -> tuple[str, ...]:
+        """That were broken first, the one that most seeds broke in front."""
+        laws = [each.law for each in self.searched if each.law]
+        return tuple(sorted(dict.fromkeys(laws), key=lambda law: -laws.count(law)))
+
+    @property
+    def trials_to_find(self) -> float | None:
+        """The median over the seeds that found it."""
+        return median([each.trials for each in self.searched if each.law])
+
+    @property
+    def seconds_to_find(self) -> float | None:
+        """The median over the seeds that found it, without shrinking."""
+        return median([each.seconds for each in self.searched if each.law])
+
+    @property
+    def moves(self) -> float | None:
+        """The median over the failures that were shrunk."""
+        return median([each.moves for each in self.searched if each.moves is not None])
+
+
+@attrs.frozen
+class Examined:
+    """One entry, and what its searches have shown."""
+
+    race: Race
+    shown: tuple[Shown, ...]
+
+    @property
+    def is_answered(self) -> bool:
+        """Everything that the entry says was looked for, and is so."""
+        return bool(self.shown) and all(each.is_right for each in self.shown)
+
+    @property
+    def faulty(self) -> Shown | None:
+        """What the faulty system has shown."""
+        return next((each for each in self.shown if each.role is Role.FAULTY), None)
+
+    @classmethod
+    def of(cls, race: Race, searched: Sequence[Searched]) -> Examined:
+        """The searches of one entry, system by system, in the order of the seeds."""
+        shown = [
+            Shown(
+                role,
+                system,
+                tuple(
+                    each
+                    for each in sorted(searched, key=lambda each: each.search.seed)
+                    if (each.search.role, each.search.system) == (role, system)
+                ),
+            )
+            for role, system in race.systems
+        ]
+        return cls(race, tuple(each for each in shown if each.searched))
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The median; None of nothing."""
+    return statistics.median(values) if values else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from simworld.engine import Event
+from simworld.records.faults import Fault
 from simworld.records.repro import Repro
 from simworld.records.trace import Turn
 from simworld.records.verdicts import Anomaly, Verdict
@@ -14,12 +15,41 @@ from simworld.records.verdicts import Anomaly, Verdict
 
 @attrs.frozen
 class RacingPair:
-    """The two operations that race: the one that was held back, and the one that overtook it."""
+    """Two operations that race, as turns of the failing trial."""
 
-    held: Turn
-    overtaking: Turn
+    first: Turn
+    second: Turn
     object: str
     """The label of the object both touch."""
+
+
+@attrs.frozen
+class Twin:
+    """A trial that passes, one change away from one that fails."""
+
+    turns: tuple[Turn, ...]
+    log: tuple[Event, ...]
+    """The events of the run the anomaly was about, in log order."""
+    labels: Mapping[str, str]
+    race: RacingPair | None = None
+    """The change: these two come in the other order."""
+    alone: bool = True
+    """Nothing else that conflicts has been exchanged with them."""
+    fault: Fault | None = None
+    """The change: this fault does not strike, or less of it."""
+    left: int = 0
+    """What is left of the fault's value."""
+    body: tuple[str, int] | None = None
+    """The change: this planned failure (step, which of its bodies) does not happen."""
+
+
+@attrs.frozen
+class TwinSearch:
+    """What came of looking for a twin."""
+
+    twin: Twin | None
+    replays: int
+    """Trials that were run for it."""
 
 
 @attrs.frozen
@@ -33,7 +63,20 @@ class Story:
     labels: Mapping[str, str]
     """Run or correlation id → readable label."""
     anomaly: Anomaly
-    race: RacingPair | None
+    twins: TwinSearch | None = None
+    """None: nobody has looked."""
+    values: tuple[str, ...] = ()
+    """What was drawn, in lines, where numbers say little."""
+
+    @property
+    def twin(self) -> Twin | None:
+        """The nearest trial that passes, if one was found."""
+        return self.twins.twin if self.twins else None
+
+    @property
+    def race(self) -> RacingPair | None:
+        """The two operations that race, where their order decides."""
+        return self.twin.race if self.twin else None
 
 
 @attrs.frozen

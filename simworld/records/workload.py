@@ -23,6 +23,8 @@ class Workload:
     failures: tuple[tuple[str, int], ...] = ()
     extra: tuple[tuple[str, int], ...] = ()
     """Further values by name, for ``value``; a value that is not drawn has its default."""
+    picks: tuple[int, ...] = ()
+    """What a drawn program, or whatever else a scenario draws pick by pick, consists of."""
 
     def value(self, name: str, default: int) -> int:
         """The drawn value called ``name``."""

@@ -5,16 +5,24 @@ where, is not known to them.  Only ``Output`` and the progress bar write by them
 """
 
 from simworld.render.faults import faults_json, faults_table
-from simworld.render.jsonout import catalogue_json, replay_json, results_json
+from simworld.render.jsonout import replay_json, results_json, scenarios_json
 from simworld.render.judged import log_verdict_json, log_verdict_text
 from simworld.render.junit import JunitTold, junit_xml
 from simworld.render.output import Output, check_targets
 from simworld.render.phrases import hunt_heading, known_lines, repro_names, surprise_lines
-from simworld.render.progress import Pace, progress_bar, reading_bar
+from simworld.render.progress import Pace, progress_bar, reading_bar, searches_bar
+from simworld.render.races import (
+    examined_summary,
+    examined_table,
+    race_page,
+    races_json,
+    races_report,
+    races_table,
+)
 from simworld.render.roles import Roles, delivery_of
 from simworld.render.runlog import log_json, log_text
 from simworld.render.story import story_text
-from simworld.render.tables import catalogue_table, notes_text, results_table, summary_line
+from simworld.render.tables import notes_text, results_table, scenarios_table, summary_line
 from simworld.render.text import for_encoding
 from simworld.render.variants import knobs_table, variants_json, variants_table
 
@@ -23,10 +31,10 @@ __all__ = [
     "Output",
     "Pace",
     "Roles",
-    "catalogue_json",
-    "catalogue_table",
     "check_targets",
     "delivery_of",
+    "examined_summary",
+    "examined_table",
     "faults_json",
     "faults_table",
     "for_encoding",
@@ -40,11 +48,18 @@ __all__ = [
     "log_verdict_text",
     "notes_text",
     "progress_bar",
+    "race_page",
+    "races_json",
+    "races_report",
+    "races_table",
     "reading_bar",
     "replay_json",
     "repro_names",
     "results_json",
     "results_table",
+    "scenarios_json",
+    "scenarios_table",
+    "searches_bar",
     "story_text",
     "summary_line",
     "surprise_lines",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from simworld.records import Fault, FaultKind
 from simworld.render.jsonout import document
-from simworld.render.roles import Roles, message_in_words
+from simworld.render.roles import Roles
 from simworld.render.tables import plain_table, rendered
 from simworld.render.text import ordinal, wrapped
 
@@ -26,8 +26,7 @@ def fault_in_words(fault: Fault, roles: Roles) -> str:
     nth = ordinal(fault.value)
     match fault.kind:
         case "duplicate":
-            message = f"{message_in_words(fault.target)} ({fault.target})"
-            return f"{message} is delivered {_times(fault.value)} more"
+            return f"{roles.message(fault.target)} is delivered {_times(fault.value)} more"
         case "crash":
             return f"the host of {roles.explain(fault.target)}, dies before its {nth} operation"
         case "lost_answer":
@@ -38,7 +37,7 @@ def fault_in_words(fault: Fault, roles: Roles) -> str:
             verb = "dies before it ends" if fault.value == 1 else "die before they end"
             return f"the {bodies} of {fault.target} {verb}"
         case "torn_write":
-            return f"{roles.explain(fault.target)} leaves half of the file that it dies in"
+            return f"{roles.explain(fault.target)}, leaves half of the file that it dies in"
         case "power_loss":
             return f"the power fails when {roles.explain(fault.target)} dies, and takes all hosts"
     return (

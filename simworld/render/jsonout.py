@@ -1,4 +1,4 @@
-"""JSON for machines: the schema of results, replays and the catalogue.
+"""JSON for machines: the schema of results, replays and lists.
 
 ``schema`` rises when a key changes its meaning or goes; new keys may come at any time.  Keys keep
 their order, so two outputs can be compared as text.
@@ -157,7 +157,7 @@ def replay_json(path: str, repro: Repro, outcome: str, message: str, story: Stor
     return document({"replay": replay})
 
 
-def catalogue_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str]) -> bytes:
+def scenarios_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str]) -> bytes:
     """All scenarios with their cases, and the variants."""
     rows = [
         {

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from simworld.records import Progress
+from simworld.records import Progress, Searched
 from simworld.render.text import count
 
 DRAW_EVERY_S = 0.1
@@ -89,6 +89,35 @@ def _say(label: str, progress: Progress, stream: TextIO, pace: Pace) -> None:
 
 def _said(progress: Progress) -> str:
     return f"{count(progress.trials_done, 'trial')}, {progress.findings_count} found"
+
+
+@contextlib.contextmanager
+def searches_bar(total: int, *, stream: TextIO) -> Iterator[Callable[[Searched], None]]:
+    """What to call after every search."""
+    done, pace = 0, Pace()
+    bar = Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        console=Console(file=stream),
+        transient=True,
+        auto_refresh=False,
+        disable=not stream.isatty(),
+    )
+    task = bar.add_task("searching", total=total)
+
+    def update(searched: Searched) -> None:
+        nonlocal done
+        done += 1
+        said = f"{searched.search.race} on {searched.search.system}"
+        bar.update(task, completed=done, description=said)
+        bar.refresh()
+        if not stream.isatty() and pace.due:
+            print(f"{count(done, 'search/searches')} of {total}: {said}", file=stream, flush=True)
+
+    with bar:
+        yield update
 
 
 @contextlib.contextmanager

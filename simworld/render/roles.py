@@ -4,17 +4,25 @@ A task's name is its causal path (decisions §4.2), so the delivery a task works
 prefix of its name that ends in a message: ``flow``, or a step's label such as ``work#3``, with
 ``~n`` for the n-th delivery of that message.  A branch of a handler (``create.work#3``) is no
 message.  Deliveries are called ``A``, ``B``, … in order of first appearance; whatever no delivery
-causes (a client) keeps its own name.
+causes (a client) keeps its own name.  Messages have numbers, in the order in which they were sent.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+from simworld.records import Turn
+from simworld.render.text import ordinal
 
 _MESSAGE = re.compile(r"(?P<what>flow|[^/~.]*#\d+)(?P<again>[.+:@!]\d+)?(?:~(?P<number>\d+))?")
 
+CLIENT = "client"
+"""What a scenario's only client is called."""
+
 _PATH = re.compile(r"[^\s,;:]+/[^\s,;:]+")
+_QUEUED = re.compile(r"queued as ([^\s,]+)")
+_TIMES = ("", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 
 
 def delivery_of(task: str) -> str:
@@ -24,6 +32,27 @@ def delivery_of(task: str) -> str:
         if _MESSAGE.fullmatch(parts[length - 1]):
             return "/".join(parts[:length])
     return ""
+
+
+def message_numbers(turns: Sequence[Turn]) -> dict[str, int]:
+    """Name of a message's first delivery → its number, in the order in which they were sent.
+
+    One whose sender was not told that it is queued is counted when it is delivered.
+    """
+    numbers: dict[str, int] = {}
+    for turn in turns:
+        sent = _QUEUED.match(turn.outcome)
+        for name in (_message(delivery_of(turn.task)), sent[1] if sent else ""):
+            if name:
+                numbers.setdefault(name, len(numbers) + 1)
+    return numbers
+
+
+def _message(delivery: str) -> str:
+    """The first delivery of the same message."""
+    match = _MESSAGE.fullmatch(delivery.rsplit("/", maxsplit=1)[-1])
+    again = match["number"] if match else None
+    return delivery.removesuffix(f"~{again}") if again else delivery
 
 
 def _client_of(task: str) -> str:
@@ -43,7 +72,9 @@ def _letters(index: int) -> str:
 class Roles:
     """The cast: roles by delivery, given out in order of appearance."""
 
-    def __init__(self, tasks: Iterable[str] = ()) -> None:
+    def __init__(self, tasks: Iterable[str] = (), numbers: Mapping[str, int] | None = None) -> None:
+        self._numbers = numbers or {}
+        """As ``message_numbers`` gives them."""
         self._names: dict[str, str] = {}
         self._clients: dict[str, None] = {}
         for task in tasks:
@@ -81,17 +112,24 @@ class Roles:
         """``text`` with the causal path of every known delivery replaced by its role."""
         return _PATH.sub(lambda match: self._names.get(match[0], match[0]), text)
 
+    def named(self, task: str) -> str:
+        """``handler A``, ``handler A/create.2`` or ``the client``: ``who`` within a sentence."""
+        if delivery_of(task):
+            return f"handler {self.who(task)}"
+        client = _client_of(task)
+        return f"the {'' if client == CLIENT else 'client '}{self.who(task)}"
+
     def explain(self, task: str) -> str:
-        """``A, delivery 1 of the message for work#3``; the long form for where no legend is."""
-        role = self.role_of(task)
+        """``handler A, delivering message 3 (step work#3), second time``: where no legend is."""
         delivery = delivery_of(task)
         if not delivery:
-            return f"the client {role}"
-        known = f"{role}, " if role != delivery else ""
-        return f"{known}{_in_words(delivery)}"
+            return self.named(_client_of(task))
+        known = delivery in self._names
+        who = f"handler {self._names[delivery]}," if known else "the handler"
+        return f"{who} {self._in_words(delivery)}"
 
     def asked(self, request: str) -> str:
-        """``the request step_started.work#3 of A, delivery 1 of …``."""
+        """``the request step_started.work#3 of handler A, delivering …``."""
         who = delivery_of(request) or _client_of(request)
         return f"the request {request[len(who) + 1 :]} of {self.explain(request)},"
 
@@ -99,20 +137,23 @@ class Roles:
         """(role, who that is) of everybody, clients first."""
         rows = [(name, "a client") for name in self._clients]
         rows += [
-            (role, f"{_in_words(delivery)} ({delivery})") for delivery, role in self._names.items()
+            (role, f"handler {role}, {self._in_words(delivery)}; {delivery}")
+            for delivery, role in self._names.items()
         ]
         return rows
 
+    def message(self, task: str) -> str:
+        """``message 3 (step work#3)``; without its number if it was never sent."""
+        name = _message(task)
+        match = _MESSAGE.fullmatch(name.rsplit("/", maxsplit=1)[-1])
+        if match is None:
+            return f"the message {task}"
+        what = "flow" if match["what"] == "flow" else f"step {match['what']}"
+        number = self._numbers.get(name)
+        return f"message {number} ({what})" if number else f"the message for {what}"
 
-def message_in_words(task: str) -> str:
-    """``the message for work#3`` or ``the flow message``; otherwise the path as it is."""
-    match = _MESSAGE.fullmatch(task.rsplit("/", maxsplit=1)[-1])
-    if match is None:
-        return f"the message {task}"
-    return "the flow message" if match["what"] == "flow" else f"the message for {match['what']}"
-
-
-def _in_words(delivery: str) -> str:
-    match = _MESSAGE.fullmatch(delivery.rsplit("/", maxsplit=1)[-1])
-    assert match is not None
-    return f"delivery {match['number'] or 1} of {message_in_words(delivery)}"
+    def _in_words(self, delivery: str) -> str:
+        again = delivery[len(_message(delivery)) + 1 :]
+        nth = int(again) if again else 1
+        time = _TIMES[nth] if nth < len(_TIMES) else ordinal(nth)
+        return f"delivering {self.message(delivery)}{f', {time} time' if nth > 1 else ''}"

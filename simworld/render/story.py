@@ -62,7 +62,9 @@ def _heading(story: Story, width: int) -> list[str]:
 
 def _setting(story: Story, roles: Roles, width: int) -> list[str]:
     repro = story.repro
-    lines = wrapped(_workload(repro.workload), width, first="The run: ", rest="  ")
+    lines = list(story.values) or wrapped(
+        _workload(repro.workload), width, first="The run: ", rest="  "
+    )
     faults = [fault_in_words(fault, roles) for fault in repro.faults]
     faults += [
         f"the {ordinal(nth)} body of {step} to begin fails" for step, nth in repro.workload.failures

@@ -32,7 +32,7 @@ OVERLAP_SHARE_MIN = 0.30
 
 
 class CaseView(Protocol):
-    """What the catalogue shows of a case."""
+    """What the list shows of a case."""
 
     @property
     def name(self) -> str: ...
@@ -45,7 +45,7 @@ class CaseView(Protocol):
 
 
 class ScenarioView(Protocol):
-    """What the catalogue shows of a scenario."""
+    """What the list shows of a scenario."""
 
     @property
     def name(self) -> str: ...
@@ -197,10 +197,10 @@ def _blames(result: Result) -> Iterator[str]:
         yield f"{', '.join(broken)}: {blame}"
 
 
-# --- the catalogue -------------------------------------------------------------------------------
+# --- the list ------------------------------------------------------------------------------------
 
 
-def catalogue_table(
+def scenarios_table(
     scenarios: Mapping[str, ScenarioView],
     variants: Sequence[str],
     *,

@@ -15,7 +15,7 @@ import attrs
 
 from simworld.engine import Event
 from simworld.records import Story, Turn
-from simworld.render.roles import Roles, delivery_of
+from simworld.render.roles import Roles, delivery_of, message_numbers
 from simworld.render.text import count, listed
 
 FOLD_MIN = 3
@@ -80,9 +80,9 @@ def timeline(story: Story) -> list[Shown | Folded]:
     return told
 
 
-def cast_of(told: list[Shown | Folded]) -> Roles:
+def cast_of(story: Story, told: Sequence[Shown | Folded]) -> Roles:
     """Roles for everybody who is told about, or named in an outcome that is."""
-    roles = Roles()
+    roles = Roles(numbers=message_numbers(story.turns))
     for each in told:
         if isinstance(each, Shown):
             roles.cast(each.turn.task)
@@ -144,7 +144,7 @@ def _broken_at(story: Story) -> int:
 def _essential(story: Story) -> set[int]:
     """The race; up to the break whatever is about the place, and what is refused there later."""
     turns, place = story.turns, story.anomaly.place
-    race = {story.race.held.turn, story.race.overtaking.turn} if story.race else set()
+    race = {story.race.first.turn, story.race.second.turn} if story.race else set()
     copies = [fault.target for fault in story.repro.faults if fault.kind == "duplicate"]
     struck = {fault.target for fault in story.repro.faults if fault.kind in REQUEST_FAULTS}
     struck |= {fault.target for fault in story.repro.faults if "@" in fault.target}

@@ -15,6 +15,7 @@ from simworld.engine import (
     BackgroundAfter,
     EnginePolicy,
     HookRequest,
+    RefusedResult,
     RunFailed,
     RunRow,
     RunStarted,
@@ -35,7 +36,7 @@ from simworld.errors import (
 )
 from simworld.ports import Delivery, Message, Redeliver
 from simworld.runtime.dispatch import Dispatcher
-from simworld.runtime.executor import GONE, RETRY, THROTTLED, StepExecutor, StepOutcome
+from simworld.runtime.executor import GONE, RETRY, SKIPPED, THROTTLED, StepExecutor, StepOutcome
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.requests import Recorded, Recorder
 from simworld.runtime.services import Services
@@ -98,6 +99,11 @@ def wake(policy: EnginePolicy, recorded: Recorded, now_ms: int) -> Redeliver | N
     if after_s is None or policy.wait_dispatch is WaitDispatch.MESSAGE:
         return None
     return Redeliver(after_s)
+
+
+def trusts_another(policy: EnginePolicy, outcome: StepOutcome) -> bool:
+    """Whether the run's going on is left to whoever has recorded the step's result (R-83)."""
+    return outcome.kind == SKIPPED and policy.on_409 is RefusedResult.ACKNOWLEDGE
 
 
 class _Invocation:
@@ -165,7 +171,7 @@ class _Invocation:
         outcome = await self._executor.execute(message.step_id, message.step_name, inline=False)
         if outcome.kind in (RETRY, THROTTLED):
             return False, Redeliver(outcome.after_s)
-        if outcome.kind == GONE:
+        if outcome.kind == GONE or trusts_another(policy, outcome):
             return False, None
         if outcome.pending_ops or policy.bg_after is BackgroundAfter.ALWAYS_CONTINUE:
             await services.queue.send(Message(self._run_id))

@@ -12,7 +12,7 @@ from simworld.engine import Engine, StartedBy
 from simworld.ports import Delivery, Message, Redeliver
 from simworld.runtime.dispatch import Dispatcher
 from simworld.runtime.executor import GONE, RETRY, THROTTLED, StepExecutor
-from simworld.runtime.handler import FlowHandler, begin_run, give_up, wake
+from simworld.runtime.handler import FlowHandler, begin_run, give_up, trusts_another, wake
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.requests import Recorder
 from simworld.runtime.services import Services
@@ -70,7 +70,7 @@ class V1Handler:
         outcome = await executor.execute(message.step_id, message.step_name, inline=False)
         if outcome.kind in (RETRY, THROTTLED):
             return Redeliver(outcome.after_s)
-        if outcome.kind != GONE:  # also after a 409: whoever got the result may be gone
+        if not (outcome.kind == GONE or trusts_another(self._services.policy, outcome)):
             await self._services.queue.send(Message(message.run_id))
         return None
 

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from simworld.records import Result, Verdict
-from simworld.render import catalogue_table, notes_text, results_table, summary_line
+from simworld.render import scenarios_table, notes_text, results_table, summary_line
 from tests.render import samples
 
 KNOBS = "v2_merge attempt_guard=G0 dedup=queued_only"
@@ -189,7 +189,7 @@ def test_the_catalogue_shows_cases_and_variants(width: int) -> None:
         ("I-21", "I-12"),
         (_Case("dup", "x", ("R-2",), ("delivery.duplicate",)),),
     )
-    text = catalogue_table({scenario.name: scenario}, ["v2_merge", "fixed"], width=width)
+    text = scenarios_table({scenario.name: scenario}, ["v2_merge", "fixed"], width=width)
     assert max(map(len, text.splitlines())) <= width
     assert "I-12, I-21" in text
     assert "an_uncommonly_long_name_of_one" in text, "names stay whole"
@@ -203,5 +203,5 @@ def test_the_catalogue_shows_cases_and_variants(width: int) -> None:
 def test_a_narrow_catalogue_gives_sentences_more_room_than_lists() -> None:
     laws = ("I-13", "I-14", "I-18", "I-21", "L-01", "L-02")
     title = "A step is given up although its retries are not used up"
-    text = catalogue_table({"ten_chars_": _Scenario("", title, "I-12", laws, ())}, [], width=60)
+    text = scenarios_table({"ten_chars_": _Scenario("", title, "I-12", laws, ())}, [], width=60)
     assert "A step is given up although\n" in text

@@ -1,0 +1,150 @@
+"""Goal: a payload that was accepted is one that the workflow can still take, and is seen by it.
+
+Method: a run waits for one payload and is sent two.  After the first it lets its hook go (R-26), or
+ends (R-31), while the second is on its way.
+Right outcome: the second payload is recorded while its hook lives, or refused: nothing follows a
+hook's disposal (I-07) or a run's end (I-02), and the run completes with the payload that its log
+has first (I-18).
+
+What breaks it: a world that looks for the hook, and appends the payload in a second step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from simworld.campaign import Case, Scenario
+from simworld.engine import Event, HookReceived, StepContext, create_hook, decode, step, workflow
+from simworld.entropy import Stream
+from simworld.errors import HookNotFoundError
+from simworld.records import FaultBudget, Fix, Race, Workload
+from simworld.runtime import Client
+
+TOKEN = "approval"
+POLL_MS = 100
+POLLS = 50
+"""How often the client looks for a hook that has not been created yet."""
+BODY_MS = (0, 10, 200)
+
+
+@step
+async def settle(ctx: StepContext, answer: str, duration_ms: int) -> str:
+    """What comes after the answer: the log is read again before the run ends."""
+    await ctx.sleep(duration_ms)
+    return f"settled with {answer}"
+
+
+@workflow
+async def approval(disposes: bool, duration_ms: int) -> str:
+    """Take one answer; then let the hook go and settle, or return at once."""
+    hook = create_hook(TOKEN, payload=str)
+    answer = await hook
+    if not disposes:
+        return answer
+    hook.dispose()
+    return await settle(answer, duration_ms)
+
+
+async def send(user: Client, payload: str, *, tries: int = 1) -> None:
+    """Resume the hook; as often as ``tries`` says while there is none."""
+    for _ in range(tries):
+        try:
+            await user.resume_hook(TOKEN, payload)
+            return
+        except HookNotFoundError:
+            await user.sleep(POLL_MS)
+
+
+async def two_answers(user: Client, workload: Workload) -> None:
+    """Start the run and answer twice."""
+    await user.start(*args(workload))
+    await send(user, "yes", tries=POLLS)
+    await send(user, "no")
+
+
+def args(workload: Workload) -> tuple[bool, int]:
+    """What ``approval`` is called with."""
+    return workload.value("disposes", 0) == 1, workload.value("body_ms", 0)
+
+
+def oracle(workload: Workload, log: Sequence[Event]) -> str:
+    """The first answer of the log counts."""
+    facts = [event.fact for event in log if isinstance(event.fact, HookReceived)]
+    first = decode(facts[0].payload)
+    return f"settled with {first}" if workload.value("disposes", 0) else first
+
+
+def disposing(stream: Stream) -> Workload:
+    """The hook is let go of; the step behind that takes its time."""
+    return Workload(steps=1, extra=(("disposes", 1), ("body_ms", stream.choice(BODY_MS))))
+
+
+def ending(stream: Stream) -> Workload:
+    """The run ends with the hook still there."""
+    return Workload(steps=0)
+
+
+late_payload = Scenario(
+    name="late_payload_is_refused",
+    title="a payload is recorded while its hook lives, or refused",
+    law="I-07",
+    laws=("I-02", "I-04", "I-08", "I-16", "I-17", "I-18", "I-25", "L-05"),
+    workflow=approval,
+    steps=(settle,),
+    args=args,
+    client=two_answers,
+    oracle=oracle,
+    cases=(
+        Case(
+            name="R-26",
+            title="the second payload meets the disposal of its hook",
+            draw=disposing,
+            budget=FaultBudget(),
+            races=("R-26",),
+            expect={"v2_merge": "PASS", "fixed": "PASS"},
+        ),
+        Case(
+            name="R-31",
+            title="the second payload meets the end of the run",
+            draw=ending,
+            budget=FaultBudget(),
+            races=("R-31",),
+            expect={"v2_merge": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
+races = (
+    Race(
+        id="R-26",
+        title="a payload is recorded behind the disposal of its hook",
+        trigger="The client's resume has found the hook alive; the handler disposes of it; then the "
+        "client's payload is appended, and no pass can take it.",
+        laws=("I-07", "I-17"),
+        scenario="late_payload_is_refused",
+        case="R-26",
+        faulty="fixed pg_writes=autocommit @ postgres",
+        fixes=(
+            Fix(system="v2_merge @ postgres"),
+            Fix(system="fixed @ postgres"),
+            Fix(system="fixed @ local"),
+        ),
+        source="spec §6 R-26; #2781, #2808, #3645",
+    ),
+    Race(
+        id="R-31",
+        title="a payload is recorded behind the end of its run",
+        trigger="The client's resume has found the hook alive; the handler writes run_completed; "
+        "then the client's payload is appended, acknowledged, and never seen.",
+        laws=("I-02", "I-25"),
+        scenario="late_payload_is_refused",
+        case="R-31",
+        faulty="fixed pg_writes=autocommit @ postgres",
+        fixes=(
+            Fix(system="v2_merge @ postgres"),
+            Fix(system="fixed @ postgres"),
+            Fix(system="fixed @ local"),
+        ),
+        source="spec §6 R-31; #2987",
+    ),
+)

@@ -1,0 +1,86 @@
+"""Goal: a step that has a result keeps it, whoever else has just failed at it.
+
+Method: one step in a world of files, on a queue that delivers again what takes longer than 300 s.
+The body that began first fails at 500 s; the one that was begun beside it at 300 s succeeds at that
+very moment.  No fault is needed.
+Right outcome: whichever is recorded first, the step's row is what its log says (I-10), and nothing
+follows a result (I-03, I-05).
+
+What breaks it: a step_retrying that writes the row it has read before, across the other body's
+result (R-08, ``local_retry_lock=false``); a mutex helps within one process only.
+"""
+
+from __future__ import annotations
+
+from simworld.campaign import Case, Scenario
+from simworld.engine import StepContext, step, workflow
+from simworld.entropy import Stream
+from simworld.records import FaultBudget, Fix, Race, Workload
+
+FIRST_MS, LATER_MS = 500_000, 200_000
+"""How long bodies take; the second one begins when the queue has lost patience, after 300 s."""
+
+
+@step
+async def charge(ctx: StepContext) -> str:
+    """Fail at the first try, late."""
+    await ctx.sleep(FIRST_MS if ctx.attempt == 1 else LATER_MS)
+    if ctx.attempt == 1:
+        raise RuntimeError("the card reader is gone")
+    return "charged"
+
+
+@workflow
+async def pay() -> str:
+    """One step."""
+    return await charge()
+
+
+def drawn(stream: Stream) -> Workload:
+    """Always the same run."""
+    return Workload(steps=1)
+
+
+scenario = Scenario(
+    name="result_is_kept",
+    title="one body of a step fails as another one succeeds: the result is kept",
+    law="I-10",
+    workflow=pay,
+    steps=(charge,),
+    args=lambda workload: (),
+    may_fail=True,
+    oracle=lambda workload, log: "charged",
+    cases=(
+        Case(
+            name="R-08",
+            title="a record of a retry overwrites a result",
+            races=("R-08",),
+            draw=drawn,
+            budget=FaultBudget(),
+            expect={"v2_merge": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
+races = (
+    Race(
+        id="R-08",
+        title="the record of a retry overwrites the result of another body",
+        trigger="Two handlers in two processes run charge; the one whose body fails reads the "
+        "step's row, the other one completes it, and then the first one writes what it has read.",
+        laws=("I-10", "I-03", "I-05"),
+        scenario="result_is_kept",
+        case="R-08",
+        faulty="v2_merge @ local-pr",
+        fixes=(
+            Fix(system="v2_merge hosts=1 @ local-pr"),
+            Fix(system="v2_merge @ local"),
+            Fix(
+                system="v2_merge local_retry_lock=true @ local-pr",
+                remains="the other process may take the lock between the look and the write",
+            ),
+            Fix(system="fixed @ local"),
+        ),
+        source="spec §6 R-08, derived",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What ``simworld hunt --generated`` hunts beside drawn programs: drawn clients, and storms."""

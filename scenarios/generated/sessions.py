@@ -1,0 +1,67 @@
+"""Goal: whatever a workflow is made of and whatever its client does meanwhile, its run ends rightly.
+
+Method: the workflow is drawn, and what the client does, too: it resumes hooks, twice or for nobody,
+ends sleeps early, starts a second run with the same tokens, cancels, has a run looked at again;
+with no fault (undisturbed), and with duplicates, a crash and a lost answer (struck).
+Right outcome: every run ends, by itself or cancelled; what the client was told has happened is in
+the log once; a cold replay of the log ends in the same way (I-16).
+"""
+
+from __future__ import annotations
+
+from simworld.campaign import (
+    GENERATED,
+    Case,
+    Scenario,
+    drawn_session,
+    play,
+    session_text,
+    simpler_session,
+)
+from simworld.check import LAWS
+from simworld.entropy import Stream
+from simworld.records import FaultBudget, Workload
+
+VICTIMS = 6
+"""A nemesis aims at the steps with the first so many ordinals."""
+LAWS_LEFT_OUT = ()
+
+
+def drawn(stream: Stream) -> Workload:
+    """The picks of a session."""
+    return Workload(steps=1, picks=drawn_session(stream))
+
+
+scenario = Scenario(
+    name="generated_sessions",
+    title="drawn workflows end rightly, whatever a drawn client does meanwhile",
+    law="I-16",
+    laws=tuple(each for each in LAWS if each not in LAWS_LEFT_OUT),
+    workflow=GENERATED.workflow,
+    steps=tuple(GENERATED.steps.values()),
+    args=lambda workload: (),  # its client starts the runs
+    client=play,
+    targets=lambda workload: [f"work#{number}" for number in range(1, VICTIMS + 1)],
+    simpler=simpler_session,
+    told=session_text,
+    generated=True,
+    may_fail=True,  # bodies of ``risky`` do
+    turns_max=40_000,
+    marks=("delivery.duplicate", "handler.crashed", "retry.after_error"),
+    cases=(
+        Case(
+            name="undisturbed",
+            title="no fault; the order of turns alone",
+            draw=drawn,
+            budget=FaultBudget(),
+            expect={"v2_merge": "FAIL I-17 I-16 I-21", "fixed": "PASS"},
+        ),
+        Case(
+            name="struck",
+            title="duplicates, a crash and a lost answer",
+            draw=drawn,
+            budget=FaultBudget(duplicates=2, crashes=1, lost_answers=1),
+            expect={"v2_merge": "FAIL I-16 I-17 I-21 I-22 L-01", "fixed": "PASS"},
+        ),
+    ),
+)

@@ -1,0 +1,190 @@
+"""The nearest passing twin: the one change to a failing trial with which every law holds.
+
+Tried first is the order: two operations that meet are exchanged and everything else is left as it
+was, those that say most about the broken place first, and of these the latest.  Where the failure
+needs a schedule, larger exchanges follow: the second operation and what its task does after it,
+and changes of a single entry.  Then one fault less, or less of one, and at last one planned
+failure less.  A twin passes if it is drained, breaks no law at all, and met the same faults at
+the same operations: an exchange that lets a fault miss explains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from simworld.campaign.replaying import followed, replay, setup_of
+from simworld.campaign.scenario import Scenario
+from simworld.campaign.trial import Setup, Trial
+from simworld.engine import Event
+from simworld.errors import DidNotReproduce
+from simworld.explore import Candidate, Meeting, exchanged, meetings, turned_round
+from simworld.records import (
+    FAULTS,
+    Advance,
+    Anomaly,
+    Fault,
+    RacingPair,
+    Repro,
+    Schedule,
+    Story,
+    Turn,
+    Twin,
+    TwinSearch,
+)
+
+REPLAYS_MAX = 400
+"""Trials that one twin is worth."""
+TURNS_MAX = 100_000
+"""Operations of all these trials."""
+
+
+def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:
+    """The repro's story with its twin; ``DidNotReproduce`` if its failure does not show."""
+    story = replay(repro, scenarios)
+    if story is None:
+        raise DidNotReproduce(f"the schedule can be followed, but {repro.law} holds now")
+    return with_twin(story, scenarios)
+
+
+def with_twin(story: Story, scenarios: Mapping[str, Scenario]) -> Story:
+    """The same story with the nearest twin of its trial, if there is one."""
+    return attrs.evolve(story, twins=nearest_twin(story, scenarios))
+
+
+def nearest_twin(story: Story, scenarios: Mapping[str, Scenario]) -> TwinSearch:
+    """The nearest trial that passes.  Deterministic: equal stories, equal twins."""
+    setup, candidate = setup_of(story.repro, scenarios)
+    search = _Search(setup, candidate, story)
+    twin = next(filter(None, search.tried()), None)
+    return TwinSearch(twin, search.replays)
+
+
+class _Search:
+    """Tries one change after the other."""
+
+    def __init__(self, setup: Setup, candidate: Candidate, story: Story) -> None:
+        self.replays = 0
+        self._turns_left = TURNS_MAX
+        self._setup, self._failing, self._story = setup, candidate, story
+        self._trace = story.turns
+        self._pairs = _ranked(meetings(story.turns), story.turns, story.anomaly)
+
+    def tried(self) -> Iterator[Twin | None]:
+        """What came of every change, the nearest first."""
+        ordered = bool(self._failing.schedule.entries)
+        for pair in self._pairs:
+            yield self._exchanged(exchanged(self._trace, pair))
+        if ordered:
+            yield from self._larger()
+        for index in range(len(self._failing.faults)):
+            yield from self._spared(index)
+        if not ordered:
+            yield from self._larger()
+        yield from self._unfailing()
+
+    def _larger(self) -> Iterator[Twin | None]:
+        """Exchanges of more than a pair."""
+        for pair in self._pairs:
+            yield self._exchanged(exchanged(self._trace, pair, running_on=True))
+        for entries in _other_entries(self._failing.schedule.entries):
+            yield self._exchanged(Schedule(entries))
+
+    def _exchanged(self, schedule: Schedule) -> Twin | None:
+        """The twin with that schedule, if something that meets has changed its order."""
+        trial = self._passing(attrs.evolve(self._failing, schedule=schedule))
+        if trial is None or _struck(trial.trace, trial.faults) != _struck(
+            self._trace, self._failing.faults
+        ):
+            return None
+        turned = turned_round(self._trace, trial.trace)
+        for pair in _ranked(turned, self._trace, self._story.anomaly):
+            race = RacingPair(self._trace[pair.first], self._trace[pair.second], pair.object)
+            return attrs.evolve(self._twin(trial), race=race, alone=len(turned) == 1)
+        return None
+
+    def _spared(self, index: int) -> Iterator[Twin | None]:
+        """With less of a fault, and then without it."""
+        faults = self._failing.faults
+        fault = faults[index]
+        less = fault.value - 1 if FAULTS[fault.kind].counted else 0
+        for left in dict.fromkeys((less, 0)):
+            weaker = (attrs.evolve(fault, value=left),) if left else ()
+            fewer = (*faults[:index], *weaker, *faults[index + 1 :])
+            trial = self._passing(attrs.evolve(self._failing, faults=fewer))
+            yield attrs.evolve(self._twin(trial), fault=fault, left=left) if trial else None
+
+    def _unfailing(self) -> Iterator[Twin | None]:
+        """Without a failure that was planned."""
+        workload = self._failing.workload
+        for body in workload.failures:
+            left = tuple(each for each in workload.failures if each != body)
+            calmer = attrs.evolve(workload, failures=left)
+            trial = self._passing(attrs.evolve(self._failing, workload=calmer))
+            yield attrs.evolve(self._twin(trial), body=body) if trial else None
+
+    def _passing(self, candidate: Candidate) -> Trial | None:
+        """The candidate's trial, if no law is broken in it."""
+        if self.replays >= REPLAYS_MAX or self._turns_left <= 0:
+            return None
+        self.replays += 1
+        trial, _ = followed(self._setup, candidate, strict=False, full_trace=True)
+        self._turns_left -= trial.turns
+        return trial if trial.final.drained and not trial.anomalies else None
+
+    def _twin(self, trial: Trial) -> Twin:
+        labels = trial.final.labels
+        return Twin(trial.trace, _same_log(trial.logs, labels, self._story), labels)
+
+
+def _same_log(
+    logs: Mapping[str, Sequence[Event]], labels: Mapping[str, str], story: Story
+) -> tuple[Event, ...]:
+    """The log of the run that the story is about."""
+    run = story.labels.get(story.log[0].run_id) if story.log else None
+    return next((tuple(log) for run_id, log in logs.items() if labels.get(run_id) == run), ())
+
+
+def _struck(trace: Sequence[Turn], faults: Sequence[Fault]) -> list[tuple[Fault, str]]:
+    """Every fault with the operation it strikes; an empty text where that is no single one."""
+    found = []
+    for fault in faults:
+        task, number = fault.target, fault.value
+        if FAULTS[fault.kind].operation:
+            task, _, nth = fault.target.rpartition("@")
+            number = int(nth)
+        elif fault.kind not in ("crash", "lost_answer"):
+            number = 0
+        own = [turn.op for turn in trace if turn.task == task]
+        found.append((fault, own[number - 1] if 0 < number <= len(own) else ""))
+    return found
+
+
+def _ranked(
+    pairs: Sequence[Meeting], trace: Sequence[Turn], anomaly: Anomaly
+) -> list[Meeting]:
+    """Those up to the break: what says most about its place, and of equals the latest."""
+    before = [each for each in pairs if trace[each.second].turn <= anomaly.turn]
+    return sorted(
+        before, key=lambda each: (-_says(each.object, anomaly.place), -each.first, each.second)
+    )
+
+
+def _says(label: str, place: str) -> int:
+    """How much a race on ``label`` says about ``place``: it is about the very thing, or near it."""
+    if label.endswith(f" {place}"):
+        return 2
+    return 1 if label.endswith(f"/{place.rpartition('/')[2]}") else 0
+
+
+def _other_entries(entries: tuple[Advance, ...]) -> Iterator[tuple[Advance, ...]]:
+    """One entry is gone, ends one operation later or earlier, or has changed its place."""
+    for index, entry in enumerate(entries):
+        before, after = entries[:index], entries[index + 1 :]
+        yield (*before, *after)
+        yield (*before, attrs.evolve(entry, until=entry.until + 1), *after)
+        if entry.until > 1:
+            yield (*before, attrs.evolve(entry, until=entry.until - 1), *after)
+        if after:
+            yield (*before, after[0], entry, *after[1:])

@@ -1,0 +1,149 @@
+"""Meetings: two operations of a trace that conflict and could have come in the other order.
+
+An operation *happens before* another if its task performs it earlier, if it has made the other's
+task, if both touch an object that one of them writes, and so on along such pairs.  Two that
+conflict meet if nothing but their own conflict orders them (Flanagan and Godefroid, "Dynamic
+Partial-Order Reduction", 2005).  Time stands still while anybody can run, so they are of the same
+virtual time, too.
+
+``exchanged`` is the schedule in which the second goes first and all else stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import attrs
+
+from simworld.records import Advance, Schedule, Turn
+
+Clock = dict[str, int]
+"""Task → how many of its operations have happened before."""
+
+_QUEUED = "queued as "
+
+
+@attrs.frozen
+class Meeting:
+    """Two places in a trace."""
+
+    first: int
+    second: int
+    object: str
+    """The label of what both touch."""
+    before: Mapping[str, int]
+    """The clock of the second without the first."""
+
+
+def meetings(trace: Sequence[Turn]) -> list[Meeting]:
+    """Every pair that meets, in the order of the second operations."""
+    found: list[Meeting] = []
+    numbers = [number for _, number, _ in _identities(trace)]
+    clocks: list[Clock] = []
+    last: dict[str, Clock] = {}
+    """Task → its clock; of one that has performed nothing, that of who has sent it."""
+    touched: dict[str, list[int]] = {}
+    """Label → who has written it last, and who has read it since."""
+    for second, turn in enumerate(trace):
+        clock = dict(last.get(turn.task) or _made(turn.task, last))
+        meets = {index for label in turn.labels for index in _conflicting(trace, touched, label)}
+        for first in sorted(meets, reverse=True):
+            other = trace[first]
+            if clock.get(other.task, 0) >= numbers[first]:
+                continue
+            if other.now_ms == turn.now_ms:
+                found.append(Meeting(first, second, common_object(other, turn), dict(clock)))
+            for task, count in clocks[first].items():
+                clock[task] = max(count, clock.get(task, 0))
+        clock[turn.task] = numbers[second]
+        clocks.append(clock)
+        last[turn.task] = clock
+        if turn.outcome.startswith(_QUEUED):
+            last[turn.outcome.removeprefix(_QUEUED).split(",")[0]] = clock
+        for label, writes in turn.labels:
+            touched[label] = [second] if writes else [*touched.get(label, ()), second]
+    return found
+
+
+def _made(task: str, last: Mapping[str, Clock]) -> Mapping[str, int]:
+    """The clock of whoever has made the task, as far as its name tells: a message that is delivered
+    again was sent once."""
+    return last.get(task.rpartition("~")[0], {})
+
+
+def _conflicting(
+    trace: Sequence[Turn], touched: Mapping[str, list[int]], label: tuple[str, bool]
+) -> Iterator[int]:
+    """Those before whom an operation that touches ``label`` conflicts with."""
+    name, writes = label
+    for index in touched.get(name, ()):
+        if writes or (name, True) in trace[index].labels:
+            yield index
+
+
+def common_object(left: Turn, right: Turn) -> str:
+    """An object both touch and one writes; a run's whole log only where there is nothing finer."""
+    others = dict(right.labels)
+    found = ""
+    for label, writes in left.labels:
+        other = others.get(label)
+        if other is not None and (writes or other) and (not found or found.startswith("log ")):
+            found = label
+    return found
+
+
+def exchanged(trace: Sequence[Turn], meeting: Meeting, *, running_on: bool = False) -> Schedule:
+    """The trace's own order, but the second operation, with all it needs, before the first.
+
+    ``running_on``: and after it whatever else its task can do by then.
+    """
+    first, second = meeting.first, meeting.second
+    needed, later = [], []
+    for index, (task, number, _) in enumerate(_identities(trace[: second + 1])):
+        if index >= first:
+            is_needed = index == second or meeting.before.get(task, 0) >= number
+            (needed if is_needed else later).append(task)
+    blocks = _Blocks()
+    blocks.add(turn.task for turn in trace[:first])
+    blocks.add(needed)
+    if running_on:
+        blocks.entries.append(Advance(trace[second].task, len(trace) + 1))
+    blocks.add(later)
+    blocks.add(turn.task for turn in trace[second + 1 :])
+    return Schedule(tuple(blocks.entries))
+
+
+class _Blocks:
+    """A schedule that is made operation by operation."""
+
+    def __init__(self) -> None:
+        self.entries: list[Advance] = []
+        self._done: Clock = {}
+
+    def add(self, tasks: Iterable[str]) -> None:
+        """Each of these performs an operation, in this order."""
+        for task in tasks:
+            until = self._done[task] = self._done.get(task, 0) + 1
+            if self.entries and self.entries[-1] == Advance(task, until - 1):
+                self.entries.pop()
+            self.entries.append(Advance(task, until))
+
+
+def turned_round(trace: Sequence[Turn], other: Sequence[Turn]) -> list[Meeting]:
+    """The meetings of a trace that another one has in the other order."""
+    places = {identity: index for index, identity in enumerate(_identities(other))}
+    own = list(_identities(trace))
+    nowhere = len(other)
+    return [
+        each
+        for each in meetings(trace)
+        if places.get(own[each.second], nowhere) < places.get(own[each.first], -1)
+    ]
+
+
+def _identities(trace: Sequence[Turn]) -> Iterator[tuple[str, int, str]]:
+    """What an operation is in every trace: whose, which one of its task, and what."""
+    done: Clock = {}
+    for turn in trace:
+        number = done[turn.task] = done.get(turn.task, 0) + 1
+        yield turn.task, number, turn.op
