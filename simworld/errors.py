@@ -23,6 +23,10 @@ class ReproVersionError(UsageError):
     """The repro file is of another format version; the message says which one is needed."""
 
 
+class ScriptError(UsageError):
+    """A scripted interleaving asks for what can never come; the message names its line."""
+
+
 class DidNotReproduce(SimworldError):
     """Nobody's fault yet: the recorded schedule no longer fits the program.  Exit code 3."""
 

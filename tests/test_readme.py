@@ -43,7 +43,7 @@ def test_a_race_is_told_as_a_race() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is held back here" in done.stdout
-    assert "What raced" in done.stdout
+    assert "The race: on the row of work#" in done.stdout
     assert "I-12 wanted:" in done.stdout
 
 

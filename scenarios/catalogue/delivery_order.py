@@ -19,6 +19,7 @@ from simworld.engine import (
     Event,
     HookReceived,
     StepContext,
+    StepStarted,
     create_hook,
     race,
     sleep,
@@ -31,10 +32,15 @@ from simworld.records import FaultBudget, Fix, Race, Workload
 from simworld.runtime import Client
 
 SLEEP_MS = 1_000
-TOGETHER_MS = (999, 1_000, 1_001)
+TOGETHER_MS = (999, 1_000, 1_000, 1_000, 1_001)
 """When the other branch ends: about when the sleep does."""
 ASKS_MAX = 20
 """How often the client looks for a hook that is not there."""
+
+
+@step
+async def prepare(ctx: StepContext, number: int) -> None:
+    """Makes the log longer."""
 
 
 @step
@@ -43,32 +49,37 @@ async def ship(ctx: StepContext, duration_ms: int) -> None:
     await ctx.sleep(duration_ms)
 
 
-@workflow
-async def pay_in_time(rates: int) -> str:
-    """So many rates are paid; the last one in time, or not."""
-    async with create_hook("rate") as rate:
-        for _ in range(rates - 1):
-            await rate
-        last = await race(rate, sleep(SLEEP_MS))
-    return "paid" if last.which == 0 else "too late"
+async def prepared(count: int) -> None:
+    """So many steps, one after the other."""
+    for number in range(count):
+        await prepare(number)
 
 
 @workflow
-async def ship_in_time(rates: int, duration_ms: int) -> str:
-    """Once all rates are paid: shipped in time, or not."""
+async def pay_in_time(count: int) -> str:
+    """The second of two rates is paid in time, or not."""
+    await prepared(count)
     async with create_hook("rate") as rate:
-        for _ in range(rates):
-            await rate
+        await rate
+        second = await race(rate, sleep(SLEEP_MS))
+    return "paid" if second.which == 0 else "too late"
+
+
+@workflow
+async def ship_in_time(count: int, duration_ms: int) -> str:
+    """Shipped in time, or not."""
+    await prepared(count)
     first = await race(ship(duration_ms), sleep(SLEEP_MS))
     return "shipped" if first.which == 0 else "too late"
 
 
 @workflow
-async def pay_or_refund(rates: int) -> str:
-    """The last of so many rates is paid, unless the customer wants the money back before."""
+async def pay_or_refund(count: int) -> str:
+    """The second of two rates is paid, unless the customer wants the money back before."""
+    await prepared(count)
     async with create_hook("rate") as rate, create_hook("refund") as refund:
-        for _ in range(rates - 1):
-            await rate
+        await rate
+        await prepare(count)
         first = await race(rate, refund)
     return "paid" if first.which == 0 else "refunded"
 
@@ -85,49 +96,49 @@ async def resume(user: Client, token: str) -> None:
 
 
 async def pays(user: Client, workload: Workload) -> None:
-    """Pay all rates, the last one when the sleep ends."""
+    """Pay both rates, the second one when the sleep ends."""
     await user.start(workload.steps)
-    for _ in range(workload.steps - 1):
-        await resume(user, "rate")
+    await resume(user, "rate")
     await user.sleep(workload.value("together_ms", SLEEP_MS))
     await resume(user, "rate")
 
 
-async def pays_at_once(user: Client, workload: Workload) -> None:
-    """Pay all rates, and let the shipment begin."""
+async def ships(user: Client, workload: Workload) -> None:
+    """Only start the run."""
     await user.start(workload.steps, workload.value("together_ms", SLEEP_MS))
-    for _ in range(workload.steps):
-        await resume(user, "rate")
 
 
 async def pays_and_regrets(user: Client, workload: Workload) -> None:
-    """Pay all rates; want the money back at the moment of the last one."""
+    """Pay both rates, and want the money back at the moment of the second one."""
     await user.start(workload.steps)
-    for _ in range(workload.steps - 1):
-        await resume(user, "rate")
+    await resume(user, "rate")
+    await user.sleep(workload.value("together_ms", SLEEP_MS))
     await user.together(resume(user, "rate"), resume(user, "refund"))
 
 
 def drawn(stream: Stream) -> Workload:
-    """Two to five rates, and the moment of the other branch."""
+    """Steps before the race, and the moment of the other branch."""
     return Workload(
-        steps=stream.between(2, 5), extra=(("together_ms", stream.choice(TOGETHER_MS)),)
+        steps=stream.between(1, 6), extra=(("together_ms", stream.choice(TOGETHER_MS)),)
     )
 
 
 def oracle(workload: Workload, log: Sequence[Event]) -> str:
     """Whatever the log decides first."""
-    rates = 0
+    rates, shipment = 0, ""
     for event in log:
+        fact = event.fact
         if event.type == "wait_completed":
             return "too late"
-        if event.type == "step_completed":
+        if isinstance(fact, StepStarted) and fact.step_name == "ship":
+            shipment = event.correlation_id
+        if event.type == "step_completed" and event.correlation_id == shipment:
             return "shipped"
-        if isinstance(event.fact, HookReceived):
-            if event.fact.token == "refund":
+        if isinstance(fact, HookReceived):
+            rates += fact.token == "rate"
+            if fact.token == "refund":
                 return "refunded"
-            rates += 1
-            if rates == workload.steps and not any(each.type == "step_created" for each in log):
+            if rates == 2:
                 return "paid"
     return ""
 
@@ -161,7 +172,7 @@ payload_before_sleep = _scenario(
     "a payload that is in the log before the end of a sleep wins their race",
     "fixed delivery=D0",
     workflow=pay_in_time,
-    steps=(),
+    steps=(prepare,),
     client=pays,
 )
 step_before_sleep = _scenario(
@@ -170,8 +181,8 @@ step_before_sleep = _scenario(
     "a step that has ended in the log before a sleep wins their race",
     "fixed delivery=D1",
     workflow=ship_in_time,
-    steps=(ship,),
-    client=pays_at_once,
+    steps=(prepare, ship),
+    client=ships,
 )
 hook_before_hook = _scenario(
     "hook_before_hook",
@@ -179,7 +190,7 @@ hook_before_hook = _scenario(
     "of two hooks, the one that is resumed first in the log wins their race",
     "fixed delivery=D2",
     workflow=pay_or_refund,
-    steps=(),
+    steps=(prepare,),
     client=pays_and_regrets,
 )
 
@@ -187,7 +198,7 @@ races = (
     Race(
         id="R-47",
         title="a sleep overtakes a payload inside a pass",
-        trigger="The log has the last rate, then the end of the sleep, and one pass reads both; "
+        trigger="The log has the second rate, then the end of the sleep, and one pass reads both; "
         "the hook's continuation takes more hops, so the sleep's runs first.",
         laws=("I-20", "I-16", "I-18"),
         scenario="payload_before_sleep",
@@ -220,7 +231,7 @@ races = (
     Race(
         id="R-49",
         title="one hook overtakes another inside a pass",
-        trigger="The log has the last rate, then the refund, and one pass reads both; D2 has "
+        trigger="The log has the second rate, then the refund, and one pass reads both; D2 has "
         "deliveries wait for those of other kinds, and these two are of one kind.",
         laws=("I-20", "I-16", "I-18"),
         scenario="hook_before_hook",

@@ -120,7 +120,7 @@ races = (
         title="a payload is recorded behind the disposal of its hook",
         trigger="The client's resume has found the hook alive; the handler disposes of it; then the "
         "client's payload is appended, and no pass can take it.",
-        laws=("I-07", "I-17"),
+        laws=("I-07",),
         scenario="late_payload_is_refused",
         case="R-26",
         faulty="fixed pg_writes=autocommit @ postgres",
@@ -136,7 +136,7 @@ races = (
         title="a payload is recorded behind the end of its run",
         trigger="The client's resume has found the hook alive; the handler writes run_completed; "
         "then the client's payload is appended, acknowledged, and never seen.",
-        laws=("I-02", "I-25"),
+        laws=("I-02",),
         scenario="late_payload_is_refused",
         case="R-31",
         faulty="fixed pg_writes=autocommit @ postgres",

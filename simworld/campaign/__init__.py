@@ -1,5 +1,6 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
+from simworld.campaign.book import Observed, Page, observe
 from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
 from simworld.campaign.examining import (
@@ -13,7 +14,7 @@ from simworld.campaign.examining import (
 from simworld.campaign.generated import GENERATED, Node, draw_program, drawn_program, programs
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
-from simworld.campaign.loading import load_races, load_scenarios
+from simworld.campaign.loading import load_pages, load_races, load_scenarios
 from simworld.campaign.places import PLACES, Place, check_possible, place_named, worlds_with
 from simworld.campaign.pool import Pool, cores
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
@@ -75,6 +76,8 @@ __all__ = [
     "Knob",
     "LawBrokenError",
     "Node",
+    "Observed",
+    "Page",
     "Place",
     "Pool",
     "PropertyFinding",
@@ -104,11 +107,13 @@ __all__ = [
     "hunt",
     "knob_table",
     "load_ledger",
+    "load_pages",
     "load_races",
     "load_repro",
     "load_scenarios",
     "load_searched",
     "nearest_twin",
+    "observe",
     "place_named",
     "placed",
     "play",

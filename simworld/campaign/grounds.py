@@ -18,7 +18,7 @@ from simworld.engine import RunStatus
 from simworld.entropy import Stream
 from simworld.errors import InternalError
 from simworld.ports import Clock, Ids, Row, Storage, Streams, Tasks
-from simworld.records import FaultBudget, LocalLog, LogPosition, PostgresPosition
+from simworld.records import FaultBudget, LateChunks, LocalLog, LogPosition, PostgresPosition
 from simworld.sim import (
     POSITION_MAX,
     HostClock,
@@ -38,6 +38,7 @@ from simworld.sim import (
 from simworld.substrates import MemoryFiles, MemoryTables, Sync
 from simworld.worlds import (
     AtomicWorld,
+    EndingStreams,
     HostedStreams,
     HostedWorld,
     LocalStreams,
@@ -86,7 +87,10 @@ class Standing(NamedTuple):
 
 def stand_on(sim: Sim, variant: Variant) -> Standing:
     """The variant's world."""
-    return _GROUNDS[place_named(variant.place).ground](sim, variant)
+    standing = _GROUNDS[place_named(variant.place).ground](sim, variant)
+    if variant.world.late_chunks is LateChunks.ACCEPTED:
+        return standing
+    return standing._replace(streams=EndingStreams(standing.streams, standing.storage))
 
 
 def nemesis(
@@ -103,7 +107,7 @@ def mints_first(variant: Variant) -> bool:
     if ground is Ground.LOCAL:
         return variant.local.local_log is LocalLog.MINTED
     if ground is Ground.POSTGRES:
-        return variant.postgres.pg_position is PostgresPosition.MINTED
+        return variant.postgres.pg_position is not PostgresPosition.SLOTS
     return variant.world.log_position is LogPosition.MINT_AT_START
 
 
@@ -120,7 +124,7 @@ def now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def _atomic(sim: Sim, variant: Variant) -> Standing:
     world = AtomicWorld(clock=sim.clock, ids=sim.ids, profile=variant.world, tasks=sim.tasks)
-    streams = MemoryStreams(tasks=sim.tasks)
+    streams = MemoryStreams(tasks=sim.tasks, order=variant.world.chunk_order)
     return Standing(
         SimStorage(sim.kernel, sim.labels, world),
         SimStreams(sim.kernel, sim.labels, streams),
@@ -136,7 +140,7 @@ def _state(world: AtomicWorld, streams: MemoryStreams) -> WorldState:
 
 def _hosted(sim: Sim, variant: Variant) -> Standing:
     server = AtomicWorld(clock=sim.clock, ids=sim.ids, profile=variant.world, tasks=sim.tasks)
-    streams = MemoryStreams(tasks=sim.tasks)
+    streams = MemoryStreams(tasks=sim.tasks, order=variant.world.chunk_order)
     wire = SimWire(sim.kernel, sim.labels, variant.hosted)
     return Standing(
         HostedWorld(wire, server=server, profile=variant.hosted),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TypeVar
 
+from simworld.campaign.book import Page
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.script import line_in, told
 from simworld.errors import UsageError
@@ -29,7 +30,8 @@ def load_scenarios(where: str | None = None, *, deep: bool = False) -> dict[str,
     """
     found: dict[str, Scenario] = {}
     for module in _modules(where, deep=deep):
-        for value in vars(module).values():
+        pages = [page.scenario for page in getattr(module, "pages", ())]
+        for value in (*vars(module).values(), *pages):
             if isinstance(value, Scenario):
                 if found.get(value.name, value) is not value:
                     raise UsageError(f"two scenarios are called {value.name!r}")
@@ -53,6 +55,17 @@ def load_races(where: str | None = None) -> dict[str, Race]:
                 raise UsageError(f"two entries of the catalogue are called {race.id}")
             found[race.id] = race
     return dict(sorted(found.items()))
+
+
+def load_pages(where: str | None = None) -> dict[str, Page]:
+    """The scenario book, by id: what those modules call ``pages``, in their order."""
+    found: dict[str, Page] = {}
+    for module in _modules(where, deep=True):
+        for page in getattr(module, "pages", ()):
+            if found.get(page.id, page) is not page:
+                raise UsageError(f"two pages of the scenario book are called {page.id}")
+            found[page.id] = page
+    return found
 
 
 def _modules(where: str | None, *, deep: bool) -> list[ModuleType]:

@@ -37,6 +37,8 @@ DELAYS_MS = (0, 10, 999, 1_000, 5_000)
 ACTS_MAX = 6
 RUNS_MAX = 2
 PAYLOADS = 4
+TRIES, TRY_AGAIN_MS = 12, 499
+"""How often a client looks for a hook that is not there yet, and after how long again."""
 _ACTS = ("resume", "resume", "resume", "twice", "wake", "again", "start", "both", "cancel")
 
 
@@ -129,9 +131,9 @@ async def _do(user: Client, program: Node, what: list[Any]) -> None:
 async def _act_out(user: Client, program: Node, what: list[Any]) -> None:
     match what:
         case ["resume", token, payload]:
-            await user.resume_hook(token_of(token), payload)
+            await _resume(user, token, payload)
         case ["twice", token, payload]:
-            await user.resume_hook(token_of(token), payload)
+            await _resume(user, token, payload)
             await user.resume_hook(token_of(token), payload)
         case ["both", one, other]:
             await user.together(_do(user, program, one), _do(user, program, other))
@@ -146,6 +148,17 @@ async def _act_out(user: Client, program: Node, what: list[Any]) -> None:
             await user.cancel(_run(user, number))
         case _:
             raise UsageError(f"{what!r} is no act of a client; draw one with drawn_session()")
+
+
+async def _resume(user: Client, token: int, payload: int) -> None:
+    """Resume a hook as soon as somebody listens, within a few seconds."""
+    for _ in range(TRIES):
+        try:
+            await user.resume_hook(token_of(token), payload)
+        except HookNotFoundError:
+            await user.sleep(TRY_AGAIN_MS)
+        else:
+            return
 
 
 def _run(user: Client, number: int) -> str:

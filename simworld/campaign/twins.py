@@ -16,7 +16,7 @@ import attrs
 
 from simworld.campaign.replaying import followed, replay, setup_of
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import Setup, Trial
+from simworld.campaign.trial import Setup
 from simworld.engine import Event
 from simworld.errors import DidNotReproduce
 from simworld.explore import Candidate, Meeting, exchanged, meetings, turned_round
@@ -38,6 +38,8 @@ REPLAYS_MAX = 400
 """Trials that one twin is worth."""
 TURNS_MAX = 100_000
 """Operations of all these trials."""
+COMPANY = "duplicate"
+"""A fault that only makes handlers meet is taken away last."""
 
 
 def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:
@@ -78,8 +80,8 @@ class _Search:
             yield self._exchanged(exchanged(self._trace, pair))
         if ordered:
             yield from self._larger()
-        for index in range(len(self._failing.faults)):
-            yield from self._spared(index)
+        for fault in sorted(self._failing.faults, key=lambda fault: fault.kind == COMPANY):
+            yield from self._spared(fault)
         if not ordered:
             yield from self._larger()
         yield from self._unfailing()
@@ -93,27 +95,30 @@ class _Search:
 
     def _exchanged(self, schedule: Schedule) -> Twin | None:
         """The twin with that schedule, if something that meets has changed its order."""
-        trial = self._passing(attrs.evolve(self._failing, schedule=schedule))
-        if trial is None or _struck(trial.trace, trial.faults) != _struck(
-            self._trace, self._failing.faults
+        failing, trace = self._failing, self._trace
+        twin = self._passing(attrs.evolve(failing, schedule=schedule))
+        if twin is None or (
+            _struck(twin.turns, twin.repro.faults) != _struck(trace, failing.faults)
         ):
             return None
-        turned = turned_round(self._trace, trial.trace)
-        for pair in _ranked(turned, self._trace, self._story.anomaly):
-            race = RacingPair(self._trace[pair.first], self._trace[pair.second], pair.object)
-            return attrs.evolve(self._twin(trial), race=race, alone=len(turned) == 1)
-        return None
+        turned = turned_round(trace, twin.turns)
+        ranked = _ranked(turned, trace, self._story.anomaly)
+        if not ranked:
+            return None
+        pair = ranked[0]
+        race = RacingPair(trace[pair.first], trace[pair.second], pair.object)
+        return attrs.evolve(twin, race=race, alone=len(turned) == 1)
 
-    def _spared(self, index: int) -> Iterator[Twin | None]:
+    def _spared(self, fault: Fault) -> Iterator[Twin | None]:
         """With less of a fault, and then without it."""
-        faults = self._failing.faults
-        fault = faults[index]
+        failing = self._failing
         less = fault.value - 1 if FAULTS[fault.kind].counted else 0
         for left in dict.fromkeys((less, 0)):
-            weaker = (attrs.evolve(fault, value=left),) if left else ()
-            fewer = (*faults[:index], *weaker, *faults[index + 1 :])
-            trial = self._passing(attrs.evolve(self._failing, faults=fewer))
-            yield attrs.evolve(self._twin(trial), fault=fault, left=left) if trial else None
+            weaker = {fault: attrs.evolve(fault, value=left)} if left else {fault: None}
+            faults = [weaker.get(each, each) for each in failing.faults]
+            fewer = tuple(each for each in faults if each is not None)
+            twin = self._passing(attrs.evolve(failing, faults=fewer))
+            yield twin and attrs.evolve(twin, fault=fault, left=left)
 
     def _unfailing(self) -> Iterator[Twin | None]:
         """Without a failure that was planned."""
@@ -121,21 +126,27 @@ class _Search:
         for body in workload.failures:
             left = tuple(each for each in workload.failures if each != body)
             calmer = attrs.evolve(workload, failures=left)
-            trial = self._passing(attrs.evolve(self._failing, workload=calmer))
-            yield attrs.evolve(self._twin(trial), body=body) if trial else None
+            twin = self._passing(attrs.evolve(self._failing, workload=calmer))
+            yield twin and attrs.evolve(twin, body=body)
 
-    def _passing(self, candidate: Candidate) -> Trial | None:
+    def _passing(self, candidate: Candidate) -> Twin | None:
         """The candidate's trial, if no law is broken in it."""
         if self.replays >= REPLAYS_MAX or self._turns_left <= 0:
             return None
         self.replays += 1
-        trial, _ = followed(self._setup, candidate, strict=False, full_trace=True)
+        trial, explorer = followed(self._setup, candidate, strict=False, full_trace=True)
         self._turns_left -= trial.turns
-        return trial if trial.final.drained and not trial.anomalies else None
-
-    def _twin(self, trial: Trial) -> Twin:
+        if trial.anomalies or not trial.final.drained:
+            return None
+        repro = attrs.evolve(
+            self._story.repro,
+            schedule=Schedule(tuple(explorer.applied)),
+            faults=trial.faults,
+            workload=candidate.workload,
+            trace=trial.digest,
+        )
         labels = trial.final.labels
-        return Twin(trial.trace, _same_log(trial.logs, labels, self._story), labels)
+        return Twin(repro, trial.trace, _same_log(trial.logs, labels, self._story), labels)
 
 
 def _same_log(
@@ -161,9 +172,7 @@ def _struck(trace: Sequence[Turn], faults: Sequence[Fault]) -> list[tuple[Fault,
     return found
 
 
-def _ranked(
-    pairs: Sequence[Meeting], trace: Sequence[Turn], anomaly: Anomaly
-) -> list[Meeting]:
+def _ranked(pairs: Sequence[Meeting], trace: Sequence[Turn], anomaly: Anomaly) -> list[Meeting]:
     """Those up to the break: what says most about its place, and of equals the latest."""
     before = [each for each in pairs if trace[each.second].turn <= anomaly.turn]
     return sorted(

@@ -17,7 +17,7 @@ from simworld.records import (
 class _Spent:
     """Messages, deliveries and rows read of each run, and who knows of which wait's end."""
 
-    __slots__ = ("cost", "deliveries", "judged", "messages", "rows", "told")
+    __slots__ = ("cost", "deliveries", "judged", "messages", "replayed", "rows", "seen", "told")
 
     def __init__(self, context: Context) -> None:
         self.cost = None if context.faults else context.cost
@@ -26,6 +26,9 @@ class _Spent:
         self.messages: dict[str, int] = {}
         self.deliveries: dict[str, int] = {}
         self.rows: dict[str, int] = {}
+        self.replayed: dict[str, int] = {}
+        self.seen: dict[tuple[str, str], int] = {}
+        """(task, run id): how many events the task's last pass had seen."""
         self.told: dict[tuple[str, str, str], None] = {}
         """(task, run id, wait): the task was told that the wait is completed."""
 
@@ -63,7 +66,21 @@ def _i27_refused(state: _Spent, record: WaitRefused) -> None:
 
 
 def _i27_pass(state: _Spent, record: Passed) -> Anomaly | None:
-    """Wasted, with faults and without: it waits for what its handler knows to be over (R-38)."""
+    return _wasted(state, record) or _i27_replayed(state, record)
+
+
+def _i27_replayed(state: _Spent, record: Passed) -> Anomaly | None:
+    if state.cost is None or state.cost.replayed_max is None:
+        return None
+    run_id, key = record.run_id, (record.task, record.run_id)
+    before = state.seen.get(key, 0) if record.retained else 0
+    state.seen[key] = record.length
+    count = state.replayed[run_id] = state.replayed.get(run_id, 0) + record.length - before
+    return _i27("events replayed", count, state.cost.replayed_max, record.turn)
+
+
+def _wasted(state: _Spent, record: Passed) -> Anomaly | None:
+    """With faults and without: it waits for what its handler knows to be over (R-38)."""
     for wait in record.waits if state.judged else ():
         if (record.task, record.run_id, wait) in state.told:
             message = (

@@ -20,7 +20,7 @@ from simworld.engine import (
     WaitCompleted,
     WaitCreated,
 )
-from simworld.records import Anomaly, Committed, Delivered, Passed
+from simworld.records import Anomaly, ClientCall, Committed, Delivered, Passed
 
 Key: TypeAlias = tuple[str, str]
 """(run id, correlation id)."""
@@ -280,6 +280,13 @@ def _i08_ended(state: _Tokens, record: Committed) -> None:
         state.release(key, record.turn)
 
 
+def _i08_told(state: _Tokens, record: ClientCall) -> None:
+    """Whoever was given a run's result may rely on its tokens being free (R-28)."""
+    if record.verb == "result" and record.phase == "ok":
+        for key in list(state.hooks.get(record.run_id, ())):
+            state.release(key, record.turn)
+
+
 def _i08_passed(state: _Tokens, record: Passed) -> None:
     state.passed[record.task] = record.turn
 
@@ -292,6 +299,7 @@ I_08 = Law(
         "hook_conflict": _i08_conflict,
         "hook_disposed": _i08_disposed,
         Passed: _i08_passed,
+        ClientCall: _i08_told,
         **dict.fromkeys(sorted(TERMINAL_RUN_EVENTS), _i08_ended),
     },
     start=lambda context: _Tokens(),

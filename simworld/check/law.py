@@ -73,6 +73,8 @@ class Cost:
     events_max: int | None = None
     rows_max: int | None = None
     """Events that reads of the log have answered."""
+    replayed_max: int | None = None
+    """Events that passes have gone through; a retained pass goes through what is new to it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -155,6 +155,7 @@ def _i24_end(state: _State, final: Final) -> list[Anomaly]:
         broken = (
             _misread(stream.reads, chunks, closed=closed)
             or _lost(stream, chunks)
+            or _reordered(stream.told, chunks)
             or _invented(stream, chunks, faults=state.faults)
             or _ended_wrongly(stream, closed=closed)
             or _incomplete(state, stream, chunks, final)
@@ -206,6 +207,27 @@ def _lost(stream: _Stream, chunks: Sequence[bytes]) -> Broken:
                 f"chunk {count} of the {len(wanted)} that {writer} was told are there is not, or "
                 "not in its place"
             )
+    return None
+
+
+def _reordered(told: Sequence[ChunkWritten], chunks: Sequence[bytes]) -> Broken:
+    """What one body has written, one chunk after the other, stands in that order (R-68).
+
+    Chunks that there are more of are left out: nobody knows which of them it has written.
+    """
+    counts = Counter(chunks)
+    places = {chunk: at for at, chunk in enumerate(chunks) if counts[chunk] == 1}
+    last: dict[str, int] = {}
+    for each in told:
+        at = places.get(each.chunk)
+        if at is None or not each.body:
+            continue
+        before = last.get(each.task, -1)
+        if at < before:
+            return "reordered", (
+                f"{each.body} has written chunk {at} behind chunk {before}, and it stands before it"
+            )
+        last[each.task] = at
     return None
 
 
@@ -276,8 +298,11 @@ I_24 = Law(
 class _Readers:
     """Who waits for news of which stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
+        self.calm = not context.faults
         self.waiting: dict[str, Follow] = {}
+        self.lost: dict[Key, dict[str, None]] = {}
+        """Stream → the tasks that have sent it chunks and have not heard that these are there."""
         self.ends_sent: dict[Key, dict[str, None]] = {}
         """Stream → the tasks that have sent its end, and neither died nor failed by that."""
 
@@ -290,12 +315,20 @@ def _l08_read(state: _Readers, record: StreamRead) -> None:
     state.waiting.pop(record.task, None)
 
 
+def _l08_append(state: _Readers, record: StreamAppend) -> None:
+    senders = state.lost.setdefault((record.run_id, record.stream), {})
+    if record.answered:
+        senders.pop(record.task, None)
+    else:
+        senders[record.task] = None
+
+
 def _l08_end_marker(state: _Readers, record: StreamEnd) -> None:
     state.ends_sent.setdefault((record.run_id, record.stream), {})[record.task] = None
 
 
 def _l08_crash(state: _Readers, record: Crash) -> None:
-    for tasks in state.ends_sent.values():
+    for tasks in (*state.ends_sent.values(), *state.lost.values()):
         for task in record.tasks:
             tasks.pop(task, None)
 
@@ -308,21 +341,27 @@ def _l08_body(state: _Readers, record: BodyEnded) -> None:
 
 
 def _l08_end(state: _Readers, final: Final) -> list[Anomaly]:
-    """At quiescence; a stream that nobody has tried to close is its author's affair."""
+    """At quiescence; a stream that nobody has tried to close is its author's affair.
+
+    Unless that is because chunks were refused, without a fault: who fills it has given up (R-69).
+    """
     found: list[Anomaly] = []
     if not final.drained:
         return found
     for task, follow in state.waiting.items():
         key = (follow.run_id, follow.stream)
         still = any(each.startswith(f"{task} waits ") for each in final.waiting)
-        if not still or key not in state.ends_sent:
+        if not still:
             continue
         _, closed = final.streams.get(key, ((), False))
         run = final.runs.get(follow.run_id)
-        if closed:
+        ended = run is not None and run.completed_at_ms > 0
+        if closed and key in state.ends_sent:
             why = "the stream has ended"
-        elif run is not None and run.completed_at_ms and state.ends_sent[key]:
+        elif ended and state.ends_sent.get(key):
             why = "its run has ended, and the end that was sent is not there"
+        elif ended and state.calm and state.lost.get(key):
+            why = "its run has ended, and chunks were refused, so nobody ends it"
         else:
             continue  # its run is stuck, and that is L-01; or whoever was to end it has died
         place = stream_place(final, key)
@@ -337,10 +376,11 @@ L_08 = Law(
     on={
         Follow: _l08_follow,
         StreamRead: _l08_read,
+        StreamAppend: _l08_append,
         StreamEnd: _l08_end_marker,
         Crash: _l08_crash,
         BodyEnded: _l08_body,
     },
-    start=lambda context: _Readers(),
+    start=_Readers,
     end=_l08_end,
 )

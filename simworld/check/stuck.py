@@ -25,6 +25,7 @@ from simworld.records import (
     Crash,
     Delivered,
     Final,
+    HandedOver,
     LostAnswer,
     Record,
     Refused,
@@ -87,6 +88,16 @@ def _open_steps(final: Final, run_id: str) -> list[tuple[str, StepRow]]:
         (final.labels.get(key[1], key[1]), row)
         for key, row in final.steps.items()
         if key[0] == run_id and row.status not in STEP_TERMINAL
+    ]
+
+
+def _not_given(records: Iterable[Record], final: Final, run_id: str) -> list[str]:
+    """Labels of steps that have ended, and whose results no pass has handed over (R-51)."""
+    given = {(each.run_id, each.step_id): None for each in records if isinstance(each, HandedOver)}
+    return [
+        final.labels.get(key[1], key[1])
+        for key, row in final.steps.items()
+        if key[0] == run_id and row.status in STEP_TERMINAL and key not in given
     ]
 
 
@@ -232,8 +243,11 @@ def _l01_end(records: list[Record], final: Final) -> list[Anomaly]:
     state = _messages(records)
     for run_id, run in stuck:
         steps, waits = _open_steps(final, run_id), _open_waits(final, run_id)
+        lost: list[str] = []
         if not (steps or waits) and _tokens(final, run_id):
-            continue  # it waits for the world outside, and only for that
+            lost = _not_given(records, final, run_id)
+            if not lost:
+                continue  # it waits for the world outside, and only for that
         told = [
             f"{label} is {row.status} ({_of_step(state, final, run_id, label, row)})"
             for label, row in steps
@@ -242,6 +256,7 @@ def _l01_end(records: list[Record], final: Final) -> list[Anomaly]:
             f"{label} is waiting ({_of_wait(state, final, run_id, label, due_ms)})"
             for label, due_ms in waits
         ]
+        told += [f"no pass was ever given the result of {label}" for label in lost]
         if not told:
             flow = _last_message(state, (run_id, ""), final)
             told.append(f"all its steps have ended{f' ({flow})' if flow else ''}")
@@ -251,7 +266,7 @@ def _l01_end(records: list[Record], final: Final) -> list[Anomaly]:
         )
         if final.waiting:
             message += f"; waiting: {'; '.join(final.waiting)}"
-        first = steps[0][0] if steps else waits[0][0] if waits else ""
+        first = next(iter([*[label for label, _ in (*steps, *waits)], *lost]), "")
         place = at(first, run_label(final, run_id))
         found.append(Anomaly("L-01", "stuck-run", message, place, final.turn))
     return found
@@ -260,7 +275,9 @@ def _l01_end(records: list[Record], final: Final) -> list[Anomaly]:
 L_01 = Law(
     id="L-01",
     title="At quiescence every run has ended, or waits for nothing but a hook that lives.",
-    on=dict.fromkeys((Sent, Delivered, Refused, Committed, LostAnswer, Crash), _l01_kept),
+    on=dict.fromkeys(
+        (Sent, Delivered, Refused, Committed, LostAnswer, Crash, HandedOver), _l01_kept
+    ),
     start=lambda context: [],
     end=_l01_end,
 )

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from simworld import __version__
 from simworld.cli import (
+    book,
     catalogue,
     check_log,
+    explain,
     faults,
     hunt,
     listing,
@@ -52,7 +54,8 @@ def _parser() -> Parser:
         description="Find, shrink, tell and replay races of durable workflow engines, and run "
         "programs on the real thing.",
         epilog="examples:\n  simworld list\n  simworld hunt --trials 2000\n"
-        "  simworld replay repros/NAME.json\n  simworld variants v2_merge fixed\n\n"
+        "  simworld replay repros/NAME.json\n  simworld explain repros/NAME.json\n"
+        "  simworld variants v2_merge fixed\n\n"
         "exit codes: 0 pass, 1 fail, 2 usage, 3 unknown or not reproduced, 4 simworld itself "
         "failed",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -60,6 +63,17 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"simworld {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name")
-    for each in (hunt, replay, catalogue, check_log, listing, variants, faults, serve):
+    for each in (
+        hunt,
+        replay,
+        explain,
+        catalogue,
+        book,
+        check_log,
+        listing,
+        variants,
+        faults,
+        serve,
+    ):
         each.add(commands)
     return parser

@@ -66,6 +66,7 @@ def add(commands: Commands) -> None:
         "  simworld hunt inflated_attempts --variant v2_merge --seed 7 --trials 5000\n"
         "  simworld hunt --variant v2_merge --set attempt_guard=G0 --expect\n"
         "  simworld hunt inflated_attempts --world atomic --world local --world postgres\n"
+        "  simworld hunt --generated --variant fixed --world local --trials 500\n"
         "  simworld hunt --jobs auto --seconds 60 --json results.json\n"
         "  simworld hunt --variant fixed --seed $GITHUB_SHA --junit hunt.xml --save artefacts\n"
         "  simworld hunt --known known.json --update-known   # write what is known now\n"
@@ -85,6 +86,11 @@ def add(commands: Commands) -> None:
 def _add_what(hunt: Parser) -> None:
     """Options that say what is hunted."""
     hunt.add_argument("names", nargs="*", metavar="SCENARIO", help="default: all scenarios")
+    hunt.add_argument(
+        "--generated",
+        action="store_true",
+        help="hunt drawn programs with drawn clients, and the storms",
+    )
     hunt.add_argument(
         "--variant",
         action="append",
@@ -280,11 +286,16 @@ def _chosen(args: argparse.Namespace) -> list[Scenario]:
     """The scenarios to hunt: those that were named, or all; with --case those that have it."""
     from simworld.campaign import load_scenarios
 
-    known = scenarios_of(args.scenarios) if args.names else load_scenarios(args.scenarios)
+    by_name = args.names or args.generated
+    known = scenarios_of(args.scenarios) if by_name else load_scenarios(args.scenarios)
     for name in args.names:
         if name not in known:
             raise unknown_name("scenario", name, known)
-    chosen = [known[name] for name in dict.fromkeys(args.names or known)]
+    names = [*args.names, *(name for name in known if args.generated and known[name].generated)]
+    if args.generated and not names:
+        where = args.scenarios or "the folder scenarios/ of this directory"
+        raise UsageError(f"no scenario in {where} is generated, so --generated hunts nothing")
+    chosen = [known[name] for name in dict.fromkeys(names or known)]
     if not args.case:
         return chosen
     lacking = [each for each in chosen if args.case not in {case.name for case in each.cases}]

@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from simworld.campaign import load_repro, replay
+    from simworld.campaign import load_repro, replay, with_twin
     from simworld.render import Output, check_targets, replay_json, story_text
 
     if args.log == "json" and args.json == "-":
@@ -75,6 +75,7 @@ def _replay(args: argparse.Namespace) -> int:
             out.say(f"The schedule was followed to its end: {message}.")
         else:
             code, outcome, message = FAILED, "failed", story.anomaly.message
+            story = with_twin(story, scenarios)
             out.say(story_text(story, width=out.width))
             same = (story.anomaly.law, story.anomaly.place) == (repro.law, repro.place)
             out.say("The failure shows again." if same else "Another failure shows.")

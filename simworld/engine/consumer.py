@@ -100,6 +100,7 @@ class Consumer:
         "_created",
         "_due",
         "_hydrated",
+        "_impatient",
         "_iterated",
         "_log",
         "_loop",
@@ -123,6 +124,7 @@ class Consumer:
         self._parks = self._ahead and policy.delivery is not Delivery.D3
         """A payload nobody waits for is kept at once; whoever asks next gets it before results
         that are earlier in the log (R-49)."""
+        self._impatient = policy.idle_hops > 0 or policy.verdict_hops > 0
         self._peeks = policy.clock is WorkflowClock.C0
         self._validates = policy.validate
         self._log: Sequence[Event] = ()
@@ -176,7 +178,15 @@ class Consumer:
                 self._loop.now_ms = event.created_at_ms
             if delivered:
                 return True
-        return self._due != [] and self._deliver_due()
+        if not self._due:
+            return False
+        due = self._first_due()
+        if self._impatient and self._ends_before(due):
+            return False
+        self._due.remove(due)
+        self._tick = max(self._tick, due.ready)
+        self._deliver(due.entity, due.event)
+        return True
 
     def _consume(self, entity: Entity, event: Event) -> bool | None:
         """Take an event: True if its result was delivered; None: it does not belong here."""
@@ -250,18 +260,33 @@ class Consumer:
             return self._hydrated + (ITERATOR_HOPS if again else HOPS["hook"])
         return self._hydrated + HOPS[kind]
 
-    def _deliver_due(self) -> bool:
-        """Deliver the first of the results that are due; there is one."""
-        due = self._due
+    def _first_due(self) -> _Due:
+        """The first of the results that are due; there is one."""
         best: _Due | None = None
-        for each in due:
+        for each in self._due:
             if (best is None or each[:2] < best[:2]) and not self._blocked(each):
                 best = each
         assert best is not None  # the earliest in the log waits for nobody
-        due.remove(best)
-        self._tick = max(self._tick, best.ready)
-        self._deliver(best.entity, best.event)
-        return True
+        return best
+
+    def _ends_before(self, due: _Due) -> bool:
+        """Whether a timer ends the pass before this result has reached its code (R-51, R-52).
+
+        The timer starts anew with every result.  Only who waits for something can have the pass
+        suspended: with nobody left, the result is waited for.
+        """
+        hops = due.ready - self._tick
+        if self.index < len(self._log):
+            return 0 < self._policy.verdict_hops < hops
+        return 0 < self._policy.idle_hops < hops and self._is_awaited()
+
+    def _is_awaited(self) -> bool:
+        """Whether a step, a sleep or a hook's payload is waited for that is not in the log."""
+        for correlation_id in self._loop.open:
+            entity = self._loop.entities[correlation_id]
+            if not isinstance(entity, HookState) or entity.waiters:
+                return True
+        return False
 
     def _blocked(self, one: _Due) -> bool:
         """Whether an earlier result must be delivered first (spec §5.3)."""

@@ -85,6 +85,24 @@ class KeyPolicy(enum.StrEnum):
     """The correlation id and how many starts and deliveries are over; of a wait, when it is due."""
 
 
+class RetryKey(enum.StrEnum):
+    """What keeps a second message away while an inline step's retry is due (R-03, R-19)."""
+
+    NONE = "none"
+    """Nothing: it carries no key (as merged)."""
+    STEP = "step"
+    """The key that any message of the step would carry now."""
+
+
+class BackstopKey(enum.StrEnum):
+    """What the key of a backstop consists of (spec §3.10, R-19)."""
+
+    START = "start"
+    """The step and the time of the start that it backs: no other message has that."""
+    STEP = "step"
+    """The step's own."""
+
+
 class HookOrder(enum.StrEnum):
     """In which order hooks are created and disposed of at a suspension (spec §3.6, R-27)."""
 
@@ -197,6 +215,44 @@ class StreamWrite(enum.StrEnum):
     """When the chunk is on the server (as merged)."""
 
 
+class EarlyStart(enum.StrEnum):
+    """What the first delivery of a run does while its run_started is on its way (R-63)."""
+
+    OFF = "off"
+    """It waits."""
+    UNGATED = "ungated"
+    """It runs the first pass and, of steps that their start creates, the body; so it writes, too.
+    Only under ``seed=run_id``: else a run's ids depend on when it has started."""
+    GATED = "gated"
+    """As ungated, but whatever it writes waits for run_started (b20)."""
+
+
+class Publish(enum.StrEnum):
+    """When the message for a new step that runs in the background is sent (R-64)."""
+
+    AFTER_CREATE = "after_create"
+    BESIDE_CREATE = "beside_create"
+    """Side by side with its step_created: who gets the message may be there first."""
+
+
+class Unstartable(enum.StrEnum):
+    """What a start is taken for that is refused because there is no such step yet (R-64)."""
+
+    RETRY = "retry"
+    """A fault: the message is delivered again."""
+    FINAL = "final"
+    """The step's end: the message is acknowledged."""
+
+
+class StreamPipes(enum.StrEnum):
+    """What ``get_writable`` gives to a body that asks for the same stream twice (R-68)."""
+
+    SHARED = "shared"
+    """The same writer."""
+    PER_CALL = "per_call"
+    """A writer each, which send what they are given side by side."""
+
+
 class LoopErrors(enum.StrEnum):
     """A world fault inside the replay loop (R-14)."""
 
@@ -289,6 +345,8 @@ class EnginePolicy:
     inline_gate: InlineGate = one_of(InlineGate.OWNED)
     dispatch: Dispatch = one_of(Dispatch.UNCONDITIONAL)
     key_policy: KeyPolicy = one_of(KeyPolicy.PLAIN)
+    retry_key: RetryKey = one_of(RetryKey.NONE)
+    backstop_key: BackstopKey = one_of(BackstopKey.START)
     bg_after: BackgroundAfter = one_of(BackgroundAfter.LAST_COMPLETER)
     bg_status_check: StatusCheck = one_of(StatusCheck.EQ_RUNNING)
     hook_order: HookOrder = one_of(HookOrder.CREATIONS_FIRST)
@@ -296,6 +354,9 @@ class EnginePolicy:
     """Owned steps that run inline side by side."""
     lazy_create: bool = switch(False)
     """Inline steps have no step_created: their step_started carries the input."""
+    early_start: EarlyStart = one_of(EarlyStart.OFF)
+    publish: Publish = one_of(Publish.AFTER_CREATE)
+    unstartable: Unstartable = one_of(Unstartable.RETRY)
     inline_with_wait: bool = switch(False)
     """Run a step inline although a wait is pending (before #1924, R-12)."""
     wait_push: WaitPush = one_of(WaitPush.LOCAL)
@@ -308,6 +369,12 @@ class EnginePolicy:
     validate: bool = switch(False)
     """Names, tokens and times of events are compared with what the pass asked for (b7)."""
     delivery: Delivery = one_of(Delivery.D0)
+    idle_hops: int = at_least(0, 0)
+    """A pass that has read its log suspends after so many hops, whatever result is on its way to
+    the code (D0 to D3, R-51); 0: once nothing is."""
+    verdict_hops: int = at_least(0, 0)
+    """An event that nobody takes is unconsumed after so many hops, whatever result is on its way to
+    who may ask for it (D0 to D3, R-52); 0: once nothing is."""
     clock: WorkflowClock = one_of(WorkflowClock.C0)
     sleep_clock: SleepClock = one_of(SleepClock.HOST)
     ids: IdScheme = one_of(IdScheme.MONOTONIC)
@@ -317,6 +384,10 @@ class EnginePolicy:
     complete_errors: CompleteErrors = one_of(CompleteErrors.USER)
     on_409: RefusedResult = one_of(RefusedResult.CONTINUE)
     stream_write: StreamWrite = one_of(StreamWrite.FLUSHED)
+    stream_pipes: StreamPipes = one_of(StreamPipes.SHARED)
+    reader_operations: bool = switch(False)
+    """A step waits for those who read streams, or watch an abort signal, as for its writers; they
+    end when the stream does, which may be never (R-71)."""
     flush_ms: int = at_least(0, 10)
     """A stream writer collects chunks for so long before it sends them."""
     settle_ms: int = at_least(0, 500)

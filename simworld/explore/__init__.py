@@ -16,6 +16,7 @@ from simworld.explore.registry import EXPLORERS, make_explorer
 from simworld.explore.rendezvous import Rendezvous
 from simworld.explore.replay import Replay
 from simworld.explore.run_twice import RunTwice
+from simworld.explore.scripted import Scripted
 from simworld.explore.shrink import ATTEMPTS_MAX, Attempt, Candidate, moves, shrink
 from simworld.explore.surw import Surw
 from simworld.explore.uniform import Uniform
@@ -35,6 +36,7 @@ __all__ = [
     "Rendezvous",
     "Replay",
     "RunTwice",
+    "Scripted",
     "Surw",
     "Uniform",
     "exchanged",

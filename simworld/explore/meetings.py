@@ -65,10 +65,15 @@ def meetings(trace: Sequence[Turn]) -> list[Meeting]:
     return found
 
 
-def _made(task: str, last: Mapping[str, Clock]) -> Mapping[str, int]:
-    """The clock of whoever has made the task, as far as its name tells: a message that is delivered
-    again was sent once."""
-    return last.get(task.rpartition("~")[0], {})
+def _made(task: str, last: Mapping[str, Clock]) -> Clock:
+    """The clock of whoever has made the task, as far as its name tells.
+
+    A message that is delivered again was sent once; a branch, a job or a request comes from the
+    task above it.
+    """
+    above, _, part = task.rpartition("/")
+    name = task.rpartition("~")[0] if "~" in part else above
+    return last.get(name, {})
 
 
 def _conflicting(
@@ -98,7 +103,8 @@ def exchanged(trace: Sequence[Turn], meeting: Meeting, *, running_on: bool = Fal
     ``running_on``: and after it whatever else its task can do by then.
     """
     first, second = meeting.first, meeting.second
-    needed, later = [], []
+    needed: list[str] = []
+    later: list[str] = []
     for index, (task, number, _) in enumerate(_identities(trace[: second + 1])):
         if index >= first:
             is_needed = index == second or meeting.before.get(task, 0) >= number

@@ -164,9 +164,7 @@ def _simplify_workload(search: _Search) -> None:
     """Take the first simplification that still fails, as long as there is one."""
     while any(
         search.improves(attrs.evolve(search.best, workload=simpler))
-        for simpler in chain(
-            search.simpler(search.best.workload), _simpler(search.best.workload)
-        )
+        for simpler in chain(search.simpler(search.best.workload), _simpler(search.best.workload))
     ):
         continue
 

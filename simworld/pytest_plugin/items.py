@@ -29,6 +29,7 @@ from simworld.campaign import (
     save_repro,
     tell,
     with_knob,
+    with_twin,
 )
 from simworld.errors import (
     DidNotReproduce,
@@ -295,6 +296,7 @@ class ReplayItem(ScenarioItem):
         except DidNotReproduce as error:
             raise Failed(f"the schedule cannot be followed: {error}") from error
         if story is not None:
+            story = with_twin(story, {self.scenario.name: self.scenario})
             raise Failed(f"{story.anomaly.law} is broken again\n\n{self.story(story).rstrip()}")
 
 

@@ -24,12 +24,14 @@ from simworld.records.choices import (
 from simworld.records.faults import FAULTS, Fault, FaultKind
 from simworld.records.ledger import Compared, Known
 from simworld.records.profiles import (
+    ChunkOrder,
     Dedup,
     Delays,
     DuplicateAttempt,
     FlowOrder,
     Keeps,
     LastCursor,
+    LateChunks,
     LogPosition,
     QueueProfile,
     TerminalCreate,
@@ -101,6 +103,7 @@ __all__ = [
     "BodyBegan",
     "BodyEnded",
     "ChoicePoint",
+    "ChunkOrder",
     "ChunkWritten",
     "ClientCall",
     "Committed",
@@ -127,6 +130,7 @@ __all__ = [
     "Keeps",
     "Known",
     "LastCursor",
+    "LateChunks",
     "LocalLayout",
     "LocalLog",
     "LocalMutex",

@@ -143,6 +143,22 @@ class TerminalCreate(enum.StrEnum):
     GONE = "410"
 
 
+class LateChunks(enum.StrEnum):
+    """What a write to a stream of a run that has ended is answered with (R-69)."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    """410, and so is its end."""
+
+
+class ChunkOrder(enum.StrEnum):
+    """When chunks get the place by which readers order a stream (R-70)."""
+
+    AT_COMMIT = "at_commit"
+    MINT_AT_START = "mint_at_start"
+    """Before they are visible: chunks may appear behind a live reader, who has read on."""
+
+
 @attrs.frozen
 class WorldProfile:
     """How a world behaves inside its contract."""
@@ -154,3 +170,5 @@ class WorldProfile:
     log_position: LogPosition = one_of(LogPosition.AT_COMMIT)
     last_cursor: LastCursor = one_of(LastCursor.KEPT)
     terminal_create: TerminalCreate = one_of(TerminalCreate.CONFLICT)
+    late_chunks: LateChunks = one_of(LateChunks.ACCEPTED)
+    chunk_order: ChunkOrder = one_of(ChunkOrder.AT_COMMIT)

@@ -27,6 +27,8 @@ class RacingPair:
 class Twin:
     """A trial that passes, one change away from one that fails."""
 
+    repro: Repro
+    """It as data: a strict replay of it runs clean."""
     turns: tuple[Turn, ...]
     log: tuple[Event, ...]
     """The events of the run the anomaly was about, in log order."""

@@ -174,6 +174,8 @@ class Passed(NamedTuple):
     """What ``now_ms`` has answered in it, in order."""
     read_before: int = 0
     """Of a retained pass: how many answers earlier ones had been given."""
+    retained: bool = False
+    """It has gone on from the last one, through what was new in the log."""
 
 
 class HandedOver(NamedTuple):

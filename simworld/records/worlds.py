@@ -45,6 +45,8 @@ class LocalProfile:
     local_mutex: LocalMutex = one_of(LocalMutex.STEP)
     local_create_claim: bool = switch(True)
     """A claim file is created before a step's or a wait's row (R-55)."""
+    local_wait_claim: bool = switch(True)
+    """A wait's end is claimed before its row is read; else two may find it waiting (R-35)."""
     local_retry_lock: bool = switch(True)
     """step_retrying looks at the step's terminal lock before it writes the row (R-08)."""
     local_run_claim: bool = switch(True)
@@ -71,6 +73,8 @@ class PostgresPosition(enum.StrEnum):
     """An id minted when the create began."""
     SLOTS = "slots"
     """A position taken under the lock of the run's row: dense, in the order of commits."""
+    RESERVED = "reserved"
+    """Dense too, but taken in a statement of its own; readers stop where one is missing (R-58)."""
 
 
 @attrs.frozen

@@ -4,6 +4,8 @@ Nearly everything here is a function from records to ``str`` or ``bytes``; who p
 where, is not known to them.  Only ``Output`` and the progress bar write by themselves.
 """
 
+from simworld.render.book import book_json, book_report, book_table
+from simworld.render.explain import explanation_json, explanation_text
 from simworld.render.faults import faults_json, faults_table
 from simworld.render.jsonout import replay_json, results_json, scenarios_json
 from simworld.render.judged import log_verdict_json, log_verdict_text
@@ -31,10 +33,15 @@ __all__ = [
     "Output",
     "Pace",
     "Roles",
+    "book_json",
+    "book_report",
+    "book_table",
     "check_targets",
     "delivery_of",
     "examined_summary",
     "examined_table",
+    "explanation_json",
+    "explanation_text",
     "faults_json",
     "faults_table",
     "for_encoding",

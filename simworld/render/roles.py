@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from simworld.records import Turn
 from simworld.render.text import ordinal
@@ -20,7 +21,7 @@ _MESSAGE = re.compile(r"(?P<what>flow|[^/~.]*#\d+)(?P<again>[.+:@!]\d+)?(?:~(?P<
 CLIENT = "client"
 """What a scenario's only client is called."""
 
-_PATH = re.compile(r"[^\s,;:]+/[^\s,;:]+")
+_PATH = re.compile(r"[^\s,;:()]+/[^\s,;:()]+")
 _QUEUED = re.compile(r"queued as ([^\s,]+)")
 _TIMES = ("", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 
@@ -34,18 +35,29 @@ def delivery_of(task: str) -> str:
     return ""
 
 
-def message_numbers(turns: Sequence[Turn]) -> dict[str, int]:
-    """Name of a message's first delivery → its number, in the order in which they were sent.
+class Message(NamedTuple):
+    """A message of a trial."""
+
+    number: int
+    """In the order in which they were sent."""
+    what: str
+    """What its sender calls it: ``flow``, ``work#3``, ``flow of run:work#1``."""
+
+
+def messages_of(turns: Sequence[Turn]) -> dict[str, Message]:
+    """Name of a message's first delivery → the message.
 
     One whose sender was not told that it is queued is counted when it is delivered.
     """
-    numbers: dict[str, int] = {}
+    found: dict[str, Message] = {}
     for turn in turns:
+        name = _message(delivery_of(turn.task))
+        if name and name not in found:
+            found[name] = Message(len(found) + 1, turn.op.removeprefix("deliver "))
         sent = _QUEUED.match(turn.outcome)
-        for name in (_message(delivery_of(turn.task)), sent[1] if sent else ""):
-            if name:
-                numbers.setdefault(name, len(numbers) + 1)
-    return numbers
+        if sent and sent[1] not in found:
+            found[sent[1]] = Message(len(found) + 1, turn.op.removeprefix("send "))
+    return found
 
 
 def _message(delivery: str) -> str:
@@ -72,9 +84,11 @@ def _letters(index: int) -> str:
 class Roles:
     """The cast: roles by delivery, given out in order of appearance."""
 
-    def __init__(self, tasks: Iterable[str] = (), numbers: Mapping[str, int] | None = None) -> None:
-        self._numbers = numbers or {}
-        """As ``message_numbers`` gives them."""
+    def __init__(
+        self, tasks: Iterable[str] = (), messages: Mapping[str, Message] | None = None
+    ) -> None:
+        self._messages = messages or {}
+        """As ``messages_of`` gives them."""
         self._names: dict[str, str] = {}
         self._clients: dict[str, None] = {}
         for task in tasks:
@@ -143,13 +157,12 @@ class Roles:
         return rows
 
     def message(self, task: str) -> str:
-        """``message 3 (step work#3)``; without its number if it was never sent."""
+        """``message 3 (step work#3)``; one that nobody has sent has no number."""
         name = _message(task)
-        match = _MESSAGE.fullmatch(name.rsplit("/", maxsplit=1)[-1])
-        if match is None:
-            return f"the message {task}"
-        what = "flow" if match["what"] == "flow" else f"step {match['what']}"
-        number = self._numbers.get(name)
+        last = name.rsplit("/", maxsplit=1)[-1]
+        match = _MESSAGE.fullmatch(last)
+        number, what = self._messages.get(name, (0, match["what"] if match else last))
+        what = what if what.split()[0] == "flow" else f"step {what}"
         return f"message {number} ({what})" if number else f"the message for {what}"
 
     def _in_words(self, delivery: str) -> str:

@@ -1,21 +1,21 @@
 """The story of one failure: what broke, under which faults, turn by turn, and what raced.
 
 A story is read by somebody who knows neither the schedule nor the task names.  So it opens with
-the broken law, names the cast once, tells only the turns that matter, and closes with the two
-operations that raced and what the law wanted instead.
+the broken law, names the cast once, tells only the turns that matter, and closes with one sentence:
+the two operations that race, or the fault, and what the law wanted instead.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
 
-from simworld.records import RacingPair, Story, Turn, Workload
+from simworld.records import Story, Turn, Workload
 from simworld.render.faults import fault_in_words
-from simworld.render.laws import wanted
 from simworld.render.phrases import blame_sentence
 from simworld.render.roles import Roles
-from simworld.render.text import count, ordinal, wrapped
+from simworld.render.text import count, wrapped
 from simworld.render.timeline import BROKEN, HELD, Folded, Shown, cast_of, fold_text, timeline
+from simworld.render.twins import body_in_words, last_sentence, readable
 
 WIDTH_MIN = 60
 
@@ -24,19 +24,16 @@ def story_text(story: Story, *, width: int = 100) -> str:
     """The whole story, in lines of at most ``width`` (≥ 60) where paths allow it."""
     width = max(width, WIDTH_MIN)
     told = timeline(story)
-    roles = cast_of(told)
+    roles = cast_of(story, told)
     sections = [
-        _heading(story, width),
+        heading(story, roles, width),
         _setting(story, roles, width),
-        _cast(roles, width),
+        cast_lines(roles, width),
         _turns(story, told, roles, width),
     ]
-    if story.race:
-        sections.append(_race(story.race, roles, width))
     if story.repro.blame is not None and _is_the_recorded(story):
         sections.append(wrapped(blame_sentence(story.repro.blame), width, rest="  "))
-    law = story.anomaly.law
-    sections.append(wrapped(f"{law} wanted: {wanted(law)}", width, rest="  "))
+    sections.append(wrapped(last_sentence(story, roles), width, rest="  "))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
@@ -45,9 +42,10 @@ def _is_the_recorded(story: Story) -> bool:
     return (story.anomaly.law, story.anomaly.place) == (story.repro.law, story.repro.place)
 
 
-def _heading(story: Story, width: int) -> list[str]:
+def heading(story: Story, roles: Roles, width: int) -> list[str]:
+    """What is broken, and where it was found."""
     anomaly, repro = story.anomaly, story.repro
-    message = anomaly.message.strip().rstrip(".")
+    message = readable(roles.shorten(anomaly.message), story.labels).strip().rstrip(".")
     head = f"{anomaly.law} is broken at {anomaly.place} ({anomaly.kind}): {message}."
     case = f", case {repro.case}" if repro.case else ""
     where = (
@@ -66,9 +64,7 @@ def _setting(story: Story, roles: Roles, width: int) -> list[str]:
         _workload(repro.workload), width, first="The run: ", rest="  "
     )
     faults = [fault_in_words(fault, roles) for fault in repro.faults]
-    faults += [
-        f"the {ordinal(nth)} body of {step} to begin fails" for step, nth in repro.workload.failures
-    ]
+    faults += [body_in_words(body) for body in repro.workload.failures]
     if not faults:
         return [*lines, "What strikes it: nothing; the order of the turns is enough."]
     lines.append("What strikes it:")
@@ -88,7 +84,8 @@ def _workload(workload: Workload) -> str:
     return text + "."
 
 
-def _cast(roles: Roles, width: int) -> list[str]:
+def cast_lines(roles: Roles, width: int) -> list[str]:
+    """Who is who."""
     rows = roles.legend()
     indent = max((len(role) for role, _ in rows), default=0) + 2
     lines: list[str] = []
@@ -155,9 +152,7 @@ class _Columns:
 
     def _said(self, shown: Shown) -> str:
         """The outcome in names people know, with the log position where it does not say it."""
-        text = self._roles.shorten(shown.turn.outcome)
-        for identifier, label in self._labels.items():
-            text = text.replace(identifier, label)
+        text = readable(self._roles.shorten(shown.turn.outcome), self._labels)
         position = f"event {shown.position}"
         if not shown.position or text.startswith(position):
             return text
@@ -172,15 +167,3 @@ class _Columns:
             lines.append(f"{head}{left:<{self._op}}  {right}".rstrip())
             head = self.margin
         return lines
-
-
-def _race(race: RacingPair, roles: Roles, width: int) -> list[str]:
-    held, overtaking = race.held, race.overtaking
-    lines = wrapped(f"What raced, on {race.object}:", width)
-    for text in (
-        f"{roles.who(held.task)} was held back before “{held.op}” (turn {held.turn}),",
-        f"and {roles.who(overtaking.task)} overtook it with “{overtaking.op}”"
-        f" (turn {overtaking.turn}).",
-    ):
-        lines += wrapped(text, width, first="  ", rest="    ")
-    return lines

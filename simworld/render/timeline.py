@@ -15,7 +15,7 @@ import attrs
 
 from simworld.engine import Event
 from simworld.records import Story, Turn
-from simworld.render.roles import Roles, delivery_of, message_numbers
+from simworld.render.roles import Roles, delivery_of, messages_of
 from simworld.render.text import count, listed
 
 FOLD_MIN = 3
@@ -56,7 +56,7 @@ class Folded:
 def timeline(story: Story) -> list[Shown | Folded]:
     """The story's turns in order, uninteresting stretches folded."""
     notes = _notes(story)
-    essential = _essential(story) | set(notes)
+    matter = _essential(story) | set(notes)
     positions = log_positions(story)
     told: list[Shown | Folded] = []
     pending: list[int] = []
@@ -71,7 +71,7 @@ def timeline(story: Story) -> list[Shown | Folded]:
         pending.clear()
 
     for index, turn in enumerate(story.turns):
-        if index in essential:
+        if index in matter:
             close()
             told.append(Shown(turn, positions.get(index, 0), tuple(notes.get(index, ()))))
         else:
@@ -80,13 +80,23 @@ def timeline(story: Story) -> list[Shown | Folded]:
     return told
 
 
+def told_turns(story: Story) -> list[Turn]:
+    """The turns that matter, and nothing about the others."""
+    matter = _essential(story) | set(_notes(story))
+    return [turn for index, turn in enumerate(story.turns) if index in matter]
+
+
 def cast_of(story: Story, told: Sequence[Shown | Folded]) -> Roles:
     """Roles for everybody who is told about, or named in an outcome that is."""
-    roles = Roles(numbers=message_numbers(story.turns))
-    for each in told:
-        if isinstance(each, Shown):
-            roles.cast(each.turn.task)
-            roles.cast_all(each.turn.outcome)
+    return roles_of(story, [each.turn for each in told if isinstance(each, Shown)])
+
+
+def roles_of(story: Story, told: Sequence[Turn]) -> Roles:
+    """Roles for everybody in these turns of the story."""
+    roles = Roles(messages=messages_of(story.turns))
+    for turn in told:
+        roles.cast(turn.task)
+        roles.cast_all(turn.outcome)
     return roles
 
 
@@ -142,7 +152,8 @@ def _broken_at(story: Story) -> int:
 
 
 def _essential(story: Story) -> set[int]:
-    """The race; up to the break whatever is about the place, and what is refused there later."""
+    """Indexes of turns that are told: the race, up to the break whatever is about the place, and
+    what is refused there later."""
     turns, place = story.turns, story.anomaly.place
     race = {story.race.first.turn, story.race.second.turn} if story.race else set()
     copies = [fault.target for fault in story.repro.faults if fault.kind == "duplicate"]

@@ -14,6 +14,7 @@ from simworld.engine import (
     DEFAULT_STREAM,
     AbortSignal,
     AttrSet,
+    StreamPipes,
     StreamRef,
     Workflow,
     encode,
@@ -83,10 +84,14 @@ class BodyContext:
     # Streams.
 
     def get_writable(self, stream: StreamRef | str = "") -> StreamWriter:
-        """See ``StepContext``; equal streams have one writer, which keeps their chunks in order."""
+        """See ``StepContext``; equal streams have one writer, which keeps their chunks in order.
+
+        Unless each call is given a pipe of its own (R-68).
+        """
         if isinstance(stream, str):
             stream = StreamRef(self._body.run_id, stream or DEFAULT_STREAM)
-        writer = self._writers.get(stream)
+        shared = self._services.policy.stream_pipes is StreamPipes.SHARED
+        writer = self._writers.get(stream) if shared else None
         if writer is None:
             writer = StreamWriter(self._services, stream.run_id, stream.name, self._in_background())
             self._writers[stream] = writer
@@ -133,7 +138,16 @@ class BodyContext:
 
     def read(self, stream: StreamRef, start: int = 0) -> AsyncIterator[bytes]:
         """See ``StepContext``; it is no operation that a step would wait for (R-71)."""
-        return read_stream(self._services, stream.run_id, stream.name, start)
+        chunks = read_stream(self._services, stream.run_id, stream.name, start)
+        return self._counted(chunks) if self._services.policy.reader_operations else chunks
+
+    async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """An operation that ends with the stream, and not with the reader."""
+        operations = self._in_background()
+        operations.begun()
+        async for chunk in chunks:
+            yield chunk
+        operations.ended()
 
     def _in_background(self) -> Operations:
         if self._operations is None:
@@ -196,7 +210,11 @@ class BodyContext:
         stream = signal.stream
         read = partial(self._services.streams.read, stream.run_id, stream.name, 0, live=False)
         found = await steadily(self._services, read)
-        return bool(found.chunks) or found.closed
+        if found.chunks or found.closed:
+            return True
+        if self._services.policy.reader_operations:
+            self._in_background().begun()  # it watches the signal from now on, and never ends
+        return False
 
 
 def child_run_id(run_id: str, step_id: str, ordinal: int) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 from simworld.engine import (
     AttemptGuard,
+    BackstopKey,
     Dispatch,
     EnginePolicy,
     InlineGate,
     KeyPolicy,
+    RetryKey,
     StartedBy,
     StepRequest,
     WaitDispatch,
@@ -94,16 +96,24 @@ class Dispatcher:
     async def _send_backstop(self, step_id: str, known: StepView, now_ms: int) -> None:
         """Look again when the owner's lease is over; its key is another one for every start."""
         reached("backstop.queued")
+        key = f"{step_id}:backstop:{known.started_ms}"
+        if self._policy.backstop_key is BackstopKey.STEP:
+            key = step_key(self._policy, step_id, known, self._by)
         await self._services.queue.send(
             Message(self._run_id),
-            key=f"{step_id}:backstop:{known.started_ms}",
+            key=key,
             delay_s=seconds_to(known.lease_until_ms, now_ms),
         )
 
-    async def send_retry(self, step: StepRequest, after_s: int) -> None:
-        """The next try of a step that failed here; without a key, as its own is not free."""
-        self._retried.add(step.correlation_id)
-        await self._services.queue.send(self._message(step), delay_s=after_s)
+    async def send_retry(self, step: StepRequest, view: LogView, after_s: int) -> None:
+        """The next try of a step that failed here."""
+        step_id, key = step.correlation_id, ""
+        self._retried.add(step_id)
+        if self._policy.retry_key is RetryKey.STEP:
+            tried = StepView()  # as whoever reads the log knows it by now
+            tried.starts = tried.over = _known(step, view).starts + 1
+            key = step_key(self._policy, step_id, tried, self._by)
+        await self._services.queue.send(self._message(step), key=key, delay_s=after_s)
 
     async def send_wait(
         self, recorded: Recorded, now_ms: int, *, woken_for: str
@@ -120,13 +130,29 @@ class Dispatcher:
         wait_id = ""
         if self._policy.key_policy is KeyPolicy.EPOCH:
             again, wait_id = _too_early(recorded, now_ms, woken_for), key
-            if again is not None and woken_for == wait_id:
+            is_soonest = again is not None and woken_for == wait_id
+            if again is not None and self._by.delivery * 2 > self._policy.deliveries_max:
+                await self._send_successor(woken_for, again)
+                again = None
+            if is_soonest:
                 return again
             # The second it is due in: a wake that comes too early may queue its own successor.
             key = f"{key}:{now_ms // 1_000 + after_s}"
         message = Message(self._run_id, wait_id=wait_id)
         await self._services.queue.send(message, key=key, delay_s=after_s)
         return again
+
+    async def _send_successor(self, wait_id: str, again: Redeliver) -> None:
+        """A message of its own goes on waiting: a queue may count every delivery (R-20).
+
+        Its key names the message that it follows: its own key would have it dropped.
+        """
+        reached("wait.succeeded")
+        await self._services.queue.send(
+            Message(self._run_id, wait_id=wait_id),
+            key=f"{wait_id}:after:{self._by.message_id}",
+            delay_s=again.after_s,
+        )
 
     def _message(self, step: StepRequest) -> Message:
         return Message(self._run_id, step.correlation_id, step.step_name)

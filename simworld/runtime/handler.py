@@ -228,9 +228,11 @@ class _Invocation:
         else:
             parts = [(f"inline.{each.label}", self._execute(each, recorded)) for each in inline]
             outcomes = await self._services.tasks.gather(parts)
+        view = self._replay.view
+        assert view is not None
         for step, outcome in zip(inline, outcomes, strict=True):
             if outcome.kind == RETRY:
-                await dispatcher.send_retry(step, outcome.after_s)
+                await dispatcher.send_retry(step, view, outcome.after_s)
         throttled = [each.after_s for each in outcomes if each.kind == THROTTLED]
         if throttled:
             return False, Redeliver(max(throttled))

@@ -33,7 +33,9 @@ from simworld.errors import (
     HookNotFoundError,
     RunExpiredError,
     SimworldError,
+    WorldError,
 )
+from simworld.marks import reached
 from simworld.ports import Answer
 from simworld.runtime.services import Services
 
@@ -205,8 +207,16 @@ class Recorder:
         """The answer; None where the refusal is one that somebody else's write explains."""
         try:
             return await self._services.storage.create(self._run_id, fact)
-        except swallowed:
+        except (EntityConflictError, RunExpiredError, HookNotFoundError) as refusal:
+            if isinstance(refusal, RunExpiredError) or _of_ended_run(refusal):
+                reached("creation.after_end")  # whoever swallows that goes on for a dead run (R-76)
+            if not isinstance(refusal, swallowed):
+                raise
             return None
+
+
+def _of_ended_run(refusal: WorldError) -> bool:
+    return isinstance(refusal, EntityConflictError) and refusal.reason == "terminal"
 
 
 def abort_stream(token: str) -> str:

@@ -177,7 +177,8 @@ def begin_op(job: str) -> Op:
 @shared
 def publish_op(create: Op) -> Op:
     """The moment at which a create that has begun takes effect."""
-    return Op(create.text.replace("record", "publish", 1), create.fine, create.coarse)
+    text = create.text.replace("write to", "publish in", 1).replace("record", "publish", 1)
+    return Op(text, create.fine, create.coarse)
 
 
 @shared

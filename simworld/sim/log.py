@@ -108,6 +108,7 @@ class SimLog:
                 tuple(waits),
                 tuple(report.result.readings),
                 report.result.read_before,
+                report.retained,
             )
         )
 

@@ -183,6 +183,8 @@ class SimBodies:
         self._open: dict[str, int] = {}
         self._slow: dict[str, int] = {}
         """Step → how many of its next bodies are slow."""
+        self._acts: dict[tuple[str, str, str], int] = {}
+        """(run, step, effect) → the body that has done it first."""
         kernel.on_crash.append(self._host_died)
 
     def _host_died(self, host: Host) -> None:
@@ -255,6 +257,9 @@ class SimBodies:
         run, step = self._labels.run(body.run_id), self._labels.readable(body.step_id)
         if self._kernel.at_point(body_op(f"do {name!r} in", run, step)):
             await PARK
+        key, number = (run, step, name), self._numbers[body]
+        if self._acts.setdefault(key, number) != number:
+            reached("effect.repeated")
 
     async def ended(
         self, body: BodyInfo, outcome: str, error: Exception | None = None, result: bytes = b""

@@ -29,13 +29,14 @@ from simworld.worlds.postgres import (
 )
 from simworld.worlds.queue import JOBS, QUEUES, TABLE_QUEUE, MemoryQueue, TableQueue
 from simworld.worlds.state import WorldState
-from simworld.worlds.streams import MemoryStreams
+from simworld.worlds.streams import EndingStreams, MemoryStreams
 
 __all__ = [
     "JOBS",
     "QUEUES",
     "TABLE_QUEUE",
     "AtomicWorld",
+    "EndingStreams",
     "HostedStreams",
     "HostedWorld",
     "LocalStreams",

@@ -21,9 +21,8 @@ from simworld.campaign import (
     tell,
     with_knob,
 )
-from simworld.campaign.replaying import racing_pair
 from simworld.errors import DidNotReproduce, ReproVersionError, UsageError
-from simworld.records import Advance, Fault, Finding, RacingPair, Schedule, Turn
+from simworld.records import Advance, Fault, Finding, Schedule
 
 SCENARIOS = load_scenarios()
 G0 = with_knob(preset("v2_merge"), "attempt_guard=G0")
@@ -82,7 +81,7 @@ def test_a_repro_replays_a_hundred_times(finding: Finding) -> None:
 def test_the_story_names_the_two_operations_that_race(finding: Finding) -> None:
     story = tell(finding.repro, SCENARIOS)
     assert story.race is not None
-    assert story.race.held.task != story.race.overtaking.task
+    assert story.race.first.task != story.race.second.task
     assert "work#" in story.race.object
     assert any("record step_failed" in turn.op for turn in story.turns)
     assert story.log[-1].type in ("run_failed", "run_completed")
@@ -203,17 +202,3 @@ def test_a_repro_names_only_what_is_registered(
     repro = load_repro(changed(finding, tmp_path / "repro.json", **fields))
     with pytest.raises(UsageError, match=message):
         replay(repro, SCENARIOS)
-
-
-def test_an_answer_that_was_held_back_races(finding: Finding) -> None:
-    """A request has ended by then: its sender hears of it too late."""
-    label, asker = (("log run", False),), "client/flow"
-    asked = Turn(1, 0, f"{asker}/read_log", "read the log", "4 events", label)
-    wrote = Turn(2, 0, "client", "record hook_received", "event 5", (("log run", True),))
-    heard = Turn(3, 0, asker, "get the answer: read the log", "4 events", ())
-    broken = attrs.evolve(finding.anomaly, place="run", turn=9)
-    schedule = Schedule((Advance(asked.task, 1, "read the log"),))
-    repro = attrs.evolve(finding.repro, schedule=schedule)
-    assert racing_pair((asked, wrote, heard), repro, broken) == RacingPair(heard, wrote, "log run")
-    for later in ((), (heard._replace(op="acknowledge"), heard)):
-        assert racing_pair((asked, wrote, *later), repro, broken) is None

@@ -58,6 +58,7 @@ from simworld.records import (
     Crash,
     Delivered,
     Final,
+    HandedOver,
     LostAnswer,
     PassChecked,
     Passed,
@@ -292,6 +293,10 @@ class Tape:
         run_id = run or self.run_id
         position = position or len(self.logs[run_id])
         return self.adds(Passed, FLOW, run_id, position, position, ended)
+
+    def given(self, step: str) -> Tape:
+        """A pass has given the workflow what the step came to."""
+        return self.adds(HandedOver, FLOW, self.run_id, step, step_id(step), "work", b"")
 
     def wait(self, ms: int) -> Tape:
         """Let virtual time pass."""

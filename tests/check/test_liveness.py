@@ -48,7 +48,7 @@ HOOK, NAP = "hook#3", "sleep#4"
 def test_l01_a_run_may_wait_for_a_payload_from_outside() -> None:
     tape = Tape().opened(WORK).works(WORK)
     assert broken("L-01", tape) == ["stuck-run run"]
-    tape.hooked(HOOK)
+    tape.given(WORK).hooked(HOOK)
     assert broken("L-01", tape) == []
     assert broken("L-01", tape.disposed(HOOK)) == ["stuck-run run"]
 
@@ -65,9 +65,18 @@ def test_l01_nobody_outside_resumes_such_a_hook(changes: dict[str, Any]) -> None
 def test_l01_it_may_wait_for_nothing_else() -> None:
     tape = Tape().opened(WORK).hooked(HOOK)
     assert broken("L-01", tape) == ["stuck-run run/work#2"]
-    assert broken("L-01", tape.works(WORK)) == []
+    assert broken("L-01", tape.works(WORK).given(WORK)) == []
     assert broken("L-01", tape.sleeps(NAP, 5)) == ["stuck-run run/sleep#4"]
     assert broken("L-01", tape.wakes(NAP)) == []
+
+
+def test_l01_a_result_that_no_pass_was_given_is_not_waited_for() -> None:
+    """R-51: the run waits for a payload, and somebody else in it for what is in the log."""
+    tape = Tape().opened(WORK).hooked(HOOK).works(WORK)
+    (anomaly,) = judge(laws_named(["L-01"]), context(), tape.records, tape.final())
+    assert f"no pass was ever given the result of {WORK}" in anomaly.message
+    assert broken("L-01", tape) == ["stuck-run run/work#2"]
+    assert broken("L-01", tape.given(WORK)) == []
 
 
 def test_l01_the_hook_of_another_run_helps_nobody() -> None:

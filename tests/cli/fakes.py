@@ -95,7 +95,7 @@ class FakeCampaign:
     places: list[str | None] = attrs.Factory(list)
     compared: list[tuple[str, str, int]] = attrs.Factory(list)
 
-    def load_scenarios(self, where: str | None = None) -> dict[str, FakeScenario]:
+    def load_scenarios(self, where: str | None = None, *, deep: bool = False) -> dict[str, FakeScenario]:
         self.places.append(where)
         if isinstance(self.scenarios, Exception):
             raise self.scenarios
@@ -150,6 +150,9 @@ class FakeCampaign:
             raise self.replayed
         return self.replayed
 
+    def with_twin(self, story: Story, scenarios: Any) -> Story:
+        return story
+
     def run_log(self, repro: Repro, scenarios: Any) -> tuple[RunLogLine, ...]:
         fields = {"step": "work#3", "error": "boom: it is late"}
         return (RunLogLine(7, 1_750_000_001_234, "run", "start/flow", "step failed", fields),)
@@ -169,7 +172,7 @@ class FakeCampaign:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
         names = "load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
-        names += " save_repro load_repro check_hash_seeds check_possible"
+        names += " save_repro load_repro check_hash_seeds check_possible with_twin"
         for name in names.split():
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]

@@ -366,7 +366,7 @@ def test_ctrl_c_before_the_first_result(run: Run, campaign: FakeCampaign) -> Non
 def test_ctrl_c_elsewhere_is_one_line(
     run: Run, campaign: FakeCampaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(where: str | None = None) -> Any:
+    def interrupted(where: str | None = None, **options: bool) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(campaign, "load_scenarios", interrupted, raising=False)

@@ -6,7 +6,16 @@ from typing import Any
 
 import attrs
 
-from simworld.engine import Event, RunCreated, RunStarted, StepCreated, StepFailed, StepStarted
+from simworld.engine import (
+    Event,
+    RunCompleted,
+    RunCreated,
+    RunStarted,
+    StepCreated,
+    StepFailed,
+    StepStarted,
+    encode,
+)
 from simworld.records import (
     Advance,
     Anomaly,
@@ -18,6 +27,8 @@ from simworld.records import (
     Schedule,
     Story,
     Turn,
+    Twin,
+    TwinSearch,
     Verdict,
     Workload,
 )
@@ -25,6 +36,7 @@ from simworld.records import (
 EPOCH_MS = 1_750_000_000_000
 FLOW, STEP = "start/flow", "start/flow/work#3"
 AGAIN = f"{STEP}~2"
+LABELS = {"wrun_1": "run", **{f"step_{n}": f"work#{n}" for n in range(1, 6)}}
 
 
 def anomaly(**changed: Any) -> Anomaly:
@@ -145,14 +157,35 @@ def log() -> tuple[Event, ...]:
     )
 
 
+def twin(**changed: Any) -> Twin:
+    """The same trial, the two starts in the other order; the step is tried again, and succeeds."""
+    turns_of = turns()
+    started, failing, failed = turns_of[13], turns_of[15], turns_of[16]
+    later = (
+        failing._replace(turn=14, now_ms=EPOCH_MS + 5, outcome="event 8, attempt 1"),
+        started._replace(turn=15, outcome="event 9, attempt 2"),
+        failed._replace(turn=16, op="record step_retrying of work#3", outcome="event 10"),
+        started._replace(turn=17, op="record step_completed of work#3", outcome="event 11"),
+    )
+    ended = event(12, 9, RunCompleted(encode(["done", 5])))
+    base = Twin(
+        repro=repro(),
+        turns=(*turns_of[:13], *later),
+        log=(*log()[:8], ended),
+        labels=LABELS,
+        race=RacingPair(started, failing, "step run/work#3"),
+    )
+    return attrs.evolve(base, **changed)
+
+
 def story(**changed: Any) -> Story:
     trace = turns()
     base = Story(
         repro=repro(),
         turns=trace,
         log=log(),
-        labels={"wrun_1": "run", **{f"step_{n}": f"work#{n}" for n in range(1, 6)}},
+        labels=LABELS,
         anomaly=anomaly(turn=17),
-        race=RacingPair(trace[15], trace[13], "step run/work#3"),
+        twins=TwinSearch(twin(), 9),
     )
     return attrs.evolve(base, **changed)

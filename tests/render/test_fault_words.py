@@ -9,14 +9,13 @@ from simworld.render.faults import fault_in_words
 from simworld.render.roles import Roles
 
 STEP = "start/flow/work#3"
+SECOND = "handler A, delivering the message for step work#3, second time,"
 TOLD = {
     Fault("redelivery", f"{STEP}~2", 1): (
-        "A, delivery 2 of the message for work#3, counts as failed at once and lives on; its "
-        "message is delivered again"
+        f"{SECOND} counts as failed at once and lives on; its message is delivered again"
     ),
     Fault("redelivery", f"{STEP}~2", 4): (
-        "A, delivery 2 of the message for work#3, counts as failed after 1500 ms and lives on; its "
-        "message is delivered again"
+        f"{SECOND} counts as failed after 1500 ms and lives on; its message is delivered again"
     ),
     Fault("slow_body", "work#3", 1): "the first body of work#3 takes longer than its lease",
     Fault("slow_body", "work#3", 2): "the first 2 bodies of work#3 take longer than their leases",
@@ -26,16 +25,12 @@ TOLD = {
     Fault("scarce_workers", "queue", 3): (
         "the queue has only 3 workers, until the search has ended"
     ),
-    Fault("late_hook", "client/late", 70): (
-        "a payload of the client client for a hook comes 70 ms late"
-    ),
+    Fault("late_hook", "client/late", 70): ("a payload of the client for a hook comes 70 ms late"),
     Fault("restart", f"{STEP}~2@7", 1): (
-        "every process dies before the 7th operation of A, delivery 2 of the message for work#3, "
-        "and a service starts anew"
+        f"every process dies before the 7th operation of {SECOND} and a service starts anew"
     ),
     Fault("lost_flush", f"{STEP}~2/flush@3", 1): (
-        "the write to a stream that is the 3rd operation of A, delivery 2 of the message for "
-        "work#3, is refused, and not performed"
+        f"the write to a stream that is the 3rd operation of {SECOND} is refused, and not performed"
     ),
 }
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
 from simworld.check import LAWS
-from simworld.records import FAULTS, Advance, Fault, RacingPair, Schedule, Story, Turn, Workload
+from simworld.records import (
+    FAULTS,
+    Advance,
+    Fault,
+    RacingPair,
+    Schedule,
+    Story,
+    Turn,
+    Twin,
+    TwinSearch,
+    Workload,
+)
 from simworld.render import Roles, delivery_of, story_text
 from tests.render import samples
 
@@ -62,8 +75,9 @@ def test_there_are_roles_for_more_deliveries_than_letters() -> None:
 def test_the_cast_is_explained() -> None:
     text = story_text(samples.story())
     assert "start = a client" in text
-    assert "A = delivery 1 of the flow message (start/flow)" in text
-    assert "C = delivery 2 of the message for work#3 (start/flow/work#3~2)" in text
+    assert "A = handler A, delivering message 1 (flow); start/flow" in text
+    assert "B = handler B, delivering message 2 (step work#3); start/flow/work#3" in text
+    assert "C = handler C, delivering message 2 (step work#3), second time; start/flow/" in text
 
 
 def test_only_who_is_told_about_has_a_role() -> None:
@@ -76,7 +90,7 @@ def test_only_who_is_told_about_has_a_role() -> None:
     text = story_text(samples.story(turns=(*turns[:10], *unrelated, *turns[10:])))
     assert "… 6 turns of 2 other handlers: 6 × read the log" in text
     assert "work#4)" not in text
-    assert "C = delivery 2 of the message for work#3" in text
+    assert "C = handler C, delivering message 2 (step work#3), second time" in text
 
 
 # --- heading and setting -------------------------------------------------------------------------
@@ -95,20 +109,20 @@ def test_the_heading_names_law_place_and_message() -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault("duplicate", samples.STEP, 1), "the message for work#3 (start/flow/work#3) is del"),
-        (Fault("duplicate", samples.FLOW, 2), "the flow message (start/flow) is delivered 2 times"),
+        (Fault("duplicate", samples.STEP, 1), "message 2 (step work#3) is delivered once more"),
+        (Fault("duplicate", samples.FLOW, 2), "message 1 (flow) is delivered 2 times more"),
         (
             Fault("crash", samples.STEP, 3),
-            "of B, delivery 1 of the message for work#3, dies before",
+            "of handler B, delivering message 2 (step work#3), dies before",
         ),
         (Fault("crash", samples.STEP, 3), "dies before its 3rd operation"),
-        (Fault("lost_answer", samples.AGAIN, 2), "the 2nd operation of C, delivery 2 of the mess"),
+        (Fault("lost_answer", samples.AGAIN, 2), "the 2nd operation of handler C, delivering"),
         (Fault("lost_answer", "start", 1), "the 1st operation of the client start, commits and"),
         (Fault("kill_bodies", "work#3", 1), "the first body of work#3 dies before it ends"),
         (Fault("kill_bodies", "work#3", 4), "the first 4 bodies of work#3 die before they end"),
         (
             Fault("lost_request", f"{samples.STEP}/step_started.work#3", 1),
-            "the request step_started.work#3 of B, delivery 1 of the message for work#3, never",
+            "request step_started.work#3 of handler B, delivering message 2 (step work#3), never",
         ),
         (Fault("lost_request", "start/run_created", 1), "request run_created of the client start,"),
         (Fault("duplicate_request", f"{samples.FLOW}/x", 1), "arrives once more"),
@@ -208,22 +222,22 @@ def test_the_two_that_raced_are_told_wherever_they_are() -> None:
     story = samples.story(
         anomaly=samples.anomaly(turn=1),
         turns=_with_dull_turns(held),
-        race=attrs.evolve(_race(), held=held),
+        twins=_racing(held),
         log=(),
     )
     assert _cells(story, 11)[3] == "send flow"
 
 
-def _race() -> RacingPair:
-    race = samples.story().race
-    assert race is not None
-    return race
+def _racing(first: Turn) -> TwinSearch:
+    """A twin in which that turn comes after another."""
+    race = RacingPair(first, samples.turns()[15], "step run/work#3")
+    return TwinSearch(samples.twin(race=race), 1)
 
 
 def test_a_lost_answer_is_told_wherever_it_happens() -> None:
     lost = Turn(11, samples.EPOCH_MS, samples.FLOW, "send flow", "done, but the answer is lost", ())
     early = samples.anomaly(turn=1)
-    story = samples.story(anomaly=early, turns=_with_dull_turns(lost), race=None, log=())
+    story = samples.story(anomaly=early, turns=_with_dull_turns(lost), twins=None, log=())
     assert _cells(story, 11)[3] == "send flow"
 
 
@@ -234,7 +248,7 @@ def test_the_beginning_of_a_duplicate_is_told() -> None:
         anomaly=samples.anomaly(turn=1),
         turns=_with_dull_turns(*two),
         repro=samples.repro(faults=(Fault("duplicate", samples.FLOW, 1),)),
-        race=None,
+        twins=None,
         log=(),
     )
     assert _cells(story, 11)[2] == "A"
@@ -348,7 +362,7 @@ def test_a_refused_operation_has_no_log_position() -> None:
 
 
 def test_an_empty_trace_is_a_short_story() -> None:
-    text = story_text(samples.story(turns=(), race=None))
+    text = story_text(samples.story(turns=(), twins=None))
     assert "Turn by turn" not in text
     assert "I-12 wanted:" in text
 
@@ -356,20 +370,98 @@ def test_an_empty_trace_is_a_short_story() -> None:
 # --- the end -------------------------------------------------------------------------------------
 
 
-def test_the_race_names_both_operations() -> None:
-    text = story_text(samples.story())
-    assert "What raced, on step run/work#3:" in text
-    assert "B was held back before “record step_started of work#3” (turn 16)," in text
-    assert "and C overtook it with “record step_started of work#3” (turn 14)." in text
+def _last(**changed: Any) -> str:
+    """The last sentence."""
+    told = story_text(samples.story(**changed)).split("\n\n")[-1]
+    return " ".join(told.split())
 
 
-def test_without_a_race_there_is_no_such_section() -> None:
-    assert "What raced" not in story_text(samples.story(race=None))
+WANTED = (
+    "I-12 wanted: a step may be given up for exhausted retries only after max_retries + 1 of its "
+    "bodies have really failed; until then it is tried again."
+)
 
 
-def test_the_last_sentence_is_what_the_law_wanted() -> None:
-    last = story_text(samples.story()).split("\n\n")[-1]
-    assert last.startswith("I-12 wanted: a step may be given up for exhausted retries only after")
+def test_the_last_sentence_names_both_operations_and_what_the_law_wanted() -> None:
+    assert _last() == (
+        "The race: on the row of work#3, handler C's “record step_started of work#3” (turn 14) "
+        "came before handler B's “record step_started of work#3” (turn 16); with only these two in "
+        f"the other order every law holds; {WANTED}"
+    )
+    assert "; in the other order every law holds; I-12" in _last(
+        twins=TwinSearch(samples.twin(alone=False), 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("twin", "said"),
+    [
+        (
+            samples.twin(race=None, fault=Fault("duplicate", samples.STEP, 3), left=2),
+            "The fault: message 2 (step work#3) is delivered 3 times more; with one less (2 instead"
+            " of 3) every law holds under the same schedule; ",
+        ),
+        (
+            samples.twin(race=None, fault=Fault("crash", samples.STEP, 3)),
+            "The fault: the host of handler B, delivering message 2 (step work#3), dies before its "
+            "3rd operation; without it every law holds under the same schedule; ",
+        ),
+        (
+            samples.twin(race=None, body=("work#3", 2)),
+            "The failure: the 2nd body of work#3 to begin fails; if it does not, every law holds; ",
+        ),
+        (
+            None,
+            "No single race or fault: of 9 other runs, each with two operations in the other order,"
+            " or one fault less, none obeys every law; ",
+        ),
+    ],
+)
+def test_where_no_order_decides_the_last_sentence_says_what_does(
+    twin: Twin | None, said: str
+) -> None:
+    assert _last(twins=TwinSearch(twin, 9)) == said + WANTED
+
+
+def test_where_nothing_could_be_tried_it_says_so() -> None:
+    assert _last(twins=TwinSearch(None, 0)).startswith("No race and no fault: nothing in this run")
+    assert _last(twins=None) == WANTED, "nobody has looked"
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("log run", "the log of the run"),
+        ("run run", "the row of the run"),
+        ("hook run/hook#1", "the row of hook#1"),
+        ("step run:work#1/work#2", "the row of run:work#1/work#2"),
+        (f"message {samples.STEP}", "message 2 (step work#3)"),
+        ("token approve", "the token approve"),
+        ("file runs/7", "file runs/7"),
+    ],
+)
+def test_what_both_touch_is_told_in_words(label: str, words: str) -> None:
+    first, second = samples.turns()[13], samples.turns()[15]
+    race = RacingPair(first, second, label)
+    assert f"The race: on {words}, handler C's" in _last(
+        twins=TwinSearch(samples.twin(race=race), 1)
+    )
+
+
+def test_ids_never_show() -> None:
+    message = "run wrun_1: step_3 (step_3) is not what start/flow/work#3 (start/flow) asks for"
+    text = story_text(samples.story(anomaly=samples.anomaly(message=message)))
+    assert "(retries-not-exhausted): run: work#3 is not what B (A) asks for." in text
+
+
+def test_a_message_is_named_as_its_sender_names_it() -> None:
+    """Of several runs each has a flow message."""
+    first, *rest = samples.turns()
+    sent = first._replace(op="send flow of run:work#1", outcome=f"queued as {samples.STEP}/flow")
+    begun = first._replace(turn=99, task=f"{samples.STEP}/flow", op="deliver flow")
+    story = samples.story(turns=(first, sent, *rest, begun), repro=samples.repro(faults=()))
+    told = story_text(attrs.evolve(story, anomaly=samples.anomaly(turn=99)))
+    assert "handler D, delivering message 1 (flow of run:work#1); start/flow/work#3/flow" in told
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -394,7 +486,7 @@ def test_lines_fit(width: int, place: str) -> None:
 
 
 def test_a_story_about_a_run_tells_its_events() -> None:
-    story = samples.story(anomaly=samples.anomaly(place="run", law="L-01"), race=None)
+    story = samples.story(anomaly=samples.anomaly(place="run", law="L-01"), twins=None)
     assert _cells(story, 4)[3] == "record run_started"
 
 

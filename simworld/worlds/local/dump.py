@@ -35,7 +35,7 @@ Key: TypeAlias = tuple[str, str]
 async def read_local(files: Files, profile: LocalProfile) -> WorldState:
     """Rows, logs and streams; of files that nobody writes to meanwhile."""
     read = _slots if profile.local_log is LocalLog.SLOTS else _minted
-    return await read(files, await _streams(files))
+    return await read(files, await _streams(files), profile)
 
 
 async def _contents(files: Files, folder: str) -> dict[str, bytes]:
@@ -50,10 +50,14 @@ async def _contents(files: Files, folder: str) -> dict[str, bytes]:
     return found
 
 
-async def _slots(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
+async def _slots(
+    files: Files, streams: Mapping[Key, Chunks], profile: LocalProfile
+) -> WorldState:
     logs: dict[str, list[Event]] = {}
     folds: dict[str, RunFold] = {}
     for path, data in (await _contents(files, RUNS)).items():
+        if not profile.local_linked_events and _whole(data) is None:
+            continue  # its writer has died of it
         event = decode_slot(data, path.split("/")[1], int(path.rpartition("/")[2]))
         run_id = event.run_id
         logs.setdefault(run_id, []).append(event)
@@ -69,7 +73,9 @@ async def _slots(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
     )
 
 
-async def _minted(files: Files, streams: Mapping[Key, Chunks]) -> WorldState:
+async def _minted(
+    files: Files, streams: Mapping[Key, Chunks], _profile: LocalProfile
+) -> WorldState:
     logs: dict[str, list[Event]] = {}
     for data in (await _contents(files, EVENTS)).values():
         event = _whole(data)

@@ -12,6 +12,9 @@ the next slot; if somebody was first, it reads on and decides again.
   legal, and whoever comes next goes on.
 * Tokens concern several runs: see ``tokens``.
 
+Under ``local_linked_events=false`` an event is written in place: its slot is taken before the event
+is whole, and who looks meanwhile, or after its writer has died of it, is told so (R-57).
+
 What was folded is kept in memory, so that a create usually costs one operation and a read two.
 """
 
@@ -63,8 +66,11 @@ class SlotsWorld:
         ids: Ids,
         world: WorldProfile,
         prefixes: Prefixes | None = None,
+        linked: bool = True,
     ) -> None:
         self._files = files
+        self._linked = linked
+        self._put = files.link if linked else files.create
         self._prefixes = prefixes
         self._clock = clock
         self._ids = ids
@@ -131,7 +137,7 @@ class SlotsWorld:
                 continue
             name = getattr(stored, "correlation_id", "")
             event = Event(run_id, event_id, count + 1, now_ms, stored.type, name, stored)
-            if not await self._files.link(slot_path(run_id, count + 1), encode_event(event)):
+            if not await self._put(slot_path(run_id, count + 1), encode_event(event)):
                 at_end = await self.catch_up(fold)
                 continue
             self._absorb(fold, (event,))
@@ -192,10 +198,21 @@ class SlotsWorld:
             for data in await self._files.read_all(paths):
                 if data is None:
                     return found
-                found.append(decode_slot(data, run_id, after + len(found) + 1))
+                found.append(self._whole(data, run_id, after + len(found) + 1))
             if len(found) == count_max:
                 return found
             size *= 4
+
+    def _whole(self, data: bytes, run_id: str, slot: int) -> Event:
+        try:
+            return decode_slot(data, run_id, slot)
+        except UsageError as error:
+            if self._linked:
+                raise
+            reached("event.torn")
+            where = slot_path(run_id, slot)
+            why = f"{where} holds half an event: its writer has not done, or has died of it"
+            raise WorldError(why, status=500) from error
 
     # Reading.
 

@@ -25,6 +25,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from simworld.engine import Event, Fact, HookConflict, HookCreated, HookRow
+from simworld.marks import reached
 from simworld.ports import Answer, Files
 from simworld.worlds.codec import decode_event, decode_row, encode_event, encode_row
 from simworld.worlds.local.fold import RunFold
@@ -88,6 +89,7 @@ class Tokens:
                     owner = last.owner_run, last.owner_hook
                     claim = _claim(fact.token, *owner, run_id, conflict, event_id)
                     if await self._files.link(number_path(folder, number + 1), claim):
+                        reached("hook.conflict")
                         return conflict
                     continue
             if await self._files.link(number_path(folder, number + 1), mine):

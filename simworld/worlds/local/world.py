@@ -26,7 +26,14 @@ class LocalWorld:
         """``prefixes``: shared with others, so that none folds again what one has folded."""
         inner: Storage
         if profile.local_log is LocalLog.SLOTS:
-            inner = SlotsWorld(files, clock=clock, ids=ids, world=world, prefixes=prefixes)
+            inner = SlotsWorld(
+                files,
+                clock=clock,
+                ids=ids,
+                world=world,
+                prefixes=prefixes,
+                linked=profile.local_linked_events,
+            )
         else:
             inner = MintedWorld(
                 files, clock=clock, ids=ids, tasks=tasks, profile=profile, world=world

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from simworld.engine import (
@@ -48,6 +50,7 @@ from simworld.worlds.postgres.statements import (
     READ_STEP,
     READ_WAIT,
     RELEASE_HOOKS,
+    RESERVE_SLOT,
     RETRY_STEP,
     START_STEP,
     place,
@@ -191,9 +194,13 @@ class Creating:
             "correlation_id": correlation_id,
             "fact": encode_fact(fact),
         }
-        slots = self.setup.profile.pg_position is PostgresPosition.SLOTS
+        where = self.setup.profile.pg_position
+        slots = where is PostgresPosition.SLOTS
         event_id, self.minted = self.minted or ids.event_id(), ""
         position = 0 if slots else minted_position(event_id)
+        if where is PostgresPosition.RESERVED:
+            reserved = await self.session.run(RESERVE_SLOT, run_id=run_id)
+            position = reserved[0]["last_position"]
         try:
             if slots:
                 rows = await self.session.run(APPEND_SLOT, event_id=event_id, **values)
@@ -212,7 +219,17 @@ class Creating:
     async def with_preload(self, answer: Answer) -> Answer:
         """The answer to a run_started, with the whole log."""
         rows = await self.session.run(READ_LOG, run_id=self.run_id, after="", limit=None)
+        if self.setup.profile.pg_position is PostgresPosition.RESERVED:
+            rows = before_gap(rows, 0)
         return answer._replace(preload=tuple(event_of(each) for each in rows))
+
+
+def before_gap(rows: Sequence[Row], after: int) -> Sequence[Row]:
+    """The rows of a log behind a position, up to where one is missing."""
+    whole = [row for number, row in enumerate(rows, after + 1) if int(row["position"]) == number]
+    if len(whole) < len(rows):
+        reached("log.gap")
+    return whole
 
 
 async def one(session: Session, statement: Statement, **key: str) -> Row | None:

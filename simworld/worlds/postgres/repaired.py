@@ -65,8 +65,8 @@ from simworld.worlds.postgres.statements import (
 
 async def create_repaired(setup: Setup, run_id: str, fact: Any) -> Answer:
     """``Storage.create`` as one transaction."""
-    slots = setup.profile.pg_position is PostgresPosition.SLOTS
-    minted = "" if slots else setup.ids.event_id()
+    minting = setup.profile.pg_position is PostgresPosition.MINTED
+    minted = setup.ids.event_id() if minting else ""
     async with setup.tables.transaction() as session:
         creating = Creating(setup, session, run_id, 0, minted)
         run = await creating.run(lock=True)

@@ -13,12 +13,13 @@ from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError
 from simworld.ports import Answer, Clock, Ids, Page, Tables
 from simworld.records import (
     LastCursor,
+    PostgresPosition,
     PostgresProfile,
     PostgresWrites,
     TerminalCreate,
     WorldProfile,
 )
-from simworld.worlds.postgres.creating import Setup, one
+from simworld.worlds.postgres.creating import Setup, before_gap, one
 from simworld.worlds.postgres.merged import create_merged
 from simworld.worlds.postgres.repaired import create_repaired
 from simworld.worlds.postgres.rows import event_of, hook_of, run_of
@@ -44,6 +45,7 @@ class PostgresWorld:
         transaction = profile.pg_writes is PostgresWrites.TRANSACTION
         self._create = create_repaired if transaction else create_merged
         self._page_max = world.page_max
+        self._has_gaps = profile.pg_position is PostgresPosition.RESERVED
         self._last_cursor = world.last_cursor is LastCursor.KEPT
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
@@ -57,6 +59,8 @@ class PostgresWorld:
             return Page((), None, has_more=False)
         limit = self._page_max + 1
         rows = await self._tables.run(READ_LOG, run_id=run_id, after=after, limit=limit)
+        if self._has_gaps:
+            rows = before_gap(rows, int(after or 0))
         has_more = len(rows) == limit
         found = [event_of(each) for each in rows[: self._page_max]]
         with_cursor = found and (has_more or self._last_cursor)

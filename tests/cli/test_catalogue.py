@@ -1,0 +1,111 @@
+"""``simworld catalogue``: the entries, and what searching them shows, keeps and reports."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+import simworld.campaign
+from simworld.campaign import load_races
+from simworld.cli import main
+
+SCENARIOS = str(pathlib.Path(__file__).parents[2] / "scenarios")
+SEARCH = ("--run", "--seeds", "1", "--trials", "100", "--clean-trials", "10", "--jobs", "1")
+
+
+def told(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> str:
+    assert main(["catalogue", "--scenarios", SCENARIOS, *options]) == code
+    return capsys.readouterr().out
+
+
+def test_every_entry_is_shown_with_its_systems(capsys: pytest.CaptureFixture[str]) -> None:
+    out = told(capsys)
+    races = load_races(SCENARIOS)
+    for race in races.values():
+        assert sum(line.startswith(f"{race.id} ") for line in out.splitlines()) == 1
+    assert "✗ v2_merge attempt_guard=G0" in out
+    assert f"{len(races)} entries:" in out
+
+
+def test_machines_get_the_entries(capsys: pytest.CaptureFixture[str]) -> None:
+    (race,) = json.loads(told(capsys, "--only", "R-01", "--json", "-"))["races"]
+    assert (race["id"], race["laws"][0], race["answered"]) == ("R-01", "I-12", None)
+    assert {"system": "fixed", "remains": ""} in race["fixes"]
+
+
+def test_a_race_is_found_told_and_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    report = tmp_path / "reports"
+    options = (*SEARCH, "--only", "R-01", "--report", str(report), "--json", str(tmp_path / "x"))
+    out = told(capsys, *options)
+    assert "✗ found 1/1" in out
+    assert "✓ clean 10 trials" in out
+    assert "1 of 1 entry answered" in out
+    page = (report / "races.md").read_text()
+    assert "Made by `simworld catalogue --run --seeds 1 --trials 100 --clean-trials 10" in page
+    assert "[concurrent first starts inflate the attempt number](races/R-01.md)" in page
+    story = (report / "races" / "R-01.md").read_text()
+    assert "I-12 is broken at run/work#" in story
+    (race,) = json.loads((tmp_path / "x").read_text())["races"]
+    assert race["answered"]
+    assert race["systems"][0]["seeds"][0]["law"] == "I-12"
+    again = told(capsys, *options)
+    assert "searches are known" in again
+    assert (report / "races.md").read_text() == page
+    code = main(["replay", str(report / "races" / "R-01.json"), "--scenarios", SCENARIOS])
+    assert code == 1  # it fails again
+
+
+def test_what_is_not_as_the_catalogue_says_is_exit_code_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    search = ("--run", "--seeds", "1", "--trials", "1", "--jobs", "1", "--only", "R-06")
+    out = told(capsys, *search, code=1)
+    assert "Not as the catalogue says: R-06." in out
+    assert "? found 0/1" in out
+
+
+def test_ctrl_c_keeps_what_was_found(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examine = simworld.campaign.examine
+
+    def interrupted(*args, **kwargs):
+        searches = examine(*args, **kwargs)
+        yield next(searches)
+        searches.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simworld.campaign, "examine", interrupted)
+    options = (*SEARCH, "--only", "R-01", "--report", str(tmp_path))
+    out = told(capsys, *options, code=3)
+    assert "1 of 4 searches" in out
+    assert len(json.loads((tmp_path / "races.json").read_text())["searched"]) == 1
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert "1 of 4 searches are known" in told(capsys, *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (("--only", "R-1"), "entry"),
+        (("--run", "--seeds", "0"), "at least 1"),
+        (("--run", "--report", "/proc/nowhere"), "cannot write --report"),
+    ],
+)
+def test_bad_input_names_itself(
+    options: tuple[str, ...], match: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["catalogue", "--scenarios", SCENARIOS, *options]) == 2
+    assert match in capsys.readouterr().err
+
+
+def test_a_folder_without_entries(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    assert main(["catalogue", "--scenarios", str(tmp_path)]) == 2
+    assert "--scenarios" in capsys.readouterr().err
