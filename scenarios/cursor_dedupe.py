@@ -25,6 +25,8 @@ from simworld.engine import (
     HookReceived,
     StepContext,
     create_hook,
+    decode,
+    gather,
     race,
     sleep,
     step,
@@ -62,12 +64,18 @@ async def finalize(ctx: StepContext, number: int) -> int:
 
 
 @workflow
-async def rounds(count: int) -> list[str]:
-    """In each round a hook races a sleep; the winner decides what is asked for next."""
+async def rounds(count: int, beside: int = 0) -> list[str]:
+    """In each round a hook races a sleep; the winner decides what is asked for next.
+
+    ``beside``: steps that a round begins with, and that it ends with: they end when they like.
+    """
     told: list[str] = []
     for number in range(count):
+        others = [recover(-1 - each) for each in range(beside)]
         async with create_hook(f"round-{number}") as hook:
             first = await race(hook, sleep(SLEEP_MS))
+        if others:
+            await gather(*others)
         if first.which == 0:
             told.append(await settle(number, first.value))
         else:
@@ -79,11 +87,12 @@ async def rounds(count: int) -> list[str]:
 
 async def client(user: Client, workload: Workload) -> None:
     """Start the run, then resume the hook of every round about when its sleep ends."""
-    await user.start(workload.steps)
+    beside = workload.value("beside", 0)
+    await user.start(workload.steps, *([beside] if beside else []))
     for number in range(workload.steps):
         await user.sleep(workload.value(f"resume-{number}", SLEEP_MS))
         try:
-            await user.resume_hook(f"round-{number}", number)
+            await user.resume_hook(f"round-{number}", workload.value(f"payload-{number}", number))
         except HookNotFoundError:
             continue  # not yet created, or the sleep has won
 
@@ -96,7 +105,7 @@ def oracle(workload: Workload, log: Sequence[Event]) -> list[str]:
         for event in log:
             fact = event.fact
             if isinstance(fact, HookReceived) and fact.token == f"round-{number}":
-                told.append(f"settled {number} by {number}")
+                told.append(f"settled {number} by {decode(fact.payload)}")
                 break
             if event.type == "wait_completed" and event.correlation_id == wait_id:
                 told.append(f"recovered {number}")
@@ -113,10 +122,12 @@ def drawn(stream: Stream) -> Workload:
 
 @st.composite
 def values(draw: st.DrawFn, case: str) -> tuple[str, Workload, FaultBudget]:
-    """Rounds, moments, and a duplicate or a crash."""
+    """Rounds, steps beside them, moments, payloads, and a duplicate or a crash."""
     count = draw(st.integers(1, 3))
     moments = st.sampled_from(sorted(set(RESUME_MS)))
     extra = tuple((f"resume-{number}", draw(moments)) for number in range(count))
+    extra += tuple((f"payload-{number}", draw(st.integers(0, 9))) for number in range(count))
+    extra += (("beside", draw(st.integers(0, 2))),)
     budget = FaultBudget(duplicates=draw(st.integers(0, 2)), crashes=draw(st.integers(0, 1)))
     return case, Workload(steps=count, max_retries=draw(st.integers(0, 3)), extra=extra), budget
 
@@ -148,7 +159,7 @@ scenario = Scenario(
     laws=("I-02", "I-04", "I-06", "I-07", "I-08", "I-16", "I-18", "I-27", "L-02", "L-03"),
     workflow=rounds,
     steps=(settle, recover, finalize),
-    args=lambda workload: (workload.steps,),
+    args=lambda workload: (workload.steps,),  # its client starts the run
     client=client,
     oracle=oracle,
     targets=lambda workload: [],

@@ -89,6 +89,7 @@ step_is_whole = Scenario(
             races=("R-57",),
             draw=drawn,
             budget=FaultBudget(crashes=1, torn_writes=1),
+            knobs=("deliveries_max=4",),
             expect={"fixed": "PASS"},
         ),
     ),
@@ -116,6 +117,7 @@ starts_come_first = Scenario(
 )
 sleep_is_whole = Scenario(
     name="sleep_is_whole",
+    turns_max=200,  # a run that never ends need not be watched for long
     title="a sleep ends once, whoever ends it and whoever dies of it",
     law="I-06",
     laws=("L-02", "L-03", "L-07", *LAWS),
@@ -150,8 +152,8 @@ races = (
     Race(
         id="R-35",
         title="wait_completed is written twice",
-        trigger="Two deliveries of the wake read the sleep's row while it is waiting; both write it "
-        "and both publish wait_completed.",
+        trigger="Two deliveries of the wake read the row of the sleep while it is waiting; both "
+        "write it and both publish wait_completed.",
         laws=("I-06",),
         scenario="sleep_is_whole",
         case="R-35",

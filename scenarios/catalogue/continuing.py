@@ -113,8 +113,9 @@ races = (
     Race(
         id="R-13",
         title="nobody is the last completer",
-        trigger="work#1 and work#2 are completed by two handlers at once; each of the two then "
-        "reads a log that misses the other's result, finds one step pending, and ends silently.",
+        trigger="work#1 and work#2 are completed by two handlers; whoever is the last then reads "
+        "a log that misses a result, its own or the other's, finds a step pending, and ends "
+        "silently.",
         laws=("L-01",),
         scenario="somebody_goes_on",
         case="R-13",
@@ -127,8 +128,8 @@ races = (
             Fix(system="fixed dedup=none @ hosted"),
             Fix(
                 system="fixed @ hosted",
-                remains="Two continuations may each miss the other's result as well, and the step "
-                "message that either then sends is absorbed by the key that the queue remembers.",
+                remains="The read of a continuation may miss a result as well, and the step "
+                "message that it then sends is absorbed by the key that the queue remembers.",
             ),
         ),
         answer="confirmed for reads that lag, refuted for positions that are minted before they "

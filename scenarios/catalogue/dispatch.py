@@ -160,8 +160,8 @@ races = (
         id="R-10",
         title="a timer carried by the message of an ended step is swallowed",
         trigger="The last completer of the batch goes on to the race, and has its own step message "
-        "delivered again when sleep#1 is due; that step has ended, the long one is pending, so the "
-        "message is acknowledged and nobody completes sleep#1.",
+        "delivered again when the sleep is due; that step has ended, the long one is pending, so "
+        "the message is acknowledged and nobody completes the sleep.",
         laws=("L-03", "I-20"),
         scenario="sleep_ends_when_due",
         case="R-10",
@@ -180,8 +180,8 @@ races = (
     Race(
         id="R-12",
         title="an inline step blocks the timer that it races",
-        trigger="The handler that has created sleep#1 runs work#1 inline before it asks for its "
-        "own redelivery, so nobody looks at sleep#1 until the body has ended.",
+        trigger="The handler that has created sleep#2 runs work#1 inline before it asks for its "
+        "own redelivery, so nobody looks at sleep#2 until the body has ended.",
         laws=("L-03", "I-20"),
         scenario="sleep_ends_when_due",
         case="R-12",

@@ -1,17 +1,18 @@
-"""Entries R-46, R-50, R-53: passes that have read a log with a hole in it.
+"""Entries R-46, R-50, R-53: passes over what is no prefix of the log.
 
 Goal: what is recorded for one call is never taken for another's, and what a fresh read would heal
 does not end a run.
-Method: positions are minted before events are visible, so a handler's cursor may pass an event by,
-and the handler decides without it.  In ``watched`` a payload races a watchdog, and both branches
-ask for the same step with other arguments; in ``launches`` each branch asks for its second step
-once its first one is over.  Right outcome: a call is given what a body made for that very call
-(I-19), runs do not end as corrupted (I-17), passes agree (I-16, I-20).
+Method: in ``watched`` a payload races a watchdog, and both branches ask for the same step with
+other arguments; a handler pushes the end of the wait into its cache, and misses the payload.  In
+``launches`` each branch asks for its second step once its first one is over; positions are minted
+before events are visible, and a handler's cursor passes the end of a launch by.  Right outcome: a
+call is given what a body made for that very call (I-19), no run ends as corrupted (I-17), passes
+agree with one another and with the log (I-16, I-18, I-20).
 
 What breaks it: ids by position (R-46, R-50): two passes that disagree about the order of calls give
-one id to two things, the second one's step_created is refused (409) and taken for its own.  Failing
-the run at the first event that nobody asked for (``unconsumed=U0``, R-53), or skipping such events
-(U1), which hides that the log tells of two winners.
+one id to two things, the second step_created is refused (409) and taken for its own.  Failing the
+run at the first event that nobody asked for (``unconsumed=U0``, R-53); skipping such events (U1)
+hides that a log tells of two winners.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from simworld.engine import (
     step,
     workflow,
 )
-from simworld.entropy import Stream
 from simworld.errors import HookNotFoundError
 from simworld.records import FaultBudget, Fix, Race, Workload
 from simworld.runtime import Client
@@ -40,7 +40,10 @@ SETTLE_MS = (999, 1_000, 1_000, 1_001)
 """When the client settles it: about when the watchdog bites."""
 LAUNCH_MS = (0, 500, 1_000)
 
+SWAPPED = "fixed ids=monotonic wait_push=local"
+STALE = "fixed wait_push=local"
 MINTED = "fixed log_position=mint_at_start"
+FATAL = "fixed log_position=mint_at_start unconsumed=U0"
 POSITIONAL = "fixed ids=monotonic log_position=mint_at_start"
 
 
@@ -112,11 +115,15 @@ swapped_watchdog = Scenario(
             name="R-46",
             title="one id for two calls of the same step",
             races=("R-46",),
-            draw=lambda stream: Workload(
-                steps=1, extra=(("settle_ms", stream.choice(SETTLE_MS)),)
-            ),
+            draw=lambda stream: Workload(steps=1, extra=(("settle_ms", stream.choice(SETTLE_MS)),)),
             budget=FaultBudget(),
-            expect={"fixed": "PASS", "fixed ids=monotonic": "PASS"},
+            expect={
+                "fixed": "PASS",
+                "fixed ids=monotonic": "PASS",
+                SWAPPED: "FAIL I-19 I-18 I-20",
+                STALE: "FAIL I-17 I-16 I-18 I-20",
+                "fixed unconsumed=U1 wait_push=local": "FAIL I-16 I-18 I-20",
+            },
         ),
     ),
 )
@@ -139,11 +146,19 @@ blocked_branches = Scenario(
                 steps=2, durations_ms=(stream.choice(LAUNCH_MS), stream.choice(LAUNCH_MS))
             ),
             budget=FaultBudget(),
-            expect={"fixed": "PASS", MINTED: "PASS"},
+            expect={"fixed": "PASS", MINTED: "PASS", **faulty},
         )
-        for entry, title in (
-            ("R-50", "a pass that misses the end of one launch gives its id to another branch"),
-            ("R-53", "a handler that misses the end of one launch reads what came of it"),
+        for entry, title, faulty in (
+            (
+                "R-50",
+                "a pass that misses the end of one launch gives its id to another branch",
+                {POSITIONAL: "FAIL I-19 I-18", "fixed ids=monotonic": "PASS"},
+            ),
+            (
+                "R-53",
+                "a handler that misses the end of one launch reads what came of it",
+                {FATAL: "FAIL I-17 I-18"},
+            ),
         )
     ),
 )
@@ -151,23 +166,24 @@ blocked_branches = Scenario(
 races = (
     Race(
         id="R-46",
-        title="a hole in what was read, and ids by position: two calls become one step",
-        trigger="Handler A's cursor has passed the payload by, so its pass asks for note('too "
-        "late'); handler B has read it and asks for note('settled') under the same id.  One "
-        "step_created is refused (409), and its handler takes the other's step for its own.",
+        title="a stale prefix and ids by position: two calls become one step",
+        trigger="Handler A has not read the payload, completes the wait, and its pass asks for "
+        "note('too late'); for whoever reads the log the payload is first, and note('settled') is "
+        "asked for under the same id.  Whose step_created is refused (409) takes the other's step "
+        "for its own.",
         laws=("I-19", "I-17"),
         scenario="results_keep_their_calls",
         case="R-46",
-        faulty="fixed ids=monotonic log_position=mint_at_start validate=false",
+        faulty="fixed ids=monotonic validate=false wait_push=local",
         fixes=(
             Fix(system="fixed ids=monotonic"),
             Fix(
-                system=POSITIONAL,
+                system=SWAPPED,
                 remains="names are compared with the log, arguments are not: calls of one step "
                 "are still swapped",
             ),
             Fix(
-                system=MINTED,
+                system=STALE,
                 remains="no result goes to another call any more, but both branches of the race "
                 "are in the log, and the run is given up as corrupted",
             ),
@@ -199,7 +215,7 @@ races = (
         laws=("I-17",),
         scenario="branches_know_nothing_of_one_another",
         case="R-53",
-        faulty="fixed log_position=mint_at_start unconsumed=U0",
+        faulty=FATAL,
         fixes=(
             Fix(system=MINTED),
             Fix(system="fixed log_position=mint_at_start unconsumed=U3"),

@@ -1,17 +1,20 @@
 """Goal: a payload that was accepted is one that the workflow can still take, and is seen by it.
 
 Method: a run waits for one payload and is sent two.  After the first it lets its hook go (R-26), or
-ends (R-31), while the second is on its way.
+ends (R-31), while the second is on its way; or two handlers let the hook go (R-32).
 Right outcome: the second payload is recorded while its hook lives, or refused: nothing follows a
 hook's disposal (I-07) or a run's end (I-02), and the run completes with the payload that its log
 has first (I-18).
 
-What breaks it: a world that looks for the hook, and appends the payload in a second step.
+What breaks it: a world that looks for the hook, and appends in a second step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+
+import attrs
 
 from simworld.campaign import Case, Scenario
 from simworld.engine import Event, HookReceived, StepContext, create_hook, decode, step, workflow
@@ -21,9 +24,8 @@ from simworld.records import FaultBudget, Fix, Race, Workload
 from simworld.runtime import Client
 
 TOKEN = "approval"
-POLL_MS = 100
-POLLS = 50
-"""How often the client looks for a hook that has not been created yet."""
+CALM_MS = 100
+"""Time goes on when nobody has anything to do: by then the hook is there."""
 BODY_MS = (0, 10, 200)
 
 
@@ -45,21 +47,21 @@ async def approval(disposes: bool, duration_ms: int) -> str:
     return await settle(answer, duration_ms)
 
 
-async def send(user: Client, payload: str, *, tries: int = 1) -> None:
-    """Resume the hook; as often as ``tries`` says while there is none."""
-    for _ in range(tries):
-        try:
-            await user.resume_hook(TOKEN, payload)
-            return
-        except HookNotFoundError:
-            await user.sleep(POLL_MS)
+async def send(user: Client, payload: str) -> None:
+    """Resume the hook, if there is one."""
+    with suppress(HookNotFoundError):
+        await user.resume_hook(TOKEN, payload)
 
 
-async def two_answers(user: Client, workload: Workload) -> None:
-    """Start the run and answer twice."""
-    await user.start(*args(workload))
-    await send(user, "yes", tries=POLLS)
-    await send(user, "no")
+async def two_messages(user: Client, workload: Workload) -> None:
+    """Start the run and answer twice; or once, and have the run looked at."""
+    run_id = await user.start(*args(workload))
+    await user.sleep(CALM_MS)
+    await send(user, "yes")
+    if workload.value("answers", 2) == 2:
+        await send(user, "no")
+    else:
+        await user.reenqueue(run_id)
 
 
 def args(workload: Workload) -> tuple[bool, int]:
@@ -79,6 +81,12 @@ def disposing(stream: Stream) -> Workload:
     return Workload(steps=1, extra=(("disposes", 1), ("body_ms", stream.choice(BODY_MS))))
 
 
+def disposing_twice(stream: Stream) -> Workload:
+    """One answer, and two messages that have the run go on with it."""
+    workload = disposing(stream)
+    return attrs.evolve(workload, extra=(*workload.extra, ("answers", 1)))
+
+
 def ending(stream: Stream) -> Workload:
     """The run ends with the hook still there."""
     return Workload(steps=0)
@@ -92,7 +100,7 @@ late_payload = Scenario(
     workflow=approval,
     steps=(settle,),
     args=args,
-    client=two_answers,
+    client=two_messages,
     oracle=oracle,
     cases=(
         Case(
@@ -109,6 +117,14 @@ late_payload = Scenario(
             draw=ending,
             budget=FaultBudget(),
             races=("R-31",),
+            expect={"v2_merge": "PASS", "fixed": "PASS"},
+        ),
+        Case(
+            name="R-32",
+            title="two handlers dispose of the hook",
+            draw=disposing_twice,
+            budget=FaultBudget(),
+            races=("R-32",),
             expect={"v2_merge": "PASS", "fixed": "PASS"},
         ),
     ),
@@ -146,5 +162,22 @@ races = (
             Fix(system="fixed @ local"),
         ),
         source="spec §6 R-31; #2987",
+    ),
+    Race(
+        id="R-32",
+        title="a hook is disposed of twice",
+        trigger="Two handlers replay the code that disposes of the hook; both find it alive, and "
+        "both record hook_disposed.",
+        laws=("I-07",),
+        scenario="late_payload_is_refused",
+        case="R-32",
+        faulty="fixed local_dispose_claim=false local_log=minted @ local",
+        fixes=(
+            Fix(system="v2_merge @ local"),
+            Fix(system="fixed"),
+            Fix(system="fixed @ postgres"),
+            Fix(system="fixed @ local"),
+        ),
+        source="spec §6 R-32; #1523",
     ),
 )

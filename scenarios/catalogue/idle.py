@@ -77,9 +77,7 @@ async def client(user: Client, workload: Workload) -> None:
 
 def drawn(stream: Stream) -> Workload:
     """Steps before the race, and when the customer regrets."""
-    return Workload(
-        steps=stream.between(0, 5), extra=(("regret_ms", stream.choice(REGRET_MS)),)
-    )
+    return Workload(steps=stream.between(0, 5), extra=(("regret_ms", stream.choice(REGRET_MS)),))
 
 
 def oracle(workload: Workload, log: Sequence[Event]) -> str:

@@ -122,7 +122,7 @@ races = (
     Race(
         id="R-11",
         title="a wake-up during an inline body runs the body twice",
-        trigger="The first handler runs work#1 inline, so its key is free; a payload for the hook "
+        trigger="The first handler runs work#2 inline, so its key is free; a payload for hook#1 "
         "wakes another handler, which finds the step pending and not its own, and queues it.",
         laws=("I-14",),
         scenario="woken_while_a_step_runs",
@@ -153,7 +153,7 @@ races = (
         fixes=(
             Fix(system=f"v2_draft {MINTED} workers=1"),
             Fix(system="v2_draft unconsumed=U0"),
-            Fix(system="v2_merge log_position=mint_at_start"),
+            Fix(system="fixed log_position=mint_at_start"),
             Fix(system="fixed"),
             Fix(
                 system="v2_draft log_position=mint_at_start",

@@ -14,6 +14,7 @@ without an index.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from simworld.campaign import Case, Scenario
 from simworld.engine import Event, HookConflictError, HookReceived, create_hook, decode, workflow
@@ -23,28 +24,25 @@ from simworld.records import FaultBudget, Fix, Race, Workload
 from simworld.runtime import Client, RunFailedError
 
 TOKEN = "the-token"
-POLL_MS = 100
-POLLS = 50
-"""How often the client looks for a hook that has not been created yet."""
+CALM_MS = 1_000
+"""Time goes on when nobody has anything to do: by then a hook is there, or has gone."""
+LOOKS = 30
+"""How often the client looks for the owner of the token; a crash costs some of them."""
 
 
 async def send(user: Client, payload: int) -> None:
-    """Resume the hook that owns the token, as soon as there is one."""
-    for _ in range(POLLS):
-        try:
+    """Resume the hook that owns the token, once whoever wants it has had its chance."""
+    for _ in range(LOOKS):
+        await user.sleep(CALM_MS)
+        with suppress(HookNotFoundError):
             await user.resume_hook(TOKEN, payload)
-        except HookNotFoundError:
-            await user.sleep(POLL_MS)
-        else:
             return
 
 
 async def outcome(user: Client, run_id: str) -> None:
     """Wait until the run has ended, however it has."""
-    try:
+    with suppress(RunFailedError):
         await user.result(run_id)
-    except RunFailedError:
-        return
 
 
 def payloads(log: Sequence[Event]) -> list[int]:
@@ -70,7 +68,6 @@ async def one_by_one(user: Client, workload: Workload) -> None:
     await user.start(workload.steps)
     for number in range(workload.steps):
         await send(user, number)
-        await user.sleep(POLL_MS)  # the hook that has it may still be there
 
 
 taken_again = Scenario(
@@ -135,6 +132,36 @@ free_again = Scenario(
 )
 
 
+async def seen_twice(user: Client, workload: Workload) -> None:
+    """Start a run, have it looked at by a second handler, and send its payload."""
+    run_id = await user.start()
+    await user.reenqueue(run_id)
+    await send(user, 0)
+
+
+own_token = Scenario(
+    name="own_token_is_no_conflict",
+    title="a hook that two handlers create is created once, and is in conflict with nobody",
+    law="I-08",
+    laws=("I-02", "I-04", "I-07", "I-16", "I-17", "I-18"),
+    workflow=holder,
+    steps=(),
+    args=lambda workload: (),
+    client=seen_twice,
+    oracle=lambda workload, log: payloads(log)[0],
+    cases=(
+        Case(
+            name="R-29",
+            title="two handlers at once, or one after another that died half-way",
+            draw=lambda stream: Workload(steps=0),
+            budget=FaultBudget(crashes=1),
+            races=("R-29",),
+            expect={"v2_merge": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
+
 @workflow
 async def contender(number: int) -> str:
     """Hold the token until a payload comes, or say that somebody else has it."""
@@ -149,7 +176,6 @@ async def side_by_side(user: Client, workload: Workload) -> None:
     """Start all runs at once, then send as many payloads."""
     await user.together(*[user.start(number) for number in range(workload.steps)])
     for number in range(workload.steps):
-        await user.sleep(POLL_MS)  # so that whoever owns the token gets one payload
         await send(user, number)
 
 
@@ -202,9 +228,21 @@ races = (
         laws=("I-08",),
         scenario="token_is_free_after_the_end",
         case="R-28",
-        faulty="fixed pg_writes=autocommit @ postgres",
-        fixes=(Fix(system="v2_merge @ postgres"), *REPAIRED_WORLDS),
+        faulty="fixed local_log=minted @ local",
+        fixes=(Fix(system="v2_merge @ local"), *REPAIRED_WORLDS),
         source="spec §6 R-28; #2778",
+    ),
+    Race(
+        id="R-29",
+        title="a hook is in conflict with itself",
+        trigger="Two handlers, or one and its successor after a crash, create the same hook; the "
+        "world finds its token taken and does not look by whom.",
+        laws=("I-08",),
+        scenario="own_token_is_no_conflict",
+        case="R-29",
+        faulty="fixed local_log=minted local_token_owner=false @ local",
+        fixes=(Fix(system="v2_merge @ local"), *REPAIRED_WORLDS),
+        source="spec §6 R-29; #2283, #2295, vercel-py #154",
     ),
     Race(
         id="R-30",

@@ -1,8 +1,8 @@
-"""Goal: whatever a workflow is made of and whatever its client does meanwhile, its run ends rightly.
+"""Goal: whatever a workflow is made of and whatever its client does, its run comes to a right end.
 
-Method: the workflow is drawn, and what the client does, too: it resumes hooks, twice or for nobody,
-ends sleeps early, starts a second run with the same tokens, cancels, has a run looked at again;
-with no fault (undisturbed), and with duplicates, a crash and a lost answer (struck).
+Method: the workflow is drawn, and what the client does, too: it resumes hooks, also twice, it ends
+sleeps early, starts a second run with the same tokens, cancels, has a run looked at again; with no
+fault (undisturbed), and with duplicates, a crash and a lost answer (struck).
 Right outcome: every run ends, by itself or cancelled; what the client was told has happened is in
 the log once; a cold replay of the log ends in the same way (I-16).
 """

@@ -39,6 +39,7 @@ from simworld.records import (
     Explorer,
     Fault,
     Final,
+    HandlerClock,
     Op,
     Profile,
     Record,
@@ -231,9 +232,16 @@ def _compose(kernel: Kernel, setup: Setup) -> _System:
     clock, ids, tasks = SimClock(kernel), SimIds(), SimTasks(kernel, labels)
     sim = Sim(kernel, labels, tasks, clock, ids)
     ground = stand_on(sim, variant)
-    queue = MemoryQueue(tasks=tasks, clock=clock, ids=ids, profile=variant.queue)
+    queue = MemoryQueue(
+        tasks=tasks,
+        clock=clock,
+        ids=ids,
+        profile=variant.queue,
+        processes=max(1, variant.world.hosts),
+    )
     sim_queue = SimQueue(kernel, labels, queue)
     program = setup.scenario.program(workload)
+    by_server = variant.world.handler_clock is HandlerClock.SERVER
     services = Services(
         program=program,
         policy=variant.engine,
@@ -241,7 +249,7 @@ def _compose(kernel: Kernel, setup: Setup) -> _System:
         queue=sim_queue,
         streams=WatchedStreams(kernel, RefusedWrites(kernel, labels, ground.streams)),
         tasks=tasks,
-        clock=HostClock(kernel),
+        clock=clock if by_server else HostClock(kernel),
         bodies=SimBodies(kernel, labels, workload.failures),
         ids=ids,
         log=SimLog(kernel, labels, checks=setup.checks),

@@ -1,11 +1,14 @@
 """The nearest passing twin: the one change to a failing trial with which every law holds.
 
-Tried first is the order: two operations that meet are exchanged and everything else is left as it
-was, those that say most about the broken place first, and of these the latest.  Where the failure
-needs a schedule, larger exchanges follow: the second operation and what its task does after it,
-and changes of a single entry.  Then one fault less, or less of one, and at last one planned
-failure less.  A twin passes if it is drained, breaks no law at all, and met the same faults at
-the same operations: an exchange that lets a fault miss explains nothing.
+Tried first is the order: two operations that meet are exchanged and all else is left as it was,
+those that say most about the broken place first, and of these the latest.  Then larger exchanges:
+the second operation and what its task does after it, and changes of a single entry.  Then less of
+a fault, or one fault less, the last to strike first; before the larger exchanges, where the failure
+needs no order but a fault that does more than deliver twice.  At last another delivery that begins
+first, and one planned failure less.
+
+A twin passes if it is drained, breaks no law at all, and met the same faults at the same
+operations: an exchange that lets a fault miss explains nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +43,9 @@ TURNS_MAX = 100_000
 """Operations of all these trials."""
 COMPANY = "duplicate"
 """A fault that only makes handlers meet is taken away last."""
+BEGINNINGS = "message "
+"""Label of what two deliveries of a message touch when they begin: which one begins first says
+little, so it is tried late."""
 
 
 def tell(repro: Repro, scenarios: Mapping[str, Scenario]) -> Story:
@@ -71,27 +77,38 @@ class _Search:
         self._turns_left = TURNS_MAX
         self._setup, self._failing, self._story = setup, candidate, story
         self._trace = story.turns
-        self._pairs = _ranked(meetings(story.turns), story.turns, story.anomaly)
+        ranked = _ranked(meetings(story.turns), story.turns, story.anomaly)
+        self._pairs = [each for each in ranked if not each.object.startswith(BEGINNINGS)]
+        self._beginnings = [each for each in ranked if each.object.startswith(BEGINNINGS)]
 
     def tried(self) -> Iterator[Twin | None]:
         """What came of every change, the nearest first."""
-        ordered = bool(self._failing.schedule.entries)
+        failing = self._failing
         for pair in self._pairs:
             yield self._exchanged(exchanged(self._trace, pair))
-        if ordered:
+        faults = sorted(
+            failing.faults,
+            key=lambda each: (each.kind == COMPANY, -strikes_at(self._trace, each)),
+        )
+        by_order = failing.schedule.entries or all(each.kind == COMPANY for each in faults)
+        if by_order:
             yield from self._larger()
-        for fault in sorted(self._failing.faults, key=lambda fault: fault.kind == COMPANY):
+        for fault in faults:
             yield from self._spared(fault)
-        if not ordered:
+        if not by_order:
             yield from self._larger()
+        for pair in self._beginnings:
+            yield self._exchanged(exchanged(self._trace, pair))
         yield from self._unfailing()
 
     def _larger(self) -> Iterator[Twin | None]:
         """Exchanges of more than a pair."""
-        for pair in self._pairs:
-            yield self._exchanged(exchanged(self._trace, pair, running_on=True))
-        for entries in _other_entries(self._failing.schedule.entries):
-            yield self._exchanged(Schedule(entries))
+        schedules = [exchanged(self._trace, pair, running_on=True) for pair in self._pairs]
+        schedules += map(Schedule, _other_entries(self._failing.schedule.entries))
+        for schedule in schedules:
+            twin = self._exchanged(schedule)
+            telling = twin and twin.race and not twin.race.object.startswith(BEGINNINGS)
+            yield attrs.evolve(twin, alone=False) if twin and telling else None
 
     def _exchanged(self, schedule: Schedule) -> Twin | None:
         """The twin with that schedule, if something that meets has changed its order."""
@@ -157,19 +174,22 @@ def _same_log(
     return next((tuple(log) for run_id, log in logs.items() if labels.get(run_id) == run), ())
 
 
+def strikes_at(trace: Sequence[Turn], fault: Fault) -> int:
+    """Place of the operation that a fault strikes; -1 where that is no single one."""
+    task, number = fault.target, fault.value
+    if FAULTS[fault.kind].operation:
+        task, _, nth = fault.target.rpartition("@")
+        number = int(nth)
+    elif fault.kind not in ("crash", "lost_answer"):
+        return -1
+    own = [index for index, turn in enumerate(trace) if turn.task == task]
+    return own[number - 1] if number <= len(own) else -1
+
+
 def _struck(trace: Sequence[Turn], faults: Sequence[Fault]) -> list[tuple[Fault, str]]:
-    """Every fault with the operation it strikes; an empty text where that is no single one."""
-    found = []
-    for fault in faults:
-        task, number = fault.target, fault.value
-        if FAULTS[fault.kind].operation:
-            task, _, nth = fault.target.rpartition("@")
-            number = int(nth)
-        elif fault.kind not in ("crash", "lost_answer"):
-            number = 0
-        own = [turn.op for turn in trace if turn.task == task]
-        found.append((fault, own[number - 1] if 0 < number <= len(own) else ""))
-    return found
+    """Every fault with the operation it strikes."""
+    at = [(fault, strikes_at(trace, fault)) for fault in faults]
+    return [(fault, trace[index].op if index >= 0 else "") for fault, index in at]
 
 
 def _ranked(pairs: Sequence[Meeting], trace: Sequence[Turn], anomaly: Anomaly) -> list[Meeting]:

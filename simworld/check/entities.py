@@ -74,11 +74,13 @@ class _Wait:
 class _Waits:
     """All waits, and who handles messages."""
 
-    __slots__ = ("clocks_off_ms", "handlers", "of")
+    __slots__ = ("asked", "clocks_off_ms", "handlers", "of")
 
     def __init__(self, clocks_off_ms: int = 0) -> None:
         self.clocks_off_ms = clocks_off_ms
         self.of: dict[Key, _Wait] = {}
+        self.asked: dict[Key, int] = {}
+        """When the sleep is to end, by the first pass that has waited for it."""
         self.handlers: dict[str, None] = {}
         """Tasks of the deliveries so far: what is none of them, nor their child, is a client."""
 
@@ -117,7 +119,7 @@ def _moved(wait: _Wait, told_ms: int, label: str, turn: int) -> Anomaly:
 
 _I_06 = walked(
     law="I-06",
-    title="A wait is completed once, after its creation, and not before the time it recorded.",
+    title="A wait ends once, after its creation, not before its time, which never changes.",
     fresh=_Waits,
     fold=_i06_fold,
     events=WAIT_EVENTS,
@@ -142,6 +144,16 @@ def _i06_delivered(state: _Waits, record: Delivered) -> None:
     state.handlers[record.task] = None
 
 
+def _i06_passed(state: _Waits, record: Passed) -> Anomaly | None:
+    """Passes over prefixes of one log have a sleep end at one instant (R-44)."""
+    for wait_id, label, until_ms in record.sleeps if record.length == record.position else ():
+        first_ms = state.asked.setdefault((record.run_id, wait_id), until_ms)
+        if first_ms != until_ms:
+            what = f"it is to end at {first_ms} ms in one pass and at {until_ms} ms in another"
+            return _i06("instants-differ", label, what, record.turn)
+    return None
+
+
 def _i06_start(context: Context) -> _Waits:
     """By a clock that is ahead a wait is over early."""
     return _Waits(context.clocks_off_ms)
@@ -150,7 +162,12 @@ def _i06_start(context: Context) -> _Waits:
 I_06 = attrs.evolve(
     _I_06,
     start=_i06_start,
-    on={**_I_06.on, "wait_completed": _i06_completed, Delivered: _i06_delivered},
+    on={
+        **_I_06.on,
+        "wait_completed": _i06_completed,
+        Delivered: _i06_delivered,
+        Passed: _i06_passed,
+    },
 )
 
 # --- I-07: hooks ----------------------------------------------------------------------------------

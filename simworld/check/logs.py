@@ -5,6 +5,7 @@ from __future__ import annotations
 from simworld.check.law import Context, Law, at
 from simworld.check.walk import walked
 from simworld.engine import TERMINAL_RUN_EVENTS, TERMINAL_STEP_EVENTS, Event
+from simworld.marks import reached
 from simworld.records import Anomaly, Committed, Final, Passed
 
 # --- I-02: nothing follows the end ----------------------------------------------------------------
@@ -36,6 +37,7 @@ def _i02_fold(state: _Ends, event: Event, label: str, turn: int) -> Anomaly | No
             state.ended[run_id] = kind
         return None
     if kind in _STRAGGLERS and key in state.begun:
+        reached("run.ended_before_body")
         if kind in TERMINAL_STEP_EVENTS:
             del state.begun[key]
         return None

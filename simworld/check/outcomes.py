@@ -179,7 +179,9 @@ def _i26_started(state: _Cancelled, record: Committed) -> None:
 def _i26_body(state: _Cancelled, record: BodyBegan) -> Anomaly | None:
     """It is the start that counts: between it and its body nobody can stop a handler."""
     step = record.step
-    if (record.run_id, step, record.start) not in state.late:
+    accepted = state.starts.get((record.run_id, step), 0)
+    early = record.run_id in state.runs and record.start > accepted  # nobody has yet let it start
+    if not early and (record.run_id, step, record.start) not in state.late:
         return None
     message = f"body {record.number} of {step} was started after its run had been cancelled"
     return Anomaly("I-26", "body-after-cancel", message, at(step), record.turn)

@@ -1,7 +1,8 @@
 """The law of retries: a step that failed is tried again in time, and never before (L-06).
 
-Only a recorded retryAfter forbids an earlier start; a plain error is due in a second, and who has
-a message of the step by then may lawfully be quicker.
+A recorded retryAfter forbids an earlier start.  A plain error is due in a second: who has a message
+of the step by then may lawfully be quicker, but not the message that was sent to wait for that
+second (R-77).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from simworld.check.law import (
     timeless,
 )
 from simworld.engine import TERMINAL_RUN_EVENTS, StepRetrying
-from simworld.records import Anomaly, Committed, Final
+from simworld.records import Anomaly, Committed, Delivered, Final, Sent
 
 RETRY_MS = EPSILON_MS + SLACK_MS
 """How late a retry may start."""
@@ -38,6 +39,8 @@ class _Retries:
         """Runs that have ended: a straggler's retry is none; membership only."""
         self.over: list[tuple[Committed, int]] = []
         """(step_retrying, when its retry has started or become pointless)."""
+        self.due_ms: dict[str, int] = {}
+        """Message that is to retry a plain error → when it may be delivered."""
 
 
 def _key(record: Committed) -> Key:
@@ -66,6 +69,26 @@ def _l06_started(state: _Retries, record: Committed) -> Anomaly | None:
     if early_ms <= 0 or not state.timed:
         return None
     message = f"{record.step} is started {early_ms} ms before the time that its retry has recorded"
+    return Anomaly("L-06", "early-retry", message, at(record.step), record.turn)
+
+
+def _l06_sent(state: _Retries, record: Sent) -> None:
+    if not (record.step and record.message and record.delay_ms and state.timed):
+        return
+    retrying = state.open.get((record.run_id, record.step))
+    fact = None if retrying is None else retrying.event.fact
+    if isinstance(fact, StepRetrying) and not fact.retry_after_ms:
+        state.due_ms[record.message] = record.now_ms + record.delay_ms
+
+
+def _l06_delivered(state: _Retries, record: Delivered) -> Anomaly | None:
+    early_ms = state.due_ms.pop(record.task, record.now_ms) - record.now_ms
+    if early_ms <= 0:
+        return None
+    message = (
+        f"the message that is to retry {record.step} is delivered {early_ms} ms before the time "
+        "that it was to wait for"
+    )
     return Anomaly("L-06", "early-retry", message, at(record.step), record.turn)
 
 
@@ -105,6 +128,8 @@ L_06 = Law(
     id="L-06",
     title="A retry starts soon after the time that was recorded for it, and never before.",
     on={
+        Sent: _l06_sent,
+        Delivered: _l06_delivered,
         "step_retrying": _l06_retrying,
         "step_started": _l06_started,
         **dict.fromkeys(("step_completed", "step_failed"), _l06_step_ended),

@@ -20,7 +20,7 @@ from simworld.engine import Event, RunRow
 from simworld.records import Anomaly, BodyBegan, Committed, Final
 
 Key: TypeAlias = tuple[str, str]
-"""(run id, correlation id); in I-11, which also listens to bodies, (run id, label)."""
+"""(run id, correlation id)."""
 
 _RUN_EVENTS = frozenset(RUN_EVENTS)
 _STEP_EVENTS = frozenset(STEP_EVENTS)
@@ -212,10 +212,11 @@ I_10 = Law(
 class _Starts:
     """The accepted starts of one step, and which of them a body has used."""
 
-    __slots__ = ("count", "step_id", "used")
+    __slots__ = ("count", "step", "used")
 
-    def __init__(self, step_id: str) -> None:
-        self.step_id = step_id
+    def __init__(self, step: str) -> None:
+        self.step = step
+        """Its label: where passes have disagreed, two steps may have the same one."""
         self.count = 0
         self.used = 0
         """Bit n is set when a body has begun on start n."""
@@ -235,10 +236,10 @@ class _Attempts(dict[Key, _Starts]):
 
 def _i11_started(steps: _Attempts, record: Committed) -> Anomaly | None:
     event, step, row = record.event, record.step, record.step_row
-    key = (event.run_id, step)
+    key = (event.run_id, event.correlation_id)
     starts = steps.get(key)
     if starts is None:
-        starts = steps[key] = _Starts(event.correlation_id)
+        starts = steps[key] = _Starts(step)
     starts.count += 1
     if row is None or row.attempt == starts.count:
         return None
@@ -248,7 +249,7 @@ def _i11_started(steps: _Attempts, record: Committed) -> Anomaly | None:
 
 def _i11_body(steps: _Attempts, record: BodyBegan) -> Anomaly | None:
     step, number = record.step, record.start
-    starts = steps.get((record.run_id, step))
+    starts = steps.get((record.run_id, record.step_id))
     if starts is None or not 1 <= number <= starts.count:
         accepted = starts.count if starts is not None else 0
         what = f"a body says it is of start {number}; {accepted} starts have been accepted"
@@ -266,11 +267,11 @@ def _i11_body(steps: _Attempts, record: BodyBegan) -> Anomaly | None:
 
 def _i11_end(steps: _Attempts, final: Final) -> list[Anomaly]:
     found: list[Anomaly] = []
-    for (run_id, step), starts in steps.items() if final.drained else ():
-        row = final.steps.get((run_id, starts.step_id))
+    for key, starts in steps.items() if final.drained else ():
+        row = final.steps.get(key)
         if row is not None and row.attempt != starts.count:
             what = f"its row ends at attempt {row.attempt} after {starts.count} accepted starts"
-            found.append(_i11(step, "attempt-is-not-starts", what, final.turn))
+            found.append(_i11(starts.step, "attempt-is-not-starts", what, final.turn))
     return found
 
 

@@ -112,6 +112,18 @@ class HookOrder(enum.StrEnum):
     """Those of one token as the code has them, so that a token can be let go and taken again."""
 
 
+class Resume(enum.StrEnum):
+    """In which order a payload is recorded and its run woken, and how surely (spec §2.5, R-33)."""
+
+    DURABLE_FIRST = "durable_first"
+    """The payload, then a message; who cannot send it is told of an error, and the payload stays
+    (as merged)."""
+    DURABLE_RETRIED = "durable_retried"
+    """As durable_first, and a message that is refused is sent again, after 25 and 100 ms."""
+    MESSAGE_FIRST = "message_first"
+    """The message, then the payload: whoever is woken may find nothing."""
+
+
 class WaitPush(enum.StrEnum):
     """Where a wait_completed that this handler wrote comes from (spec §3.4, R-37)."""
 
@@ -222,7 +234,7 @@ class EarlyStart(enum.StrEnum):
     """It waits."""
     UNGATED = "ungated"
     """It runs the first pass and, of steps that their start creates, the body; so it writes, too.
-    Only under ``seed=run_id``: else a run's ids depend on when it has started."""
+    Only where no id tells when the run has started: ``seed=run_id ids=call_site``."""
     GATED = "gated"
     """As ungated, but whatever it writes waits for run_started (b20)."""
 
@@ -350,6 +362,7 @@ class EnginePolicy:
     bg_after: BackgroundAfter = one_of(BackgroundAfter.LAST_COMPLETER)
     bg_status_check: StatusCheck = one_of(StatusCheck.EQ_RUNNING)
     hook_order: HookOrder = one_of(HookOrder.CREATIONS_FIRST)
+    resume: Resume = one_of(Resume.DURABLE_FIRST)
     max_inline: int = at_least(1, 1)
     """Owned steps that run inline side by side."""
     lazy_create: bool = switch(False)
@@ -425,6 +438,7 @@ REPAIRED = EnginePolicy(
     attempt_guard=AttemptGuard.G8,
     inline_gate=InlineGate.OWNED,
     hook_order=HookOrder.CODE_ORDER,
+    resume=Resume.DURABLE_RETRIED,
     key_policy=KeyPolicy.EPOCH,
     bg_after=BackgroundAfter.ALWAYS_CONTINUE,
     bg_status_check=StatusCheck.NOT_TERMINAL,

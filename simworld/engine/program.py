@@ -25,6 +25,7 @@ from simworld.engine.suspension import (
     WaitRequest,
 )
 from simworld.errors import Suspended, UsageError
+from simworld.marks import reached
 
 T = TypeVar("T")
 
@@ -152,6 +153,7 @@ class HookState:
         if self.waiters:
             self.waiters.popleft().resolve(payload)
         else:
+            reached("hook.payload_kept")
             self.buffer.append(payload)
 
     def reject(self, conflict: BaseException) -> None:

@@ -21,6 +21,9 @@ Clock = dict[str, int]
 """Task → how many of its operations have happened before."""
 
 _QUEUED = "queued as "
+"""How the outcome of a send begins."""
+_GOES_ON = ("go on: ", "get the answer: ")
+"""How operations begin that wait for others of the same handler."""
 
 
 @attrs.frozen
@@ -39,13 +42,12 @@ def meetings(trace: Sequence[Turn]) -> list[Meeting]:
     """Every pair that meets, in the order of the second operations."""
     found: list[Meeting] = []
     numbers = [number for _, number, _ in _identities(trace)]
+    past = _Past()
     clocks: list[Clock] = []
-    last: dict[str, Clock] = {}
-    """Task → its clock; of one that has performed nothing, that of who has sent it."""
     touched: dict[str, list[int]] = {}
     """Label → who has written it last, and who has read it since."""
     for second, turn in enumerate(trace):
-        clock = dict(last.get(turn.task) or _made(turn.task, last))
+        clock = past.of(turn)
         meets = {index for label in turn.labels for index in _conflicting(trace, touched, label)}
         for first in sorted(meets, reverse=True):
             other = trace[first]
@@ -53,27 +55,50 @@ def meetings(trace: Sequence[Turn]) -> list[Meeting]:
                 continue
             if other.now_ms == turn.now_ms:
                 found.append(Meeting(first, second, common_object(other, turn), dict(clock)))
-            for task, count in clocks[first].items():
-                clock[task] = max(count, clock.get(task, 0))
+            _join(clock, clocks[first])
         clock[turn.task] = numbers[second]
         clocks.append(clock)
-        last[turn.task] = clock
-        if turn.outcome.startswith(_QUEUED):
-            last[turn.outcome.removeprefix(_QUEUED).split(",")[0]] = clock
+        past.add(turn, clock)
         for label, writes in turn.labels:
             touched[label] = [second] if writes else [*touched.get(label, ()), second]
     return found
 
 
-def _made(task: str, last: Mapping[str, Clock]) -> Clock:
-    """The clock of whoever has made the task, as far as its name tells.
+class _Past:
+    """What happens before a task's next operation, whatever that touches."""
 
-    A message that is delivered again was sent once; a branch, a job or a request comes from the
-    task above it.
-    """
-    above, _, part = task.rpartition("/")
-    name = task.rpartition("~")[0] if "~" in part else above
-    return last.get(name, {})
+    def __init__(self) -> None:
+        self._last: dict[str, Clock] = {}
+        """Of one that has performed nothing: the clock of who has sent it."""
+        self._below: dict[str, list[str]] = {}
+        """Task → its branches, jobs and requests."""
+
+    def of(self, turn: Turn) -> Clock:
+        """The clock of a turn that comes next; no operation is in it yet."""
+        task = turn.task
+        known = self._last.get(task)
+        if known is None:
+            above, _, part = task.rpartition("/")
+            if "~" in part:  # a message that is delivered again was sent once
+                return dict(self._last.get(task.rpartition("~")[0], {}))
+            self._below.setdefault(above, []).append(task)
+            return dict(self._last.get(above, {}))
+        clock = dict(known)
+        if turn.op.startswith(_GOES_ON):
+            for each in self._below.get(task, ()):
+                _join(clock, self._last[each])
+        return clock
+
+    def add(self, turn: Turn, clock: Clock) -> None:
+        """The turn has been performed."""
+        self._last[turn.task] = clock
+        if turn.outcome.startswith(_QUEUED):
+            self._last[turn.outcome.removeprefix(_QUEUED).split(",")[0]] = clock
+
+
+def _join(clock: Clock, other: Mapping[str, int]) -> None:
+    for task, count in other.items():
+        clock[task] = max(count, clock.get(task, 0))
 
 
 def _conflicting(

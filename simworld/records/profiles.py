@@ -159,6 +159,15 @@ class ChunkOrder(enum.StrEnum):
     """Before they are visible: chunks may appear behind a live reader, who has read on."""
 
 
+class HandlerClock(enum.StrEnum):
+    """Which clock handlers go by when they look whether a wait is over (R-42)."""
+
+    HOST = "host"
+    """Their host's, which may be ahead or behind."""
+    SERVER = "server"
+    """The world's, which all hosts share."""
+
+
 @attrs.frozen
 class WorldProfile:
     """How a world behaves inside its contract."""
@@ -170,5 +179,6 @@ class WorldProfile:
     log_position: LogPosition = one_of(LogPosition.AT_COMMIT)
     last_cursor: LastCursor = one_of(LastCursor.KEPT)
     terminal_create: TerminalCreate = one_of(TerminalCreate.CONFLICT)
+    handler_clock: HandlerClock = one_of(HandlerClock.HOST)
     late_chunks: LateChunks = one_of(LateChunks.ACCEPTED)
     chunk_order: ChunkOrder = one_of(ChunkOrder.AT_COMMIT)

@@ -176,6 +176,8 @@ class Passed(NamedTuple):
     """Of a retained pass: how many answers earlier ones had been given."""
     retained: bool = False
     """It has gone on from the last one, through what was new in the log."""
+    sleeps: tuple[tuple[str, str, int], ...] = ()
+    """(correlation id, label, time) of the sleeps that it waits for: when each is to end."""
 
 
 class HandedOver(NamedTuple):

@@ -51,6 +51,10 @@ class LocalProfile:
     """step_retrying looks at the step's terminal lock before it writes the row (R-08)."""
     local_run_claim: bool = switch(True)
     """A run's end is claimed before its row is written (R-61)."""
+    local_token_owner: bool = switch(True)
+    """Who holds a token is compared; else a hook's second creation meets its own token (R-29)."""
+    local_dispose_claim: bool = switch(True)
+    """A hook's disposal is claimed before its row is written (R-32)."""
     local_linked_events: bool = switch(True)
     """Events are linked into place whole; else they are written in place (R-57)."""
     local_sync: bool = switch(True)

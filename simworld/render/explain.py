@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any
 
 import attrs
@@ -23,10 +23,14 @@ from simworld.render.twins import change_in_words, ending, last_sentence, readab
 
 ALIKE_MAX = 12
 """Turns shown of what both have in common, the last ones."""
-ROWS_MAX = 60
-"""Rows shown from the first difference on."""
+ALIKE, LEFT, RIGHT, OTHER, RACING = "alike", "left", "right", "other", "racing"
+"""Kinds of rows."""
+ROWS_MAX = {ALIKE: 0, LEFT: 6, RIGHT: 6}
+"""Rows shown of a stretch of one kind; of other kinds all are."""
 MARK = ">"
 """Stands before the two operations that race."""
+
+_Row = tuple[Turn | None, Turn | None]
 
 
 def explanation_text(story: Story, *, width: int = 100) -> str:
@@ -80,13 +84,13 @@ class _Both:
 
     def _told(self, story: Story) -> list[Turn]:
         matter = {turn.turn for turn in told_turns(story)}
-        return [
-            turn
-            for turn in story.turns
-            if turn.turn in matter or _key(story.turns, turn) in self.racing
-        ]
+        return [turn for turn in story.turns if turn.turn in matter or self.races(turn, story)]
 
-    def rows(self) -> Iterator[tuple[Turn | None, Turn | None]]:
+    def races(self, turn: Turn | None, story: Story) -> bool:
+        """Whether it is one of the two operations that race."""
+        return turn is not None and _key(story.turns, turn) in self.racing
+
+    def rows(self) -> Iterator[_Row]:
         """Left and right; what is the same stands side by side."""
         lefts, rights = (
             [(turn.task, turn.op) for turn in side] for side in (self.left, self.right)
@@ -132,28 +136,30 @@ class _Columns:
             lines += self._cell(turn, both.story, self._width)
         left, right = "The failing run:", "Its passing twin:"
         lines += ["", *self._row([left], [right]), ""]
-        rows = self._folded()
-        lines += [line for row in rows[:ROWS_MAX] for line in row]
-        if len(rows) > ROWS_MAX:
-            lines.append(f"… {count(len(rows) - ROWS_MAX, 'row')} more")
+        for kind, group in groupby(both.rows(), self._kind):
+            rows = list(group)
+            shown = ROWS_MAX.get(kind, len(rows))
+            if len(rows) < shown + FOLD_MIN:
+                shown = len(rows)
+            for one, other in rows[:shown]:
+                lines += self._row(
+                    self._cell(one, both.story, self._half),
+                    self._cell(other, both.other, self._half),
+                )
+            if fold := len(rows) - shown:
+                said = [f"  … {count(fold, 'turn')} {'more' if shown else 'alike'}"]
+                lines += self._row([] if kind == RIGHT else said, [] if kind == LEFT else said)
         return [*lines, "", *self._endings()]
 
-    def _folded(self) -> list[list[str]]:
-        """The rows' lines; of a long stretch that is the same on both sides only how long it is."""
-        found: list[list[str]] = []
-        alike: list[list[str]] = []
-        for left, right in [*self._both.rows(), (None, None)]:
-            one = self._cell(left, self._both.story, self._half)
-            other = self._cell(right, self._both.other, self._half)
-            row = self._row(one, other)
-            if left and right and left[2:5] == right[2:5]:
-                alike.append(row)
-                continue
-            fold = f"  … {count(len(alike), 'turn')} alike"
-            found += alike if len(alike) < FOLD_MIN else [self._row([fold], [fold])]
-            alike = []
-            found.append(row)
-        return found[:-1]
+    def _kind(self, row: _Row) -> str:
+        """Rows of one kind are folded together; nothing is folded that races."""
+        both, (left, right) = self._both, row
+        if both.races(left, both.story) or both.races(right, both.other):
+            return RACING
+        if left is None or right is None:
+            return RIGHT if left is None else LEFT
+        same = (left.task, left.op, left.outcome) == (right.task, right.op, right.outcome)
+        return ALIKE if same else OTHER
 
     def _endings(self) -> list[str]:
         story, other = self._both.story, self._both.other
@@ -173,7 +179,7 @@ class _Columns:
         if turn is None:
             return []
         both = self._both
-        mark = MARK if _key(story.turns, turn) in both.racing else " "
+        mark = MARK if both.races(turn, story) else " "
         outcome = readable(both.roles.shorten(turn.outcome), story.labels)
         said = f"{both.roles.who(turn.task)}: {turn.op}{f' → {outcome}' if outcome else ''}"
         head = f"{mark} {turn.turn:>{self._turn}}  "

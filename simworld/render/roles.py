@@ -127,17 +127,17 @@ class Roles:
         return _PATH.sub(lambda match: self._names.get(match[0], match[0]), text)
 
     def named(self, task: str) -> str:
-        """``handler A``, ``handler A/create.2`` or ``the client``: ``who`` within a sentence."""
+        """``handler A`` or ``the client``: who it is within a sentence, whatever branch of it."""
+        role = self.role_of(task)
         if delivery_of(task):
-            return f"handler {self.who(task)}"
-        client = _client_of(task)
-        return f"the {'' if client == CLIENT else 'client '}{self.who(task)}"
+            return f"handler {role}"
+        return f"the {role}" if role == CLIENT else f"the client {role}"
 
     def explain(self, task: str) -> str:
         """``handler A, delivering message 3 (step work#3), second time``: where no legend is."""
         delivery = delivery_of(task)
         if not delivery:
-            return self.named(_client_of(task))
+            return self.named(task)
         known = delivery in self._names
         who = f"handler {self._names[delivery]}," if known else "the handler"
         return f"{who} {self._in_words(delivery)}"

@@ -80,7 +80,7 @@ class Dispatcher:
         owned_only = self._policy.dispatch is Dispatch.OWNED_ONLY
         for step in recorded.steps:
             step_id = step.correlation_id
-            if step in inline or step_id in self._retried:
+            if step in inline or step_id in self._retried or step_id in recorded.published:
                 continue
             if owned_only and step_id not in recorded.owned:
                 continue
@@ -92,6 +92,11 @@ class Dispatcher:
                     continue
             key = step_key(self._policy, step_id, known, self._by)
             await self._services.queue.send(self._message(step), key=key)
+
+    async def publish(self, step: StepRequest) -> None:
+        """The message for a step that is only just being created (``publish=beside_create``)."""
+        key = step_key(self._policy, step.correlation_id, _UNKNOWN, self._by)
+        await self._services.queue.send(self._message(step), key=key)
 
     async def _send_backstop(self, step_id: str, known: StepView, now_ms: int) -> None:
         """Look again when the owner's lease is over; its key is another one for every start."""

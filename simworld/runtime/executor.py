@@ -6,6 +6,7 @@ L198 and L469 are the two attempt guards; who is right is the guards' affair (en
 from __future__ import annotations
 
 import math
+from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
 import attrs
@@ -23,7 +24,9 @@ from simworld.engine import (
     StepRetrying,
     StepRow,
     StepStarted,
+    Unstartable,
     after_error,
+    apply_step,
     authoritative_attempt,
     before_body,
     decode_error,
@@ -37,6 +40,7 @@ from simworld.engine import (
 )
 from simworld.errors import (
     EntityConflictError,
+    EntityNotFoundError,
     InternalError,
     RunExpiredError,
     SimworldError,
@@ -73,6 +77,15 @@ class _Started:
     step: Step[Any, Any]
 
 
+class _Ran(NamedTuple):
+    """How a body has ended."""
+
+    result: bytes
+    settled: bool
+    """None of its stream operations is still under way."""
+    error: Exception | None
+
+
 class RetriesExhausted(Exception):
     """The recorded error of a step whose budget is used up."""
 
@@ -89,11 +102,18 @@ class StepExecutor:
         self._timer = timer
 
     async def execute(
-        self, step_id: str, step_name: str, *, inline: bool, lazy_input: bytes = b""
+        self,
+        step_id: str,
+        step_name: str,
+        *,
+        inline: bool,
+        lazy_input: bytes = b"",
+        early: bool = False,
     ) -> StepOutcome:
         """Start the step, run its body, record the result.
 
-        ``inline``: between two passes of this delivery; ``lazy_input``: the start creates the step.
+        ``inline``: between two passes of this delivery; ``lazy_input``: the start creates the step;
+        ``early``: and the body does not wait for it.
         Answers that belong to the step's own lifecycle become an outcome; other world faults are
         raised, so that the queue delivers the message again.
         """
@@ -110,18 +130,47 @@ class StepExecutor:
         lease_until_ms = self._services.clock.now_ms() + policy.lease_ms if owner else 0
         admit = start_condition(policy)
         fact = StepStarted(step_id, step_name, owner, lease_until_ms, admit, lazy_input)
-        try:
-            row = (await self._create(self._run_id, fact)).step
-        except (ThrottleError, TooEarlyError, RunExpiredError, EntityConflictError) as refusal:
-            return _refused(refusal)
-        assert row is not None
+        if early:
+            return await self._execute_early(step, fact)
+        row = await self._start(fact)
+        if isinstance(row, StepOutcome):
+            return row
         why = before_body(policy, row, self._by, step.max_retries)
         if why:
             error = _give_up(why, row, step)
             return await self._fail(step_id, error, kind=why, owner=self._failure_owner())
-        return await self._run_body(_Started(row, step))
+        started = _Started(row, step)
+        return await self._record(started, await self._run_body(started))
 
-    async def _run_body(self, started: _Started) -> StepOutcome:
+    async def _start(self, fact: StepStarted) -> StepRow | StepOutcome:
+        """The started step's row, or what it means that the start was refused."""
+        try:
+            row = (await self._create(self._run_id, fact)).step
+        except (ThrottleError, TooEarlyError, RunExpiredError, EntityConflictError) as refusal:
+            return _refused(refusal)
+        except EntityNotFoundError:
+            reached("start.before_creation")
+            if self._policy.unstartable is Unstartable.RETRY:
+                raise
+            return StepOutcome(SKIPPED)
+        assert row is not None
+        return row
+
+    async def _execute_early(self, step: Step[Any, Any], fact: StepStarted) -> StepOutcome:
+        """The body runs beside its start; what it has done counts if that is accepted (R-63)."""
+        assumed = apply_step(None, self._run_id, fact, self._services.clock.now_ms())
+        started = _Started(assumed, step)
+        parts: list[tuple[str, Coroutine[Any, Any, object]]] = [
+            ("start", self._start(fact)),
+            ("body", self._run_body(started)),
+        ]
+        row, ran = await self._services.tasks.gather(parts)
+        if isinstance(row, StepOutcome):
+            return row
+        assert isinstance(ran, _Ran)
+        return await self._record(started, ran)
+
+    async def _run_body(self, started: _Started) -> _Ran:
         services, step_id = self._services, started.row.correlation_id
         row, step = started.row, started.step
         attempt = authoritative_attempt(self._policy, row, self._by)
@@ -131,6 +180,7 @@ class StepExecutor:
         context = BodyContext(services, body)
         self._timer.body_begins()
         error: Exception | None = None
+        result, settled = b"", True
         try:
             await services.bodies.began(body)
             result = await self._call(step, context, row)
@@ -143,10 +193,16 @@ class StepExecutor:
         if error is not None:
             fatal = isinstance(error, FatalError)
             await services.bodies.ended(body, "fatal" if fatal else "error", error)
-            return await self._body_failed(started, error)
-        await services.bodies.ended(body, "ok", None, result)
+        else:
+            await services.bodies.ended(body, "ok", None, result)
+        return _Ran(result, settled, error)
+
+    async def _record(self, started: _Started, ran: _Ran) -> StepOutcome:
+        if ran.error is not None:
+            return await self._body_failed(started, ran.error)
+        step_id = started.row.correlation_id
         try:
-            await self._create(self._run_id, StepCompleted(step_id, result))
+            await self._create(self._run_id, StepCompleted(step_id, ran.result))
         except EntityConflictError:
             return StepOutcome(SKIPPED)
         except SimworldError as refusal:
@@ -155,7 +211,7 @@ class StepExecutor:
             ):
                 raise
             return await self._body_failed(started, refusal)
-        return StepOutcome(COMPLETED, pending_ops=not settled)
+        return StepOutcome(COMPLETED, pending_ops=not ran.settled)
 
     async def _call(self, step: Step[Any, Any], context: BodyContext, row: StepRow) -> bytes:
         """The body's result, encoded; what does not fit the step or cannot be stored is told."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import suppress
 
+import attrs
+
 from simworld.engine import (
     RUN_TERMINAL,
     BackgroundAfter,
@@ -36,6 +38,7 @@ from simworld.errors import (
 )
 from simworld.ports import Delivery, Message, Redeliver
 from simworld.runtime.dispatch import Dispatcher
+from simworld.runtime.early import EarlyRun
 from simworld.runtime.executor import GONE, RETRY, SKIPPED, THROTTLED, StepExecutor, StepOutcome
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.requests import Recorded, Recorder
@@ -112,6 +115,9 @@ class _Invocation:
     def __init__(self, services: Services, message: Message, delivery: Delivery) -> None:
         run_id = message.run_id
         by = StartedBy(delivery.message_id, delivery.receipt, delivery.number)
+        self._early = EarlyRun.of(services, message, delivery)
+        if self._early is not None:
+            services = attrs.evolve(services, storage=self._early)
         self._services = services
         self._policy = services.policy
         self._message = message
@@ -135,6 +141,8 @@ class _Invocation:
                 proceeds, answer = await self._run_step()
                 if not proceeds:
                     return answer
+            elif self._early is not None and await self._early.begin(replay):
+                pass  # run_started is on its way
             elif await begin_run(self._services, message, replay) is None:
                 return None
             only_if_new = bool(message.step_id) and (
@@ -187,7 +195,11 @@ class _Invocation:
 
         (True, None) asks for the next pass; (False, answer) ends the delivery.
         """
-        recorder = Recorder(self._services, self._run_id)
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            dispatcher = Dispatcher(self._services, self._run_id, self._by)
+            self._dispatcher = dispatcher
+        recorder = Recorder(self._services, self._run_id, publish=dispatcher.publish)
         recorded = await recorder.record(suspension, carried=len(self._carried))
         if recorded.conflict:
             return False, Redeliver(0)
@@ -197,11 +209,8 @@ class _Invocation:
             return True, None
         if not (recorded.steps or recorded.waits):
             return False, None
-        view, dispatcher = self._replay.view, self._dispatcher
+        view = self._replay.view
         assert view is not None
-        if dispatcher is None:
-            dispatcher = Dispatcher(self._services, self._run_id, self._by)
-            self._dispatcher = dispatcher
         inline = dispatcher.choose_inline(recorded, view)
         await dispatcher.send_steps(recorded, inline, view)
         now_ms = self._services.clock.now_ms()
@@ -228,6 +237,8 @@ class _Invocation:
         else:
             parts = [(f"inline.{each.label}", self._execute(each, recorded)) for each in inline]
             outcomes = await self._services.tasks.gather(parts)
+        if self._early is not None:
+            self._early.is_early = False
         view = self._replay.view
         assert view is not None
         for step, outcome in zip(inline, outcomes, strict=True):
@@ -248,8 +259,13 @@ class _Invocation:
 
     async def _execute(self, step: StepRequest, recorded: Recorded) -> StepOutcome:
         lazy_input = step.input if step.correlation_id in recorded.lazy else b""
+        early = self._early is not None and self._early.is_early
         return await self._executor.execute(
-            step.correlation_id, step.step_name, inline=True, lazy_input=lazy_input
+            step.correlation_id,
+            step.step_name,
+            inline=True,
+            lazy_input=lazy_input,
+            early=early and bool(lazy_input),
         )
 
     def _asks_for_more(self, suspension: Suspension) -> bool:

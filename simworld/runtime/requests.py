@@ -7,7 +7,8 @@ has recorded already (409) is as good as recorded by us, but not ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import attrs
 
@@ -22,6 +23,7 @@ from simworld.engine import (
     HookReceived,
     HookRequest,
     InlineGate,
+    Publish,
     StepCreated,
     StepRequest,
     Suspension,
@@ -59,6 +61,8 @@ class Recorded:
     """A token was taken: the workflow has to be told at once."""
     again: bool = False
     """Attributes were set: whoever awaits that may go on at once."""
+    published: frozenset[str] = frozenset()
+    """Steps whose message was sent beside their creation (R-64)."""
 
     def wake_after_s(self, now_ms: int) -> int | None:
         """Seconds to the soonest wait, at least one; None without waits."""
@@ -80,9 +84,17 @@ def seconds_to(time_ms: int, now_ms: int) -> int:
 class Recorder:
     """Writes the requests of one run's suspensions."""
 
-    def __init__(self, services: Services, run_id: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        run_id: str,
+        *,
+        publish: Callable[[StepRequest], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        """``publish``: sends the message of a step, for those that may have theirs early."""
         self._services = services
         self._run_id = run_id
+        self._publish = publish
 
     async def record(self, suspension: Suspension, *, carried: int = 0) -> Recorded:
         """Write what is not in the log yet; faults that the spec does not swallow are raised.
@@ -185,11 +197,29 @@ class Recorder:
     ) -> None:
         """Steps, waits and attributes side by side; the accepted step creations are ours."""
         eager = [each for each in new if each.correlation_id not in recorded.lazy]
-        parts = [(f"create.{each.label}", self._write(_created(each), CREATED)) for each in eager]
+        parts: list[tuple[str, Coroutine[Any, Any, Answer | None]]] = [
+            (f"create.{each.label}", self._write(_created(each), CREATED)) for each in eager
+        ]
+        if self._publish is not None and self._services.policy.publish is Publish.BESIDE_CREATE:
+            parts += self._published(self._publish, eager, recorded)
         answers = await self._services.tasks.gather(parts)
-        for request, answer in zip(eager, answers, strict=True):
+        for request, answer in zip(eager, answers, strict=False):
             if answer is not None and isinstance(request, StepRequest):
                 recorded.owned.add(request.correlation_id)
+
+    def _published(
+        self,
+        publish: Callable[[StepRequest], Coroutine[Any, Any, None]],
+        eager: Sequence[StepRequest | WaitRequest | AttrRequest],
+        recorded: Recorded,
+    ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """The messages of new steps that will not run inline."""
+        policy = self._services.policy
+        waits = recorded.waits and not policy.inline_with_wait
+        here = 0 if waits else max(0, policy.max_inline - len(recorded.lazy))
+        steps = [each for each in eager if isinstance(each, StepRequest)][here:]
+        recorded.published = frozenset(each.correlation_id for each in steps)
+        return [(f"publish.{each.label}", publish(each)) for each in steps]
 
     def _lazy(self, recorded: Recorded, carried: int) -> set[str]:
         """New steps that may run inline and are created by their own start."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from simworld.engine import (
     HookReceived,
     HookRow,
+    Resume,
     RunCreated,
     RunRow,
     RunStatus,
@@ -29,6 +30,7 @@ from simworld.errors import (
     WorldError,
     unknown_name,
 )
+from simworld.marks import reached
 from simworld.ports import Message, RunInput
 from simworld.runtime.services import Services
 
@@ -38,6 +40,8 @@ POLL_MS = 1_000
 """How often somebody who waits for a run looks at it."""
 TRIES_MAX = 5
 """How often an operation that may be repeated is tried, one poll apart."""
+WAKE_RETRIES_MS = (25, 100)
+"""When to send the message again that the queue has refused after a payload was recorded."""
 UNKNOWN_RETRIES_S = (1, 3, 6)
 """When to look again for a run that nobody has created yet."""
 
@@ -185,10 +189,13 @@ async def resume_hook(services: Services, token: str, payload: object) -> None:
 
 
 async def deliver(services: Services, hook: HookRow, payload: object) -> None:
-    """Record the payload, then wake the run; ``HookNotFoundError`` if the hook has gone.
+    """Record the payload and wake the run; ``HookNotFoundError`` if the hook has gone.
 
-    The order matters: a message that came first could find nothing and be the last one (R-33).
+    The order matters: a message that comes first may find nothing and be the last one (R-33).
     """
+    message_first = services.policy.resume is Resume.MESSAGE_FIRST
+    if message_first:
+        await services.queue.send(Message(hook.run_id))
     fact = HookReceived(hook.correlation_id, hook.token, encode(payload))
     try:
         await services.storage.create(hook.run_id, fact)
@@ -197,4 +204,18 @@ async def deliver(services: Services, hook: HookRow, payload: object) -> None:
         raise HookNotFoundError(
             f"hook {hook.token!r} takes no payloads any more: run {hook.run_id} {why}"
         ) from error
-    await services.queue.send(Message(hook.run_id))
+    if not message_first:
+        await _wake(services, hook.run_id)
+
+
+async def _wake(services: Services, run_id: str) -> None:
+    """Have the run looked at: its log holds what it waits for, and may be all that it waits for."""
+    if services.policy.resume is Resume.DURABLE_RETRIED:
+        for after_ms in WAKE_RETRIES_MS:
+            try:
+                await services.queue.send(Message(run_id))
+                return
+            except DefiniteFailure:
+                reached("wake.sent_again")
+                await services.clock.sleep_ms(after_ms)
+    await services.queue.send(Message(run_id))

@@ -88,14 +88,10 @@ class SimLog:
         kernel, log, outcome = self._kernel, report.log, report.result.outcome
         task = kernel.current
         assert task is not None
-        waits: list[str] = []
+        sleeps: list[WaitRequest] = []
         if isinstance(outcome, Suspension):
-            readable = self._labels.readable
-            waits = [
-                readable(each.correlation_id)
-                for each in outcome.requests
-                if isinstance(each, WaitRequest) and each.created
-            ]
+            sleeps = [each for each in outcome.requests if isinstance(each, WaitRequest)]
+        readable = self._labels.readable
         kernel.records.append(
             Passed(
                 kernel.turn,
@@ -105,10 +101,11 @@ class SimLog:
                 len(log),
                 log[-1].position if log else 0,
                 _ENDED[type(outcome)],
-                tuple(waits),
+                tuple([readable(each.correlation_id) for each in sleeps if each.created]),
                 tuple(report.result.readings),
                 report.result.read_before,
                 report.retained,
+                tuple([(each.correlation_id, each.label, each.resume_at_ms) for each in sleeps]),
             )
         )
 

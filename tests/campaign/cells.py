@@ -39,7 +39,7 @@ MARKS = {
 }
 CLIENT_MEETS_HANDLER = ("cursor_dedupe",)
 """Scenarios in which it is a client that a handler meets; their deliveries need not overlap."""
-SHARE = {"child_pool": 0.01, "crash_strip": 0.3}
+SHARE = {"child_pool": 0.004, "crash_strip": 0.3}
 """Scenario → the share of all trials that its cells run: a trial of the one is dozens of runs; the
 other's are all of one run, whose operations ``bench.strip`` strikes one by one."""
 OVERLAPPING = {"G4": "start.refused_running", "G8": "start.refused_leased"}
@@ -81,7 +81,7 @@ class Cell:
 
     def size(self, trials: int) -> int:
         """How many of ``trials`` it runs."""
-        return max(3, int(trials * SHARE.get(self.scenario, 1)))
+        return max(1, int(trials * SHARE.get(self.scenario, 1)))
 
 
 @attrs.frozen

@@ -236,6 +236,9 @@ class Tape:
                 start,
                 start,
                 lease_until_ms,
+                step_id(step),
+                "work",
+                encode([]),
             )
         )
         return self
@@ -252,10 +255,12 @@ class Tape:
         )
         return self
 
-    def sent(self, step: str = "") -> Tape:
+    def sent(self, step: str = "", *, delay_ms: int = 0) -> Tape:
         self._tick()
         name = f"{FLOW}/{step or 'flow'}"
-        self.records.append(Sent(self.turn, self.now_ms, FLOW, self.run_id, name, step))
+        self.records.append(
+            Sent(self.turn, self.now_ms, FLOW, self.run_id, name, step, delay_ms=delay_ms)
+        )
         return self
 
     def delivered(self, step: str = "", *, task: str = FLOW, number: int = 1) -> Tape:

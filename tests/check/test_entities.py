@@ -99,6 +99,21 @@ def test_i06_its_time_never_changes() -> None:
     assert broken("I-06", napping().sleeps(NAP, 5_000)) == ["resume-at-changed run/sleep#2"]
 
 
+def test_i06_all_passes_have_it_end_at_one_instant() -> None:
+    def passes(*ends_ms: int, length: int = 3) -> Tape:
+        tape = Tape().opened()
+        for until_ms in ends_ms:
+            sleeps = ((wait_id(NAP), NAP, until_ms),)
+            seen = (tape.run_id, length, 3, "suspended")
+            tape.adds(Passed, FLOW, *seen, (), (), 0, False, sleeps)
+        return tape
+
+    assert broken("I-06", passes(5_000, 5_000)) == []
+    assert broken("I-06", passes(5_000, 5_001)) == ["instants-differ run/sleep#2"]
+    # A pass that has missed an event may have the sleep begin at another time.
+    assert broken("I-06", passes(5_000, 5_001, length=2)) == []
+
+
 def test_i06_judges_the_log_that_readers_see() -> None:
     tape = napping().wait(5_000).wakes(NAP)
     log = tape.logs[tape.run_id]

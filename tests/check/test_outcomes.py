@@ -141,6 +141,13 @@ def test_i26_nothing_starts_after_a_cancellation() -> None:
     assert broken("I-26", tape.began(WORK)) == ["body-after-cancel run/work#1"]
 
 
+def test_i26_no_body_runs_ahead_of_a_start_that_comes_too_late() -> None:
+    """R-63: it begins before anybody has let it."""
+    early = Tape().opened(WORK).began(WORK, start=1)
+    assert broken("I-26", early.run_cancelled()) == []
+    assert broken("I-26", early.began(WORK, start=1)) == ["body-after-cancel run/work#1"]
+
+
 def test_i26_other_ends_and_other_runs_are_not_its_matter() -> None:
     assert broken("I-26", Tape().opened(WORK).run_completed().body(WORK)) == []
     tape = Tape().opened(WORK).run_cancelled()
@@ -168,6 +175,22 @@ def test_i27_what_a_run_may_cost(cost: Cost) -> None:
     assert broken("I-27", tape, cost=cost) == [f"too-many-{what} run"]
     assert broken("I-27", tape) == []
     assert broken("I-27", tape, cost=cost, faults=(Fault("duplicate", FLOW, 1),)) == []
+
+
+def test_i27_a_retained_pass_goes_through_what_is_new() -> None:
+    """R-75."""
+
+    def passes(*lengths: int, retained: bool) -> list[str]:
+        tape = Tape().opened(WORK)
+        for length in lengths:
+            tape.passed(length)
+            tape.records[-1] = tape.records[-1]._replace(retained=retained)  # type: ignore[call-arg]
+        return broken("I-27", tape, cost=Cost(replayed_max=8))
+
+    assert passes(2, 5, 8, retained=True) == []
+    assert passes(2, 6, retained=False) == []
+    assert passes(2, 5, 8, retained=False) == ["too-many-events replayed run"]
+    assert passes(2, 9, retained=True) == ["too-many-events replayed run"]
 
 
 def test_i27_counts_each_run_and_no_dropped_message() -> None:

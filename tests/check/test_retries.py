@@ -8,7 +8,7 @@ from simworld.check import EPSILON_MS
 from simworld.check.retries import RETRY_MS
 from simworld.engine import StepRetrying
 from simworld.records import Fault
-from tests.check.build import Tape, broken, error_bytes, step_id
+from tests.check.build import FLOW, Tape, broken, error_bytes, step_id
 
 WORK = "work#1"
 LATE, EARLY = ["late-retry run/work#1"], ["early-retry run/work#1"]
@@ -39,6 +39,20 @@ def test_l06_a_retry_does_not_start_early() -> None:
 
 def test_l06_a_plain_error_forbids_nobody_to_be_quick() -> None:
     assert broken("L-06", failed().started(WORK)) == []
+
+
+def test_l06_the_message_of_a_plain_retry_waits_for_its_second() -> None:
+    def retried(wait_ms: int, *, after_ms: int = 0) -> Tape:
+        tape = failed(retry_after_ms=after_ms).sent(WORK, delay_ms=1_000)
+        return tape.wait(wait_ms).delivered(WORK, task=f"{FLOW}/{WORK}")
+
+    assert broken("L-06", retried(998)) == EARLY
+    assert broken("L-06", retried(999)) == []  # the delivery takes the last millisecond
+    assert broken("L-06", retried(998, after_ms=2_000)) == []  # an early start is refused
+    wrong_clock = (Fault("clock_ahead", "start/flow", 2_000),)
+    assert broken("L-06", retried(998), faults=wrong_clock) == []
+    first = Tape().opened(WORK).sent(WORK, delay_ms=1_000).delivered(WORK, task=f"{FLOW}/{WORK}")
+    assert broken("L-06", first) == []  # it is no retry
 
 
 @pytest.mark.parametrize("after_ms", [0, 3_000])

@@ -210,3 +210,28 @@ def test_l08_what_nobody_closes_is_the_authors_affair() -> None:
     tape = follows(wrote(opened(), ONE)).run_completed()
     final = tape.final(streams={(RUN, LOG): ((ONE,), False)}, waiting=STILL)
     assert broken("L-08", tape, final) == []
+
+
+def test_i24_what_one_body_writes_stands_in_its_order() -> None:
+    """R-68; of chunks that are there twice nobody knows who has written which."""
+    tape = wrote(wrote(Tape().opened("say#1"), TWO, answered=False), ONE, answered=False)
+    told(tape, ONE, TWO)
+    assert found(tape, ONE, TWO) == []
+    assert found(tape, TWO, ONE) == [f"reordered {PLACE}"]
+    wrote(tape, ONE, answered=False)
+    assert found(tape, ONE, TWO, ONE) == []
+    two_bodies = told(told(wrote(opened(), ONE, TWO, answered=False), ONE), TWO, task="start/other")
+    assert found(two_bodies, TWO, ONE) == []
+
+
+def test_l08_a_reader_ends_where_chunks_are_refused() -> None:
+    """R-69: after its run's end; a fault may be why they are not there."""
+    held: dict[str, Any] = {"streams": {(RUN, LOG): ((ONE,), False)}, "waiting": STILL}
+    tape = follows(wrote(wrote(opened(), ONE), TWO, answered=False))
+    assert broken("L-08", tape, tape.final(**held)) == []
+    tape.run_completed()
+    assert broken("L-08", tape, tape.final(**held)) == HANGS
+    lost = (Fault("lost_flush", WRITER, 1),)
+    assert broken("L-08", tape, tape.final(**held), faults=lost) == []
+    dead = tape.crash("host-1", WRITER)
+    assert broken("L-08", dead, dead.final(**held)) == []

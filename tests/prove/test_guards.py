@@ -86,7 +86,7 @@ def _table(outcomes: dict[str, Outcome]) -> Iterator[str]:
             row.append(_told(outcomes.get(f"{case}-{guard}")))
         yield f"| {case} | {' | '.join(row)} |"
     yield ""
-    yield "The claims of the other scenarios (`child_pool`: a hundredth of the trials):"
+    yield "The claims of the other scenarios (`child_pool`: four trials in a thousand):"
     yield ""
     yield "| scenario | case | variant | outcome |"
     yield "|---|---|---|---|"

@@ -50,9 +50,7 @@ async def _contents(files: Files, folder: str) -> dict[str, bytes]:
     return found
 
 
-async def _slots(
-    files: Files, streams: Mapping[Key, Chunks], profile: LocalProfile
-) -> WorldState:
+async def _slots(files: Files, streams: Mapping[Key, Chunks], profile: LocalProfile) -> WorldState:
     logs: dict[str, list[Event]] = {}
     folds: dict[str, RunFold] = {}
     for path, data in (await _contents(files, RUNS)).items():

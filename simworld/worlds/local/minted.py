@@ -278,24 +278,28 @@ class MintedWorld:
         name, path = fact.correlation_id, token_path(fact.token)
         run = await self._read_run(run_id)
         row = await self._read("hooks", run_id, name, HookRow)
+        mine = TokenOwner(run_id, name, mint.event_id, mint.now_ms)
         if row is not None and row.status is HookStatus.LIVE:
             owner = await read_row(self._files, path, TokenOwner)
         else:
             check_hook(run, row, fact, self._run_ended)
             check_names(run_id, fact)
-            mine, owner = TokenOwner(run_id, name, mint.event_id, mint.now_ms), None
+            owner = None
             while owner is None:  # None again where it has just been set free
                 done = await self._files.link(path, encode_row(mine))
                 owner = mine if done else await read_row(self._files, path, TokenOwner)
         assert run is not None
-        if owner is not None and (owner.run_id, owner.correlation_id) == (run_id, name):
+        compares = self._profile.local_token_owner
+        ours = owner is not None and (owner.run_id, owner.correlation_id) == (run_id, name)
+        if owner is not None and ours and (compares or owner is mine):
             return await self._finish_hook(run, row, fact, owner)
-        if row is not None or owner is None:
+        if owner is None or (row is not None and compares):
             raise Refusal.EXISTS.error(fact.type, f"hook {name}", "there")
         conflict = HookConflict(name, fact.token, owner.run_id)
         reached("hook.conflict")
-        row = apply_hook(None, run_id, conflict, mint.now_ms)
-        await self._write("hooks", row)
+        if row is None:
+            row = apply_hook(None, run_id, conflict, mint.now_ms)
+            await self._write("hooks", row)
         event = await self._publish(run_id, conflict, mint)
         return Answer(event, run, cursor=cursor_of(event), hook=row)
 
@@ -329,7 +333,8 @@ class MintedWorld:
         check_hook(run, row, fact, self._run_ended)
         assert run is not None
         assert row is not None
-        if not await self._claim("hook-disposal", run_id, name):
+        claims = self._profile.local_dispose_claim
+        if claims and not await self._claim("hook-disposal", run_id, name):
             raise Refusal.TERMINAL.error(fact.type, f"hook {name}", "about to be disposed")
         await self._files.unlink(token_path(row.token))
         row = release_hook(row)

@@ -143,6 +143,7 @@ class SlotsWorld:
             self._absorb(fold, (event,))
             if not (isinstance(fact, RunStarted) and stored.type == "run_created"):
                 return await self._answer(fold, event)
+            reached("run.created_by_start")
             event_id = self._ids.event_id()
         return None
 

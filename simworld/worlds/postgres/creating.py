@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 
 from simworld.engine import (
@@ -224,7 +222,7 @@ class Creating:
         return answer._replace(preload=tuple(event_of(each) for each in rows))
 
 
-def before_gap(rows: Sequence[Row], after: int) -> Sequence[Row]:
+def before_gap(rows: list[Row], after: int) -> list[Row]:
     """The rows of a log behind a position, up to where one is missing."""
     whole = [row for number, row in enumerate(rows, after + 1) if int(row["position"]) == number]
     if len(whole) < len(rows):

@@ -27,7 +27,8 @@ class KeyLedger:
         self._completed_max = profile.completed_max
         self._live: dict[Key, tuple[int, int]] = {}
         """Key → time from which it is free again (−1: until it is freed), and who holds it."""
-        self._completed: OrderedDict[Key, None] = OrderedDict()
+        self._completed: OrderedDict[tuple[Key, str], None] = OrderedDict()
+        """Each with the process that knows it; empty: all do."""
 
     def _key(self, key: str, message: Message) -> Key:
         return (key, message) if self._by_payload else key
@@ -46,7 +47,7 @@ class KeyLedger:
         held = self._live.get(full)
         if held is not None and (held[0] < 0 or now_ms < held[0]):
             return False
-        if full in self._completed:
+        if (full, "") in self._completed:
             return False
         kept = self._rule is Dedup.RETENTION
         self._live[full] = (now_ms + self._retention_ms if kept else -1, holder)
@@ -68,22 +69,23 @@ class KeyLedger:
         if key and self._rule in _QUEUED:
             self._live.setdefault(key, (-1, holder))
 
-    def completed(self, key: str) -> bool:
-        """Whether a message with this key was acknowledged lately, where that is remembered."""
-        return key in self._completed
+    def completed(self, key: str, process: str) -> bool:
+        """Whether a message with this key was acknowledged lately, as far as the process knows."""
+        return (key, process) in self._completed
 
     def dropped(self, key: str, message: Message, holder: int) -> None:
         """The message is gone, and nobody has handled it."""
         if key and self._rule not in (Dedup.NONE, Dedup.RETENTION):
             self._free(self._key(key, message), holder)
 
-    def deleted(self, key: str, message: Message, holder: int) -> None:
-        """The message was acknowledged."""
+    def deleted(self, key: str, message: Message, holder: int, process: str = "") -> None:
+        """The message was acknowledged, by this process if there are several."""
         if not key or self._rule in (Dedup.NONE, Dedup.RETENTION):
             return
         full = self._key(key, message)
         self._free(full, holder)
         if self._rule in _REMEMBERED:
-            self._completed[full] = None
+            knows = process if self._rule is Dedup.JOB_KEY else ""
+            self._completed[full, knows] = None
             while len(self._completed) > self._completed_max:
                 self._completed.popitem(last=False)

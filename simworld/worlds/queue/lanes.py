@@ -2,11 +2,13 @@
 
 Deliveries with one key share a lane: whoever comes second waits for the first, and ends without
 running if that one was handled.  Flow messages of one run that carry no key may share one, too:
-then each waits for its turn, and runs.  All handlers count as one process; only the extra
-deliveries of a fault are another's, and know nothing of the lanes.
+then each waits for its turn, and runs.  Lanes of several processes know nothing of each other
+(R-23), and the extra deliveries of a fault, which are another process's, nothing of any lane.
 """
 
 from __future__ import annotations
+
+import zlib
 
 from simworld.ports import Latch, Message, Tasks
 from simworld.records import Dedup, FlowOrder, QueueProfile
@@ -15,7 +17,8 @@ from simworld.records import Dedup, FlowOrder, QueueProfile
 class Lanes:
     """Who is in which lane, by the names of deliveries."""
 
-    def __init__(self, profile: QueueProfile, tasks: Tasks) -> None:
+    def __init__(self, profile: QueueProfile, tasks: Tasks, processes: int) -> None:
+        self._processes = processes
         self._keyed = profile.dedup is Dedup.JOB_KEY
         self._ordered = profile.flow_order is FlowOrder.ONE_BY_ONE
         self._tasks = tasks
@@ -26,16 +29,24 @@ class Lanes:
         self._spared: dict[str, None] = {}
 
     @classmethod
-    def of(cls, profile: QueueProfile, tasks: Tasks) -> Lanes | None:
+    def of(cls, profile: QueueProfile, tasks: Tasks, processes: int) -> Lanes | None:
         """None where deliveries know nothing of one another."""
-        lanes = cls(profile, tasks)
+        lanes = cls(profile, tasks, processes)
         return lanes if lanes._keyed or lanes._ordered else None
 
-    def lane(self, key: str, message: Message) -> str:
-        """The lane of a message's deliveries; empty: each goes its own way."""
+    def process(self, name: str) -> str:
+        """The process that has the delivery called ``name``; empty where there is but one."""
+        if self._processes < 2:
+            return ""
+        return f" in process {zlib.crc32(name.encode()) % self._processes}"  # as its host's is
+
+    def lane(self, key: str, message: Message, name: str) -> str:
+        """The lane of the delivery called ``name``; empty: it goes its own way."""
         if key:
-            return f"key {key}" if self._keyed else ""
-        return f"run {message.run_id}" if self._ordered and not message.step_id else ""
+            return f"key {key}{self.process(name)}" if self._keyed else ""
+        if not self._ordered or message.step_id:
+            return ""
+        return f"run {message.run_id}{self.process(name)}"
 
     def enter(self, lane: str, name: str) -> Latch | None:
         """None if it is ``name``'s turn, else what tells that the wait is over."""

@@ -64,14 +64,17 @@ class _Entry:
 class MemoryQueue:
     """See the module; ``handler`` is set once, before the first message is sent."""
 
-    def __init__(self, *, tasks: Tasks, clock: Clock, ids: Ids, profile: QueueProfile) -> None:
+    def __init__(
+        self, *, tasks: Tasks, clock: Clock, ids: Ids, profile: QueueProfile, processes: int = 1
+    ) -> None:
+        """``processes``: so many share the deliveries, each with lanes and a memory of its own."""
         self._tasks = tasks
         self._clock = clock
         self._ids = ids
         self._profile = profile
         self._keys = KeyLedger(profile)
         self._workers = Workers(profile.workers, tasks) if profile.workers else None
-        self._lanes = Lanes.of(profile, tasks)
+        self._lanes = Lanes.of(profile, tasks, processes)
         self._timeouts: dict[str, Pending] = {}
         """Delivery → the next one of its message, if it takes too long."""
         self._delayed = profile.delays is Delays.HONOURED
@@ -190,7 +193,7 @@ class MemoryQueue:
                 told = delivery._replace(number=entry.attempt)
             lane = ""
             if self._lanes is not None and not elsewhere:
-                lane = self._lanes.lane(entry.key, entry.body)
+                lane = self._lanes.lane(entry.key, entry.body, name)
             if lane:
                 return self._take_turn(lane, entry, told, name)
             return self._deliver(entry, told, name)
@@ -229,7 +232,7 @@ class MemoryQueue:
         if latch is not None:
             reached("delivery.in_line")
             await latch.wait()
-        over = entry.gone or self._keys.completed(entry.key)
+        over = entry.gone or self._keys.completed(entry.key, self._lanes.process(name))
         if over or self._lanes.spared(name):
             reached("delivery.spared")
             self._ended(entry, name, handled=False)
@@ -263,7 +266,7 @@ class MemoryQueue:
             self._again(entry, answer.after_s * 1_000, name)
         else:
             self._release(name)
-            self._delete(entry)
+            self._delete(entry, name)
 
     def _ended(self, entry: _Entry, name: str, *, handled: bool) -> None:
         """A delivery that had begun is over; ``handled``: its handler has given an answer."""
@@ -313,10 +316,11 @@ class MemoryQueue:
         else:
             self._release(name)
 
-    def _delete(self, entry: _Entry) -> None:
-        """The message is handled."""
+    def _delete(self, entry: _Entry, name: str) -> None:
+        """The delivery called so has handled the message."""
         if not entry.gone:
-            self._keys.deleted(entry.key, entry.body, entry.holder)
+            process = self._lanes.process(name) if self._lanes is not None else ""
+            self._keys.deleted(entry.key, entry.body, entry.holder, process)
             self._forget(entry)
 
     def _drop(self, entry: _Entry) -> None:

@@ -29,6 +29,7 @@ from simworld.engine import (
     WaitCreated,
 )
 from simworld.errors import EntityConflictError, WorldError
+from tests.worlds.doubles import now
 from tests.worlds.postgres.rig import MERGED, REPAIRED, Rig, outcomes
 from tests.worlds.postgres.stepped import Session
 
@@ -273,3 +274,37 @@ def test_r36_a_wait_that_is_completed_has_its_event(profile):
         livelocks += "wait_completed" not in rig.types()
     assert statements == (3 if profile is MERGED else 5)
     assert livelocks == (1 if profile is MERGED else 0)
+
+
+RESERVED = knobs(REPAIRED, pg_position="reserved")
+
+
+def test_r58_a_reserved_position_is_filled_or_free():
+    """Autocommit: who dies behind the reservation leaves a hole that readers never get past."""
+    for profile, statements_max, holes_max in (
+        (knobs(RESERVED, pg_writes="autocommit"), 3, 1),
+        (RESERVED, 4, 0),
+        (knobs(REPAIRED, pg_writes="autocommit"), 2, 0),
+    ):
+        holes = statements = 0
+        while crashed(rig := Rig(profile).given(CREATED, STARTED), AttrSet("a", b""), statements):
+            statements += 1
+            rig.given(AttrSet("b", b""))
+            seen = now(rig.world.events("r1")).events
+            holes += [event.type for event in seen] != rig.types()
+        assert (statements, holes) == (statements_max, holes_max)
+
+
+def test_r58_a_reader_stops_at_a_hole_until_it_is_filled():
+    rig = Rig(knobs(RESERVED, pg_writes="autocommit")).given(CREATED)
+    late = Session(rig.creates(AttrSet("late", b"")))
+    while rig.memory.peek("runs", ("r1",))["last_position"] < 2:
+        late.step()
+    rig.given(STARTED)
+    page = now(rig.world.events("r1"))
+    assert [event.position for event in page.events] == [1]
+    assert not now(rig.world.events("r1", page.cursor)).events
+    while not late.is_over:
+        late.step()
+    behind = now(rig.world.events("r1", page.cursor))
+    assert [event.position for event in behind.events] == [2, 3]

@@ -1,0 +1,179 @@
+"""The nearest passing twin: it passes, it is one change away, and it names the right pair."""
+
+from __future__ import annotations
+
+import functools
+
+import attrs
+import pytest
+
+from simworld.campaign import (
+    Hunter,
+    hunt,
+    load_scenarios,
+    nearest_twin,
+    preset,
+    replay,
+    tell,
+    twins,
+    with_knob,
+)
+from simworld.campaign.tally import keys_of
+from simworld.errors import DidNotReproduce
+from simworld.records import Fault, Repro, Story, Turn
+
+SCENARIOS = load_scenarios()
+
+
+@functools.cache
+def told(scenario: str, case: str, *knobs: str, seed: int = 0, law: str = "") -> Story:
+    """The story of the first failure of that law that is found from this seed."""
+    variant = preset("v2_merge")
+    for knob in knobs:
+        variant = with_knob(variant, knob)
+    hunter = Hunter(SCENARIOS[scenario], variant, seed=seed, case=case)
+    for number in range(40):
+        for key, anomaly in keys_of(case, hunter.trial(number)).items():
+            if law in ("", anomaly.law):
+                return tell(hunter.finding(number, key).repro, SCENARIOS)
+    raise AssertionError("nothing was found")
+
+
+def passing(story: Story) -> Repro:
+    """The twin as data, checked: the failing one fails, and this one runs clean."""
+    assert replay(story.repro, SCENARIOS) is not None
+    assert story.twin is not None
+    assert replay(story.twin.repro, SCENARIOS) is None
+    return story.twin.repro
+
+
+def place(turns: tuple[Turn, ...], wanted: Turn) -> int:
+    """Where the operation is in another trace."""
+    (found,) = (n for n, turn in enumerate(turns) if (turn.task, turn.op) == wanted[2:4])
+    return found
+
+
+def test_a_payload_races_the_completion_of_a_sleep() -> None:
+    """R-37: from a snapshot without the payload its handler completes the sleep behind it."""
+    story = told("cursor_dedupe", "R-37", law="I-17")
+    race = story.race
+    assert race is not None
+    assert race.object == "log run"
+    assert race.first.op.startswith("record hook_received of hook#")
+    assert race.second.op.startswith("record wait_completed of sleep#")
+    assert race.first.task == "client"
+    assert race.second.task.startswith("client/flow")
+    repro = passing(story)
+    assert (repro.faults, repro.workload) == (story.repro.faults, story.repro.workload)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        functools.partial(told, "cursor_dedupe", "R-37", law="I-17"),
+        functools.partial(told, "inflated_attempts", "R-02", seed=12),
+        functools.partial(told, "inflated_attempts", "R-02", "attempt_guard=G0", seed=4),
+    ],
+    ids=["R-37", "R-02", "R-02 with G0"],
+)
+def test_both_operations_are_in_both_runs_in_another_order(
+    story: functools.partial[Story],
+) -> None:
+    found = story()
+    twin = found.twin
+    assert twin is not None
+    assert twin.race is not None
+    first, second = twin.race.first, twin.race.second
+    assert first.task != second.task
+    assert place(found.turns, first) < place(found.turns, second)
+    assert place(twin.turns, second) < place(twin.turns, first)
+    assert passing(found).faults == found.repro.faults
+
+
+@pytest.mark.parametrize("knobs", [(), ("attempt_guard=G0",)], ids=["G1", "G0"])
+def test_the_starts_of_the_step_that_was_given_up_race(knobs: tuple[str, ...]) -> None:
+    """R-02: the body that fails has the inflated number only if its start comes late."""
+    story = told("inflated_attempts", "R-02", *knobs, seed=4 if knobs else 12)
+    race, step = story.race, story.anomaly.place
+    assert race is not None
+    assert race.object == f"step {step}"
+    entity = step.partition("/")[2]
+    assert race.first.op == race.second.op == f"record step_started of {entity}"
+
+
+def test_where_no_order_helps_it_is_a_fault() -> None:
+    """R-06: one killed body less, and the next one ends the step."""
+    story = told("retry_exhaustion", "R-06", law="I-13a")
+    twin = story.twin
+    assert twin is not None
+    (fault,) = story.repro.faults
+    assert fault.kind == "kill_bodies"
+    assert (twin.race, twin.fault, twin.left) == (None, fault, fault.value - 1)
+    assert passing(story).faults == (attrs.evolve(fault, value=fault.value - 1),)
+
+
+def test_of_two_faults_the_last_to_strike_is_taken_away() -> None:
+    """A handler has crashed before the answer was lost that fails the run."""
+    story = told("retry_exhaustion", "rough", seed=1, law="I-21")
+    crash, lost = story.repro.faults
+    assert (crash.kind, lost.kind) == ("crash", "lost_answer")
+    twin = story.twin
+    assert twin is not None
+    assert (twin.fault, twin.left) == (lost, 0)
+    assert lost not in passing(story).faults
+
+
+def test_where_nothing_strikes_it_is_a_planned_failure() -> None:
+    """Handlers overlap by themselves, and no single exchange parts them."""
+    story = told("inflated_attempts", "no-fault")
+    assert not story.repro.faults
+    assert not story.repro.schedule.entries
+    twin = story.twin
+    assert twin is not None
+    assert (twin.race, twin.fault) == (None, None)
+    assert twin.body in story.repro.workload.failures
+    assert twin.body not in passing(story).workload.failures
+
+
+def test_where_nothing_helps_there_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten workers hold what ten runs wait for, whoever comes first."""
+    monkeypatch.setattr(twins, "TURNS_MAX", 20_000)
+    result = hunt(SCENARIOS["child_pool"], preset("fixed"), trials=1, case="10 workers")
+    story = tell(result.findings[0].repro, SCENARIOS)
+    assert story.twins is not None
+    assert story.twin is None
+    assert story.race is None
+    assert 5 <= story.twins.replays <= 10
+
+
+def test_the_search_ends_where_it_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = told("inflated_attempts", "no-fault")
+    monkeypatch.setattr(twins, "REPLAYS_MAX", 7)
+    found = nearest_twin(story, SCENARIOS)
+    assert (found.twin, found.replays) == (None, 7)
+
+
+def test_equal_stories_have_equal_twins() -> None:
+    story = told("inflated_attempts", "R-02", seed=12)
+    assert nearest_twin(story, SCENARIOS) == story.twins
+
+
+def test_it_is_known_which_operation_a_fault_strikes() -> None:
+    story = told("retry_exhaustion", "rough", seed=1, law="I-21")
+    crash, lost = story.repro.faults
+    at = twins.strikes_at(story.turns, lost)
+    struck = story.turns[at]
+    assert struck.task == lost.target
+    assert struck.outcome.startswith("done, but the answer is lost")
+    assert 0 < twins.strikes_at(story.turns, crash) < at
+    same = Fault("server_error", f"{lost.target}@{lost.value}", 1)
+    assert twins.strikes_at(story.turns, same) == at
+    for nowhere in (Fault("duplicate", lost.target, 1), attrs.evolve(crash, value=999)):
+        assert twins.strikes_at(story.turns, nowhere) == -1
+
+
+def test_what_holds_now_has_no_story() -> None:
+    story = told("inflated_attempts", "R-02", seed=12)
+    fixed = attrs.evolve(story.repro, knobs={**story.repro.knobs, "attempt_guard": "G3"})
+    with pytest.raises(DidNotReproduce):
+        tell(fixed, SCENARIOS)
