@@ -123,7 +123,7 @@ HOW = ("race", "gather", "sequence")
 def oracle(workload: Workload, log: Sequence[Event]) -> list[Any]:
     """Direct interpretation: the results in the order of their step_completed events."""
     if workload.picks:
-        return _spelled(shape_of(workload), payloads_of(workload), _ends(log))[1]
+        return spelled(shape_of(workload), payloads_of(workload), _ends(log))[1]
     return [
         decode(event.fact.result)  # type: ignore[union-attr]  # step_completed carries a result
         for event in log
@@ -143,7 +143,7 @@ def _ends(log: Sequence[Event]) -> dict[int, int]:
     return ends
 
 
-def _spelled(shape: Shape, payloads: list[Any], ends: dict[int, int]) -> tuple[int, list[Any]]:
+def spelled(shape: Shape, payloads: list[Any], ends: dict[int, int]) -> tuple[int, list[Any]]:
     """Where the log decides a shape's last part, and what the shape comes to."""
     how, *parts = shape
     told: list[tuple[int, Any]] = []
@@ -151,7 +151,7 @@ def _spelled(shape: Shape, payloads: list[Any], ends: dict[int, int]) -> tuple[i
         if isinstance(part, int):
             told.append((ends[part], payloads[part]))
         else:
-            place, value = _spelled(part, payloads, ends)
+            place, value = spelled(part, payloads, ends)
             told.append((place, [value]))
     if how == "race":
         told.sort(key=lambda each: each[0])

@@ -323,7 +323,7 @@ def test_a_failure_is_a_story_and_a_line_that_replays_it(pytester):
             "order on fixed: FAIL I-18, expected PASS (40 trials, seed 0)",
             "I-18 is broken at run (wrong-output)*",
             "Turn by turn*",
-            "I-18 wanted:*",
+            "*I-18 wanted:*",
             "Replay it:",
             "FAILED test_orders.py::order[[]fixed[]] - order on fixed: FAIL I-18*",
         ]

@@ -79,7 +79,6 @@ scenario = Scenario(
             budget=FaultBudget(),
             expect={
                 "v2_merge": "FAIL I-27",
-                "fixed": "FAIL I-27",
                 "fixed inline_with_wait=true": "PASS",
             },
         ),

@@ -1,12 +1,73 @@
-"""Entries R-01 to R-07: who counts a step's attempts, and what they are taken for.
+"""Goal: what the review proposed for R-02, a look at the recorded error in both places, repairs it.
 
-The scenarios are those of the front page: ``concurrent_first_attempts``, ``inflated_attempts`` and
-``retry_exhaustion``; R-08, which is about rows, has one of its own (``retry_overwrites``).
+It does not (R-04): the scenario here is the first form of ``inflated_attempts``, with bodies that
+outlast a retry, and with a step that may not be tried again at all.  Right outcome: the step is
+given up after max_retries + 1 failed bodies (I-12), and at once where that is one (I-27).
+
+The other entries from R-01 to R-07, who counts a step's attempts, and what they are taken for, are
+those of the front page: ``concurrent_first_attempts``, ``inflated_attempts``, ``retry_exhaustion``.
 """
 
 from __future__ import annotations
 
-from simworld.records import Fix, Race
+from scenarios import race_loop
+from simworld.campaign import Case, Scenario
+from simworld.check import Cost
+from simworld.entropy import Stream
+from simworld.records import FaultBudget, Fix, Race, Workload
+
+BODIES_MS = (1_500, 3_000)
+"""Longer than the second after which a failed body is tried again."""
+
+
+def several(stream: Stream) -> Workload:
+    """Bodies that take long; the first one of some step with a message of its own fails."""
+    return race_loop.drawn(stream, durations_ms=BODIES_MS, failing_bodies=1, failing_from=1)
+
+
+def hopeless(stream: Stream) -> Workload:
+    """One step, which may not be tried again, and fails."""
+    return Workload(steps=1, max_retries=0, failures=(("work#1", 1),))
+
+
+def cost(workload: Workload) -> Cost | None:
+    """A single try is made, found wanting and told by a single delivery."""
+    return Cost(deliveries_max=1) if workload.max_retries == 0 else None
+
+
+scenario = Scenario(
+    name="failure_is_not_the_last",
+    title="a failure beside other bodies of the step is not taken for the last, now or later",
+    law="I-12",
+    laws=("I-18", "I-27"),
+    workflow=race_loop.race_loop,
+    steps=(race_loop.work,),
+    args=race_loop.args,
+    oracle=race_loop.oracle,
+    cost=cost,
+    cases=(
+        Case(
+            name="R-04",
+            title="the mirror guard only moves the failure to the next start",
+            races=("R-04",),
+            draw=several,
+            budget=FaultBudget(duplicates=3),
+            expect={"G2": "FAIL I-12", "G3": "PASS", "G8": "PASS", "fixed": "PASS"},
+            marks=("delivery.duplicate", "retry.after_error"),
+        ),
+        Case(
+            name="no-retries",
+            title="a step that may not be tried again is given up at once",
+            races=("R-04",),
+            draw=hopeless,
+            budget=FaultBudget(),
+            expect={"v2_merge": "PASS", "G2": "FAIL I-27", "G3": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
+UNSTAMPED = "starts of step messages carry no stamp, and are counted as before"
+REENTRY = "a message that is delivered twice is its own owner, and starts the step once more"
 
 races = (
     Race(
@@ -21,9 +82,11 @@ races = (
         fixes=(
             Fix(system="v2_merge"),
             Fix(system="v2_merge attempt_guard=G3"),
+            Fix(system="v2_merge attempt_guard=G5"),
+            Fix(system="v2_merge attempt_guard=G7", remains=UNSTAMPED),
             Fix(system="fixed"),
         ),
-        source="spec §6 R-01, guard L198 of the split engine",
+        source="spec §6 R-01; guard L198 of the split engine; decisions §2",
     ),
     Race(
         id="R-02",
@@ -36,10 +99,8 @@ races = (
         faulty="v2_merge",
         fixes=(
             Fix(system="v2_merge attempt_guard=G3"),
-            Fix(
-                system="v2_merge attempt_guard=G7",
-                remains="starts of step messages carry no stamp, and are counted as before",
-            ),
+            Fix(system="v2_merge attempt_guard=G5", remains=REENTRY),
+            Fix(system="v2_merge attempt_guard=G7", remains=UNSTAMPED),
             Fix(system="fixed"),
         ),
         source="spec §6 R-02; guard L469; decisions §2",
@@ -55,10 +116,8 @@ races = (
         faulty="v2_merge",
         fixes=(
             Fix(system="v2_merge attempt_guard=G3"),
-            Fix(
-                system="v2_merge attempt_guard=G7",
-                remains="starts of step messages carry no stamp, and are counted as before",
-            ),
+            Fix(system="v2_merge attempt_guard=G5", remains=REENTRY),
+            Fix(system="v2_merge attempt_guard=G7", remains=UNSTAMPED),
             Fix(system="fixed"),
         ),
         source="spec §6 R-03; guard L198; decisions §2",
@@ -66,14 +125,23 @@ races = (
     Race(
         id="R-04",
         title="the mirror guard only moves the failure to the next start",
-        trigger="Starts side by side have inflated the attempt number when the first body fails; "
-        "with both guards asking for a recorded error the next start fails the step instead.",
+        trigger="Starts side by side have raised the attempt number to max_retries + 1 when a body "
+        "fails; with both guards asking for a recorded error it is tried again, and then this next "
+        "start finds both, a number beyond the limit and an error.",
         laws=("I-12", "I-18"),
-        scenario="inflated_attempts",
+        scenario="failure_is_not_the_last",
         case="R-04",
         faulty="v2_merge attempt_guard=G2",
-        fixes=(Fix(system="v2_merge attempt_guard=G3"), Fix(system="fixed")),
-        answer="",
+        fixes=(
+            Fix(system="v2_merge attempt_guard=G3"),
+            Fix(system="v2_merge attempt_guard=G5", remains=REENTRY),
+            Fix(system="v2_merge attempt_guard=G7", remains=UNSTAMPED),
+            Fix(system="fixed"),
+        ),
+        answer="confirmed, where other bodies of the step outlast the retry: the same failure "
+        "comes one start later, without another body.  Where one of them ends before, the guard "
+        "does help (inflated_attempts, case R-02).  And a step with max_retries=0 now takes two "
+        "deliveries to fail (case no-retries).",
         source="spec §6 R-04, derived; decisions §2",
     ),
     Race(
@@ -117,10 +185,7 @@ races = (
         case="R-07",
         faulty="v2_merge attempt_guard=G6",
         fixes=(
-            Fix(
-                system="v2_merge attempt_guard=G7",
-                remains="starts of step messages carry no stamp, and are counted as before",
-            ),
+            Fix(system="v2_merge attempt_guard=G7", remains=UNSTAMPED),
             Fix(system="fixed"),
         ),
         source="spec §6 R-07; #3069",

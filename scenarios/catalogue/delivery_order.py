@@ -1,9 +1,9 @@
 """Entries R-47, R-48, R-49: in which order the results of one pass reach the workflow's code.
 
 Goal: where a pass reads two results that nobody has seen yet, the earlier one wins the race.
-Method: the two branches of a race end together; payloads that were taken before make the log
-longer, and with it what hydrating a result costs.  Right outcome: the winner is the branch that the
-log decides first (I-20), in a cold replay, too (I-16), and the result says so (I-18).
+Method: the two branches of a race end together; steps before it make the log longer, and with it
+what hydrating a result costs.  Right outcome: the winner is the branch that the log decides first
+(I-20), in a cold replay, too (I-16), and the result says so (I-18).
 
 What breaks it: consuming the log ahead of the code (D0 to D3).  A result that takes more hops to
 its continuation, or longer to hydrate, is overtaken by one that stands behind it in the log.
@@ -74,13 +74,16 @@ async def ship_in_time(count: int, duration_ms: int) -> str:
 
 
 @workflow
-async def pay_or_refund(count: int) -> str:
-    """The second of two rates is paid, unless the customer wants the money back before."""
+async def pay_or_refund(count: int, early: int) -> str:
+    """The second of two rates is paid, unless the customer wants the first one back before.
+
+    ``early``: that may be told before anybody asks, and is kept until somebody does.
+    """
     await prepared(count)
-    async with create_hook("rate") as rate, create_hook("refund") as refund:
+    async with create_hook("rate") as rate:
+        refund = create_hook("refund") if early else None
         await rate
-        await prepare(count)
-        first = await race(rate, refund)
+        first = await race(rate, refund or create_hook("refund"))
     return "paid" if first.which == 0 else "refunded"
 
 
@@ -110,16 +113,17 @@ async def ships(user: Client, workload: Workload) -> None:
 
 async def pays_and_regrets(user: Client, workload: Workload) -> None:
     """Pay both rates, and want the money back at the moment of the second one."""
-    await user.start(workload.steps)
+    await user.start(workload.steps, workload.value("early", 0))
     await resume(user, "rate")
     await user.sleep(workload.value("together_ms", SLEEP_MS))
     await user.together(resume(user, "rate"), resume(user, "refund"))
 
 
 def drawn(stream: Stream) -> Workload:
-    """Steps before the race, and the moment of the other branch."""
+    """Steps before the race, the moment of the other branch, and when refunds may begin."""
     return Workload(
-        steps=stream.between(1, 6), extra=(("together_ms", stream.choice(TOGETHER_MS)),)
+        steps=stream.between(1, 6),
+        extra=(("together_ms", stream.choice(TOGETHER_MS)), ("early", stream.below(2))),
     )
 
 
@@ -230,9 +234,10 @@ races = (
     ),
     Race(
         id="R-49",
-        title="one hook overtakes another inside a pass",
+        title="one hook overtakes another inside a pass, or is kept and forgets its place",
         trigger="The log has the second rate, then the refund, and one pass reads both; D2 has "
-        "deliveries wait for those of other kinds, and these two are of one kind.",
+        "deliveries wait for those of other kinds, and these two are of one kind.  Or the refund "
+        "is first, both are kept until somebody asks, and then the rate wins.",
         laws=("I-20", "I-16", "I-18"),
         scenario="hook_before_hook",
         case="R-49",

@@ -1,18 +1,16 @@
-"""Entries R-46, R-50, R-53: passes over what is no prefix of the log.
+"""Entries R-46, R-50: what is recorded for one call is taken for another's.
 
-Goal: what is recorded for one call is never taken for another's, and what a fresh read would heal
-does not end a run.
+Goal: what is made for a call is given to that very call, whatever a handler has missed of the log.
 Method: in ``watched`` a payload races a watchdog, and both branches ask for the same step with
 other arguments; a handler pushes the end of the wait into its cache, and misses the payload.  In
 ``launches`` each branch asks for its second step once its first one is over; positions are minted
 before events are visible, and a handler's cursor passes the end of a launch by.  Right outcome: a
-call is given what a body made for that very call (I-19), no run ends as corrupted (I-17), passes
-agree with one another and with the log (I-16, I-18, I-20).
+call is given what a body made for it (I-19); passes agree with one another and with the log (I-16,
+I-17, I-18, I-20).
 
-What breaks it: ids by position (R-46, R-50): two passes that disagree about the order of calls give
-one id to two things, the second step_created is refused (409) and taken for its own.  Failing the
-run at the first event that nobody asked for (``unconsumed=U0``, R-53); skipping such events (U1)
-hides that a log tells of two winners.
+What breaks it: ids by position: two passes that disagree about the order of calls give one id to
+two things; the second step_created is refused (409), and its handler takes the other's step for its
+own.
 """
 
 from __future__ import annotations
@@ -43,7 +41,6 @@ LAUNCH_MS = (0, 500, 1_000)
 SWAPPED = "fixed ids=monotonic wait_push=local"
 STALE = "fixed wait_push=local"
 MINTED = "fixed log_position=mint_at_start"
-FATAL = "fixed log_position=mint_at_start unconsumed=U0"
 POSITIONAL = "fixed ids=monotonic log_position=mint_at_start"
 
 
@@ -131,35 +128,28 @@ swapped_watchdog = Scenario(
 blocked_branches = Scenario(
     name="branches_know_nothing_of_one_another",
     title="a branch gets what its own call has made, whatever a handler knows of the others",
-    law="I-16",
-    laws=("I-17", "I-18", "I-19", "L-02"),
+    law="I-19",
+    laws=("I-16", "I-17", "I-18", "L-02"),
     workflow=launches,
     steps=(launch, note),
     args=lambda workload: (list(workload.durations_ms),),
     oracle=lambda workload, log: list("abc"[: len(workload.durations_ms)]),
-    cases=tuple(
+    cases=(
         Case(
-            name=entry,
-            title=title,
-            races=(entry,),
+            name="R-50",
+            title="a pass that misses the end of one launch gives its id to another branch",
+            races=("R-50",),
             draw=lambda stream: Workload(
                 steps=2, durations_ms=(stream.choice(LAUNCH_MS), stream.choice(LAUNCH_MS))
             ),
             budget=FaultBudget(),
-            expect={"fixed": "PASS", MINTED: "PASS", **faulty},
-        )
-        for entry, title, faulty in (
-            (
-                "R-50",
-                "a pass that misses the end of one launch gives its id to another branch",
-                {POSITIONAL: "FAIL I-19 I-18", "fixed ids=monotonic": "PASS"},
-            ),
-            (
-                "R-53",
-                "a handler that misses the end of one launch reads what came of it",
-                {FATAL: "FAIL I-17 I-18"},
-            ),
-        )
+            expect={
+                "fixed": "PASS",
+                MINTED: "PASS",
+                POSITIONAL: "FAIL I-19 I-18",
+                "fixed ids=monotonic": "PASS",
+            },
+        ),
     ),
 )
 
@@ -196,7 +186,7 @@ races = (
         title="a blocked branch draws no ids, and another one takes them",
         trigger="Handler A's cursor has passed the end of launch('a') by, so in its pass the third "
         "id is note('b')'s; for everybody else it is note('a')'s.",
-        laws=("I-16", "I-19", "I-18", "I-17"),
+        laws=("I-19", "I-16", "I-18"),
         scenario="branches_know_nothing_of_one_another",
         case="R-50",
         faulty=POSITIONAL,
@@ -206,21 +196,5 @@ races = (
             Fix(system="fixed"),
         ),
         source="spec §6 R-50; #3696",
-    ),
-    Race(
-        id="R-53",
-        title="an event that a fresh read would explain fails the run",
-        trigger="Handler A's cursor has passed the end of launch('a') by, and then reads the "
-        "step_created of note('a'), which its pass does not ask for; the run fails at once (U0).",
-        laws=("I-17",),
-        scenario="branches_know_nothing_of_one_another",
-        case="R-53",
-        faulty=FATAL,
-        fixes=(
-            Fix(system=MINTED),
-            Fix(system="fixed log_position=mint_at_start unconsumed=U3"),
-            Fix(system="fixed"),
-        ),
-        source="spec §6 R-53; #2212",
     ),
 )

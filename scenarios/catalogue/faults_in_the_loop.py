@@ -67,9 +67,9 @@ scenario = Scenario(
             draw=drawn,
             budget=FaultBudget(server_errors=1),
             expect={
-                "v2_merge": "FAIL I-21 I-22 I-18",
+                "v2_merge": "FAIL I-21 I-16 I-18 I-22",
                 "fixed": "PASS",
-                "fixed loop_errors=fail_run": "FAIL I-21 I-22 I-18",
+                "fixed loop_errors=fail_run": "FAIL I-21 I-16 I-18 I-22",
             },
         ),
         Case(
@@ -80,7 +80,7 @@ scenario = Scenario(
             budget=FaultBudget(server_errors=1, lost_answers=1),
             expect={
                 "fixed": "PASS",
-                "fixed complete_errors=user": "FAIL I-21 I-12",
+                "fixed complete_errors=user": "FAIL I-21 I-12 I-22",
             },
         ),
     ),

@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-import attrs
-
 from simworld.campaign import Case, Scenario
 from simworld.engine import Event, HookReceived, StepContext, create_hook, decode, step, workflow
 from simworld.entropy import Stream
@@ -26,7 +24,8 @@ from simworld.runtime import Client
 TOKEN = "approval"
 CALM_MS = 100
 """Time goes on when nobody has anything to do: by then the hook is there."""
-BODY_MS = (0, 10, 200)
+BODY_MS = (10, 200)
+"""So long the run goes on when its hook has gone: nobody ends it while a payload is on its way."""
 
 
 @step
@@ -36,95 +35,144 @@ async def settle(ctx: StepContext, answer: str, duration_ms: int) -> str:
     return f"settled with {answer}"
 
 
-@workflow
-async def approval(disposes: bool, duration_ms: int) -> str:
-    """Take one answer; then let the hook go and settle, or return at once."""
-    hook = create_hook(TOKEN, payload=str)
-    answer = await hook
-    if not disposes:
-        return answer
-    hook.dispose()
-    return await settle(answer, duration_ms)
-
-
 async def send(user: Client, payload: str) -> None:
     """Resume the hook, if there is one."""
     with suppress(HookNotFoundError):
         await user.resume_hook(TOKEN, payload)
 
 
-async def two_messages(user: Client, workload: Workload) -> None:
-    """Start the run and answer twice; or once, and have the run looked at."""
+def first_answer(log: Sequence[Event]) -> str:
+    """The one that counts."""
+    facts = [event.fact for event in log if isinstance(event.fact, HookReceived)]
+    answer: str = decode(facts[0].payload)
+    return answer
+
+
+async def two_answers(user: Client, workload: Workload) -> None:
+    """Start the run and answer twice."""
+    await user.start(*args(workload))
+    await answer_twice(user)
+
+
+async def answer_twice(user: Client) -> None:
+    """The second time before anybody can have seen the first."""
+    await user.sleep(CALM_MS)
+    await send(user, "yes")
+    await send(user, "no")
+
+
+async def one_answer(user: Client, workload: Workload) -> None:
+    """Start the run, answer once, and have the run looked at by somebody else."""
     run_id = await user.start(*args(workload))
     await user.sleep(CALM_MS)
     await send(user, "yes")
-    if workload.value("answers", 2) == 2:
-        await send(user, "no")
-    else:
-        await user.reenqueue(run_id)
+    await user.reenqueue(run_id)
 
 
-def args(workload: Workload) -> tuple[bool, int]:
+# --- the hook goes --------------------------------------------------------------------------------
+
+
+@workflow
+async def approval(duration_ms: int) -> str:
+    """Take one answer, let the hook go, and settle."""
+    async with create_hook(TOKEN, payload=str) as hook:
+        answer = await hook
+    return await settle(answer, duration_ms)
+
+
+def args(workload: Workload) -> tuple[int]:
     """What ``approval`` is called with."""
-    return workload.value("disposes", 0) == 1, workload.value("body_ms", 0)
+    return (workload.value("body_ms", BODY_MS[0]),)
 
 
-def oracle(workload: Workload, log: Sequence[Event]) -> str:
+def drawn(stream: Stream) -> Workload:
+    """The step behind the disposal takes its time."""
+    return Workload(steps=1, extra=(("body_ms", stream.choice(BODY_MS)),))
+
+
+def settled(workload: Workload, log: Sequence[Event]) -> str:
     """The first answer of the log counts."""
-    facts = [event.fact for event in log if isinstance(event.fact, HookReceived)]
-    first = decode(facts[0].payload)
-    return f"settled with {first}" if workload.value("disposes", 0) else first
+    return f"settled with {first_answer(log)}"
 
 
-def disposing(stream: Stream) -> Workload:
-    """The hook is let go of; the step behind that takes its time."""
-    return Workload(steps=1, extra=(("disposes", 1), ("body_ms", stream.choice(BODY_MS))))
-
-
-def disposing_twice(stream: Stream) -> Workload:
-    """One answer, and two messages that have the run go on with it."""
-    workload = disposing(stream)
-    return attrs.evolve(workload, extra=(*workload.extra, ("answers", 1)))
-
-
-def ending(stream: Stream) -> Workload:
-    """The run ends with the hook still there."""
-    return Workload(steps=0)
-
+LAWS = ("I-02", "I-04", "I-08", "I-16", "I-17", "I-18", "I-25", "L-05")
 
 late_payload = Scenario(
     name="late_payload_is_refused",
     title="a payload is recorded while its hook lives, or refused",
     law="I-07",
-    laws=("I-02", "I-04", "I-08", "I-16", "I-17", "I-18", "I-25", "L-05"),
+    laws=LAWS,
     workflow=approval,
     steps=(settle,),
     args=args,
-    client=two_messages,
-    oracle=oracle,
+    client=two_answers,
+    oracle=settled,
     cases=(
         Case(
             name="R-26",
             title="the second payload meets the disposal of its hook",
-            draw=disposing,
+            draw=drawn,
             budget=FaultBudget(),
             races=("R-26",),
             expect={"v2_merge": "PASS", "fixed": "PASS"},
         ),
+    ),
+)
+
+disposed_once = Scenario(
+    name="hook_is_disposed_once",
+    title="a hook that two handlers let go of is disposed of once",
+    law="I-07",
+    laws=LAWS,
+    workflow=approval,
+    steps=(settle,),
+    args=args,
+    client=one_answer,
+    oracle=settled,
+    cases=(
+        Case(
+            name="R-32",
+            title="two handlers replay the code that lets it go",
+            draw=drawn,
+            budget=FaultBudget(),
+            races=("R-32",),
+            expect={"v2_merge": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
+# --- the run goes ---------------------------------------------------------------------------------
+
+
+@workflow
+async def question() -> str:
+    """Return the first answer, with the hook still there."""
+    return await create_hook(TOKEN, payload=str)
+
+
+async def asked_twice(user: Client, workload: Workload) -> None:
+    """Start the run and answer twice."""
+    await user.start()
+    await answer_twice(user)
+
+
+ended_run = Scenario(
+    name="ended_run_takes_no_payload",
+    title="a payload is recorded before its run ends, or refused",
+    law="I-02",
+    laws=("I-07", *LAWS),
+    workflow=question,
+    steps=(),
+    args=lambda workload: (),
+    client=asked_twice,
+    oracle=lambda workload, log: first_answer(log),
+    cases=(
         Case(
             name="R-31",
             title="the second payload meets the end of the run",
-            draw=ending,
+            draw=lambda stream: Workload(steps=0),
             budget=FaultBudget(),
             races=("R-31",),
-            expect={"v2_merge": "PASS", "fixed": "PASS"},
-        ),
-        Case(
-            name="R-32",
-            title="two handlers dispose of the hook",
-            draw=disposing_twice,
-            budget=FaultBudget(),
-            races=("R-32",),
             expect={"v2_merge": "PASS", "fixed": "PASS"},
         ),
     ),
@@ -134,8 +182,8 @@ races = (
     Race(
         id="R-26",
         title="a payload is recorded behind the disposal of its hook",
-        trigger="The client's resume has found the hook alive; the handler disposes of it; then the "
-        "client's payload is appended, and no pass can take it.",
+        trigger="The client's resume has found the hook alive; the handler disposes of it; then "
+        "the client's payload is appended, and no pass can take it.",
         laws=("I-07",),
         scenario="late_payload_is_refused",
         case="R-26",
@@ -153,7 +201,7 @@ races = (
         trigger="The client's resume has found the hook alive; the handler writes run_completed; "
         "then the client's payload is appended, acknowledged, and never seen.",
         laws=("I-02",),
-        scenario="late_payload_is_refused",
+        scenario="ended_run_takes_no_payload",
         case="R-31",
         faulty="fixed pg_writes=autocommit @ postgres",
         fixes=(
@@ -169,7 +217,7 @@ races = (
         trigger="Two handlers replay the code that disposes of the hook; both find it alive, and "
         "both record hook_disposed.",
         laws=("I-07",),
-        scenario="late_payload_is_refused",
+        scenario="hook_is_disposed_once",
         case="R-32",
         faulty="fixed local_dispose_claim=false local_log=minted @ local",
         fixes=(

@@ -127,7 +127,7 @@ patient_passes = Scenario(
             expect={
                 "fixed": "PASS",
                 PATIENT: "PASS",
-                HASTY_VERDICT: "FAIL I-17",
+                HASTY_VERDICT: "FAIL I-17 I-16 I-18",
                 "fixed delivery=D3 verdict_hops=100": "PASS",
             },
         ),

@@ -100,6 +100,7 @@ replays = Scenario(
     steps=(continuing.work,),
     args=continuing.scenario.args,
     oracle=continuing.oracle,
+    turns_max=600,
     cases=(
         Case(
             name="R-73",

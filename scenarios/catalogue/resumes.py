@@ -18,7 +18,6 @@ from typing import Any
 from simworld.campaign import Case, Scenario
 from simworld.engine import (
     Event,
-    HookReceived,
     StepContext,
     create_hook,
     create_webhook,
@@ -36,7 +35,8 @@ WEBHOOK = "order-paid"
 CALM_MS = 1_000
 """Time goes on when nobody has anything to do: by then the hook is there."""
 LATE_MS = 1_200_000
-"""When the client sends a payload of its own, if the hook is still there; leases are over by then."""
+"""When the client sends a payload of its own, if the hook is still there; by then whoever would see
+the first one late has seen it."""
 
 # --- accepted, and then? --------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ races = (
         title="the record of a retry overwrites the result of another body",
         trigger="Two handlers in two processes run charge; the one whose body fails reads the "
         "step's row, the other one completes it, and then the first one writes what it has read.",
-        laws=("I-03", "I-05"),
+        laws=("I-03",),
         scenario="result_is_kept",
         case="R-08",
         faulty="v2_merge local_log=minted local_retry_lock=false @ local",

@@ -18,7 +18,6 @@ from contextlib import suppress
 
 from simworld.campaign import Case, Scenario
 from simworld.engine import Event, HookConflictError, HookReceived, create_hook, decode, workflow
-from simworld.entropy import Stream
 from simworld.errors import HookNotFoundError
 from simworld.records import FaultBudget, Fix, Race, Workload
 from simworld.runtime import Client, RunFailedError
@@ -223,8 +222,8 @@ races = (
     Race(
         id="R-28",
         title="a token is held by a run that has ended",
-        trigger="The first run's row says that it has completed, its hook still owns the token; the "
-        "client sees the end and starts the second run, which is refused the token.",
+        trigger="The first run's row says that it has completed, its hook still owns the token; "
+        "the client sees the end and starts the second run, which is refused the token.",
         laws=("I-08",),
         scenario="token_is_free_after_the_end",
         case="R-28",

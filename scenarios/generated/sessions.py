@@ -46,7 +46,7 @@ scenario = Scenario(
     generated=True,
     may_fail=True,  # bodies of ``risky`` do
     turns_max=40_000,
-    marks=("delivery.duplicate", "handler.crashed", "retry.after_error"),
+    marks=("delivery.duplicate", "handler.crashed"),
     cases=(
         Case(
             name="undisturbed",

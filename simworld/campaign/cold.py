@@ -54,7 +54,11 @@ def prefix_events_max(policy: EnginePolicy, checks: int | None) -> int:
 
     ``checks``: the seed of the trial's pass checks.
     """
-    promised = policy.delivery is Delivery.D4 and policy.sleep_clock is SleepClock.WORKFLOW
-    if checks is None or not promised or checks % PREFIXES_ONE_IN:
+    if checks is None or not promises_prefixes(policy) or checks % PREFIXES_ONE_IN:
         return 0
     return PREFIX_EVENTS_MAX
+
+
+def promises_prefixes(policy: EnginePolicy) -> bool:
+    """Whether a pass over a log asks for all that one over a beginning of it has asked for."""
+    return policy.delivery is Delivery.D4 and policy.sleep_clock is SleepClock.WORKFLOW

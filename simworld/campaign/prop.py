@@ -1,5 +1,9 @@
 """The property-based form: Hypothesis draws scenarios, seeded schedules search them (decisions §6).
 
+A drawn scenario is a form of the workflow with its values and faults, as the scenario's own
+strategy gives them, and surroundings: a world, more faults of the kinds that it permits, and knobs
+that may be set otherwise within the contract.
+
 Inside the property every drawn scenario runs K seeded schedules (seeds that failed before in
 this search first); the first failing one raises one exception type per law, so that Hypothesis
 shrinks the *scenario*.  K grows fourfold while it shrinks.  When it is done, the schedule of the
@@ -9,24 +13,86 @@ smallest scenario is shrunk once.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import attrs
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.strategies import SearchStrategy
+from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 from simworld.campaign.blame import blame_of
 from simworld.campaign.grounds import nemesis
+from simworld.campaign.places import place_named, worlds_with
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
-from simworld.campaign.variants import Variant
+from simworld.campaign.variants import Variant, placed, with_knob
 from simworld.entropy import Stream, derive
 from simworld.errors import UsageError
 from simworld.explore import make_explorer
-from simworld.records import Anomaly, FaultBudget, Profile, Repro, Workload
+from simworld.records import FAULTS, Anomaly, FaultBudget, Profile, Repro, Workload
 
-Drawn = tuple[str, Workload, FaultBudget]
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+PERMITTED = (
+    *("hosts=1", "hosts=2", "hosts=3"),
+    *("page_max=1", "page_max=3"),
+    *("lease_ms=10000", "lease_ms=60000"),
+    *("redelivery_ms=0", "redelivery_ms=30000"),
+    "duplicate_attempt=same",
+    *("timeout_counting=counted", "timeout_counting=restarted"),
+    *(f"dedup={each}" for each in ("none", "queued_only", "in_flight", "completed_lru")),
+    *(f"dedup={each}" for each in ("retention", "key_and_payload", "job_key")),
+    "completed_max=1",
+    "delay_max_s=300",
+    *("workers=4", "workers=16"),
+    "passes=scratch",
+)
+"""What a queue, a world and whoever runs them may do otherwise, and no law may mind."""
+KNOBS_MAX = 3
+KINDS_MAX = 2
+"""Kinds of faults beside those that the scenario draws."""
+EACH_MAX = 2
+"""Faults of each of these kinds."""
+
+
+@attrs.frozen
+class Drawn:
+    """One drawn scenario."""
+
+    case: str
+    workload: Workload
+    budget: FaultBudget
+    world: str
+    knobs: tuple[str, ...] = ()
+    """``knob=value``, on every variant."""
+
+
+@strategies.composite
+def drawn_scenarios(draw: DrawFn, scenario: Scenario, worlds: Sequence[str]) -> Drawn:
+    """What the scenario draws, and surroundings; the first of ``worlds`` is the simplest."""
+    assert scenario.workloads is not None
+    case, workload, budget = draw(scenario.workloads())
+    world = draw(strategies.sampled_from(worlds))
+    settings_ = strategies.sampled_from(PERMITTED)
+    knobs = draw(strategies.lists(settings_, max_size=KNOBS_MAX, unique_by=_knob))
+    kinds = strategies.sampled_from(_permitted_by(world))
+    for kind in draw(strategies.lists(kinds, max_size=KINDS_MAX, unique=True)):
+        more = draw(strategies.integers(1, EACH_MAX))
+        budget = attrs.evolve(budget, **{kind: getattr(budget, kind) + more})
+    return Drawn(case, workload, budget, world, tuple(knobs))
+
+
+def _knob(setting: str) -> str:
+    return setting.partition("=")[0]
+
+
+@functools.cache
+def _permitted_by(world: str) -> list[str]:
+    """The kinds of a ``FaultBudget`` that this world may meet, and whose promises it keeps."""
+    name = place_named(world).name
+    kinds = [kind for kind in FAULTS.values() if not kind.breaks and name in worlds_with(kind)]
+    return list(dict.fromkeys(kind.budget for kind in kinds))
 
 
 class LawBrokenError(AssertionError):
@@ -42,9 +108,7 @@ def _broken(law: str) -> type[LawBrokenError]:
 class PropertyFinding:
     """The smallest scenario Hypothesis found, and its smallest schedule."""
 
-    case: str
-    workload: Workload
-    budget: FaultBudget
+    drawn: Drawn
     anomaly: Anomaly
     repro: Repro
 
@@ -52,7 +116,7 @@ class PropertyFinding:
         moves = len(self.repro.schedule.entries) + len(self.repro.faults)
         return (
             f"{self.anomaly.law} at {self.anomaly.place}: {self.anomaly.message}\n"
-            f"case {self.case}, {self.workload}, {self.budget}\n"
+            f"{self.drawn}\n"
             f"{moves} moves: {self.repro.faults} {self.repro.schedule}\n"
             f"{self.repro.blame}"
         )
@@ -71,17 +135,25 @@ class _Search:
 
     def setup(self, drawn: Drawn, seed: int) -> Setup:
         """One seeded schedule of a drawn scenario."""
-        case_name, workload, budget = drawn
-        stream = Stream(seed)
-        labels = self.scenario.victims(workload)
+        stream, variant = Stream(seed), self.variant_of(drawn)
+        labels = self.scenario.victims(drawn.workload)
         explorer = make_explorer(self.explorer)
         explorer.begin(stream.fork("explorer"), Profile())
-        faults = nemesis(self.variant, stream.fork("nemesis"), budget, labels)
-        case = self.scenario.case(case_name)
+        faults = nemesis(variant, stream.fork("nemesis"), drawn.budget, labels)
+        case = self.scenario.case(drawn.case)
         checks = checks_seed(self.scenario.name, seed, 0)
         return prepared(
-            self.scenario, case, self.variant, workload, explorer, faults, checks=checks
+            self.scenario, case, variant, drawn.workload, explorer, faults, checks=checks
         )
+
+    def variant_of(self, drawn: Drawn) -> Variant:
+        """The variant in the drawn surroundings."""
+        variant = self.variant
+        if drawn.world != variant.place:
+            variant = placed(variant, drawn.world)
+        for setting in drawn.knobs:
+            variant = with_knob(variant, setting)
+        return variant
 
     def check(self, drawn: Drawn) -> None:
         """The property."""
@@ -103,18 +175,20 @@ def check_property(
     scenario: Scenario,
     variant: Variant,
     *,
+    worlds: Sequence[str] = (),
     examples: int = 100,
     schedules: int = 20,
     explorer: str = "portfolio",
 ) -> PropertyFinding | None:
     """Search drawn scenarios for a broken law; None when all of them hold.
 
-    Deterministic: the same scenario, variant and numbers give the same answer.
+    ``worlds``: where they may run, the simplest first; none: where the variant does.  Its own knobs
+    of world and queue hold there only.  Deterministic: the same scenario, variant and numbers give the same answer.
     """
     if scenario.workloads is None:
         raise UsageError(f"scenario {scenario.name} has no property-based form (workloads)")
     search = _Search(scenario, variant, schedules, explorer)
-    strategy: SearchStrategy[Any] = scenario.workloads()
+    strategy: SearchStrategy[Drawn] = drawn_scenarios(scenario, worlds or (variant.place,))
 
     @settings(
         max_examples=examples,
@@ -140,12 +214,12 @@ def check_property(
             setup,
             candidate,
             anomaly,
-            variant=variant,
+            variant=search.variant_of(drawn),
             seed=seed,
             trial=0,
             explorer=explorer,
             moves_before=len(trial.blocks) + len(trial.faults),
         )
-        repro = attrs.evolve(repro, blame=blame_of(setup, candidate, anomaly, drawn[2]))
-        return PropertyFinding(drawn[0], drawn[1], drawn[2], anomaly, repro)
+        repro = attrs.evolve(repro, blame=blame_of(setup, candidate, anomaly, drawn.budget))
+        return PropertyFinding(drawn, anomaly, repro)
     return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import msgspec
 
-from simworld.campaign.cold import ColdReplays, prefix_events_max
+from simworld.campaign.cold import ColdReplays, prefix_events_max, promises_prefixes
 from simworld.campaign.grounds import Sim, mints_first, stand_on
 from simworld.campaign.scenario import (
     TURNS_MAX,
@@ -298,6 +298,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         minted=mints_first(setup.variant),
         cold_replay=ColdReplays(program, engine, final),
         prefix_events_max=prefix_events_max(engine, setup.checks),
+        one_instant=promises_prefixes(engine) or scenario.law == "I-06",
         cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
     )
 

@@ -8,7 +8,8 @@ needs no order but a fault that does more than deliver twice.  At last another d
 first, and one planned failure less.
 
 A twin passes if it is drained, breaks no law at all, and met the same faults at the same
-operations: an exchange that lets a fault miss explains nothing.
+operations: an exchange that lets a fault miss explains nothing.  Where there is none, one will do
+that breaks only laws which the failing trial has broken beside the one in question.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from simworld.campaign.replaying import followed, replay, setup_of
+from simworld.campaign.replaying import followed, replay, same_failure, setup_of
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import Setup
 from simworld.engine import Event
@@ -39,10 +40,12 @@ from simworld.records import (
 
 REPLAYS_MAX = 400
 """Trials that one twin is worth."""
-TURNS_MAX = 100_000
+TURNS_MAX = 50_000
 """Operations of all these trials."""
 COMPANY = "duplicate"
 """A fault that only makes handlers meet is taken away last."""
+RECORDED = "event "
+"""How the outcome of an operation begins that has recorded an event."""
 BEGINNINGS = "message "
 """Label of what two deliveries of a message touch when they begin: which one begins first says
 little, so it is tried late."""
@@ -65,8 +68,12 @@ def nearest_twin(story: Story, scenarios: Mapping[str, Scenario]) -> TwinSearch:
     """The nearest trial that passes.  Deterministic: equal stories, equal twins."""
     setup, candidate = setup_of(story.repro, scenarios)
     search = _Search(setup, candidate, story)
-    twin = next(filter(None, search.tried()), None)
-    return TwinSearch(twin, search.replays)
+    second = None
+    for twin in filter(None, search.tried()):
+        if not twin.still:
+            return TwinSearch(twin, search.replays)
+        second = second or twin
+    return TwinSearch(second, search.replays)
 
 
 class _Search:
@@ -77,6 +84,12 @@ class _Search:
         self._turns_left = TURNS_MAX
         self._setup, self._failing, self._story = setup, candidate, story
         self._trace = story.turns
+        trial, _ = followed(setup, candidate, strict=False, full_trace=False)
+        self._beside = {
+            (each.law, each.place)
+            for each in trial.anomalies
+            if not same_failure(each, story.anomaly)
+        }
         ranked = _ranked(meetings(story.turns), story.turns, story.anomaly)
         self._pairs = [each for each in ranked if not each.object.startswith(BEGINNINGS)]
         self._beginnings = [each for each in ranked if each.object.startswith(BEGINNINGS)]
@@ -147,13 +160,14 @@ class _Search:
             yield twin and attrs.evolve(twin, body=body)
 
     def _passing(self, candidate: Candidate) -> Twin | None:
-        """The candidate's trial, if no law is broken in it."""
+        """The candidate's trial, if no law is broken in it that was not broken beside this one."""
         if self.replays >= REPLAYS_MAX or self._turns_left <= 0:
             return None
         self.replays += 1
         trial, explorer = followed(self._setup, candidate, strict=False, full_trace=True)
         self._turns_left -= trial.turns
-        if trial.anomalies or not trial.final.drained:
+        found = {(each.law, each.place) for each in trial.anomalies}
+        if not (trial.final.drained and found <= self._beside):
             return None
         repro = attrs.evolve(
             self._story.repro,
@@ -163,7 +177,9 @@ class _Search:
             trace=trial.digest,
         )
         labels = trial.final.labels
-        return Twin(repro, trial.trace, _same_log(trial.logs, labels, self._story), labels)
+        log = _same_log(trial.logs, labels, self._story)
+        still = tuple(sorted({law for law, _ in found}))
+        return Twin(repro, trial.trace, log, labels, still)
 
 
 def _same_log(
@@ -193,11 +209,15 @@ def _struck(trace: Sequence[Turn], faults: Sequence[Fault]) -> list[tuple[Fault,
 
 
 def _ranked(pairs: Sequence[Meeting], trace: Sequence[Turn], anomaly: Anomaly) -> list[Meeting]:
-    """Those up to the break: what says most about its place, and of equals the latest."""
-    before = [each for each in pairs if trace[each.second].turn <= anomaly.turn]
-    return sorted(
-        before, key=lambda each: (-_says(each.object, anomaly.place), -each.first, each.second)
-    )
+    """Those up to the break: what says most about its place, two events before anything else, and
+    of equals the latest."""
+
+    def telling(pair: Meeting) -> tuple[int, bool, int, int]:
+        first, second = trace[pair.first], trace[pair.second]
+        both = all(each.outcome.startswith(RECORDED) for each in (first, second))
+        return -_says(pair.object, anomaly.place), not both, -pair.first, pair.second
+
+    return sorted((each for each in pairs if trace[each.second].turn <= anomaly.turn), key=telling)
 
 
 def _says(label: str, place: str) -> int:

@@ -113,6 +113,8 @@ class Context:
     """None: nobody can replay a run (I-16)."""
     prefix_events_max: int = 0
     """Logs that are no longer are replayed from each of their prefixes, too (I-16); 0: none is."""
+    one_instant: bool = True
+    """Passes are held to one end of a sleep (I-06); by hosts' clocks each has its own (R-44)."""
     cost: Cost | None = None
     deliveries_max: int = DELIVERIES_MAX
     """Of one run in a minute, beyond the events that it records meanwhile (L-07)."""

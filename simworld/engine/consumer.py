@@ -221,7 +221,7 @@ class Consumer:
                 due = sum(1 for each in self._due if each.entity is hook)
                 if len(hook.waiters) <= due:
                     assert isinstance(event.fact, HookReceived)
-                    hook.buffer.append(event.fact.payload)
+                    hook.keep(event.fact.payload)
                     return False
             return self._hand_over(hook, event, "hook")
         if kind == "hook_conflict" and not request.created:

@@ -153,8 +153,12 @@ class HookState:
         if self.waiters:
             self.waiters.popleft().resolve(payload)
         else:
-            reached("hook.payload_kept")
-            self.buffer.append(payload)
+            self.keep(payload)
+
+    def keep(self, payload: bytes) -> None:
+        """For whoever asks next, if anybody does."""
+        reached("hook.payload_kept")
+        self.buffer.append(payload)
 
     def reject(self, conflict: BaseException) -> None:
         """The token belongs to somebody else: whoever waits, now or later, is told."""

@@ -20,6 +20,8 @@ from simworld.records import Advance, Schedule, Turn
 Clock = dict[str, int]
 """Task → how many of its operations have happened before."""
 
+NEAR = 100
+"""Turns between two that are still worth naming together."""
 _QUEUED = "queued as "
 """How the outcome of a send begins."""
 _GOES_ON = ("go on: ", "get the answer: ")
@@ -34,8 +36,8 @@ class Meeting:
     second: int
     object: str
     """The label of what both touch."""
-    before: Mapping[str, int]
-    """The clock of the second without the first."""
+    before: Mapping[str, int] = attrs.Factory(dict)
+    """The clock of the second without the first, where it matters."""
 
 
 def meetings(trace: Sequence[Turn]) -> list[Meeting]:
@@ -60,7 +62,10 @@ def meetings(trace: Sequence[Turn]) -> list[Meeting]:
         clocks.append(clock)
         past.add(turn, clock)
         for label, writes in turn.labels:
-            touched[label] = [second] if writes else [*touched.get(label, ()), second]
+            if writes:
+                touched[label] = [second]
+            else:
+                touched.setdefault(label, []).append(second)
     return found
 
 
@@ -161,15 +166,23 @@ class _Blocks:
 
 
 def turned_round(trace: Sequence[Turn], other: Sequence[Turn]) -> list[Meeting]:
-    """The meetings of a trace that another one has in the other order."""
+    """Conflicting pairs of a trace that another one has in the other order, near ones only.
+
+    What lies between them may order them, too, so they need not have met.
+    """
     places = {identity: index for index, identity in enumerate(_identities(other))}
-    own = list(_identities(trace))
-    nowhere = len(other)
-    return [
-        each
-        for each in meetings(trace)
-        if places.get(own[each.second], nowhere) < places.get(own[each.first], -1)
-    ]
+    at = [places.get(identity, -1) for identity in _identities(trace)]
+    found = []
+    for first, turn in enumerate(trace):
+        for second in range(first + 1, min(first + NEAR, len(trace))):
+            later = trace[second]
+            if (
+                0 <= at[second] < at[first]
+                and later.now_ms == turn.now_ms
+                and (label := common_object(turn, later))
+            ):
+                found.append(Meeting(first, second, label))
+    return found
 
 
 def _identities(trace: Sequence[Turn]) -> Iterator[tuple[str, int, str]]:

@@ -98,6 +98,8 @@ class QueueProfile:
     """Deliveries after which a message that is not handled is dropped (R-21); 0: never."""
     delivery_timeout_ms: int = at_least(0, 0)
     """After so long a delivery counts as failed, though its handler lives on (R-22); 0: never."""
+    delivery_limit_ms: int = at_least(0, 0)
+    """After so long the platform kills the process that handles a delivery (R-25); 0: never."""
     delay_max_s: int = at_least(0, 0)
     """A longer delay is cut to this one; 0: none is."""
     retention_ms: int = at_least(0, 86_400_000)
@@ -152,7 +154,8 @@ class LateChunks(enum.StrEnum):
 
 
 class ChunkOrder(enum.StrEnum):
-    """When chunks get the place by which readers order a stream (R-70)."""
+    """When chunks get the place by which readers order a stream, in the atomic and the hosted world
+    (R-70)."""
 
     AT_COMMIT = "at_commit"
     MINT_AT_START = "mint_at_start"

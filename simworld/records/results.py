@@ -33,6 +33,8 @@ class Twin:
     log: tuple[Event, ...]
     """The events of the run the anomaly was about, in log order."""
     labels: Mapping[str, str]
+    still: tuple[str, ...] = ()
+    """Other laws of the failing trial that are broken all the same."""
     race: RacingPair | None = None
     """The change: these two come in the other order."""
     alone: bool = True

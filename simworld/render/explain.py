@@ -18,8 +18,8 @@ from simworld.render.jsonout import document
 from simworld.render.roles import Roles
 from simworld.render.story import WIDTH_MIN, cast_lines, heading
 from simworld.render.text import count, wrapped
-from simworld.render.timeline import FOLD_MIN, roles_of, told_turns
-from simworld.render.twins import change_in_words, ending, last_sentence, readable
+from simworld.render.timeline import FOLD_MIN, cast_of, told_turns
+from simworld.render.twins import change_in_words, ending, last_sentence, obeyed, readable
 
 ALIKE_MAX = 12
 """Turns shown of what both have in common, the last ones."""
@@ -38,7 +38,7 @@ def explanation_text(story: Story, *, width: int = 100) -> str:
     width = max(width, WIDTH_MIN)
     twin = story.twin
     both = _Both(story, twin) if twin else None
-    roles = both.roles if both else roles_of(story, [])
+    roles = both.roles if both else Roles()
     sections = [heading(story, roles, width)]
     if both and twin:
         sections += [
@@ -73,22 +73,16 @@ class _Both:
             twins=None,
         )
         race = [twin.race.first, twin.race.second] if twin.race else []
-        self.racing = {_key(story.turns, turn) for turn in race}
+        self.racing = {turn.turn for turn in race}
+        self.racing_too = {_again(turn, story.turns, twin.turns) for turn in race}
         parts_at = _parts_at(story.turns, twin.turns)
-        told = self._told(story)
+        told = _told(story, self.racing)
         self.alike = [turn for turn in told if turn.turn <= parts_at]
         self.left = [turn for turn in told if turn.turn > parts_at]
-        self.right = [turn for turn in self._told(other) if turn.turn > parts_at]
+        self.right = [turn for turn in _told(other, self.racing_too) if turn.turn > parts_at]
         self.story, self.other = story, other
-        self.roles = roles_of(story, [*told, *self.right])
-
-    def _told(self, story: Story) -> list[Turn]:
-        matter = {turn.turn for turn in told_turns(story)}
-        return [turn for turn in story.turns if turn.turn in matter or self.races(turn, story)]
-
-    def races(self, turn: Turn | None, story: Story) -> bool:
-        """Whether it is one of the two operations that race."""
-        return turn is not None and _key(story.turns, turn) in self.racing
+        self.obeyed = obeyed(story, twin)
+        self.roles = cast_of(story, *told, *self.right)
 
     def rows(self) -> Iterator[_Row]:
         """Left and right; what is the same stands side by side."""
@@ -100,10 +94,16 @@ class _Both:
             yield from zip_longest(self.left[left:left_end], self.right[right:right_end])
 
 
-def _key(turns: Sequence[Turn], turn: Turn) -> tuple[str, str, int]:
-    """The same operation in both: whose, what, and the how many-eth of its kind."""
-    alike = [each.turn for each in turns if (each.task, each.op) == (turn.task, turn.op)]
-    return turn.task, turn.op, alike.index(turn.turn)
+def _told(story: Story, racing: set[int]) -> list[Turn]:
+    matter = racing.union(turn.turn for turn in told_turns(story))
+    return [turn for turn in story.turns if turn.turn in matter]
+
+
+def _again(turn: Turn, turns: Sequence[Turn], others: Sequence[Turn]) -> int:
+    """Number of the same operation in another trace: the how many-eth of its task and kind."""
+    kind = turn.task, turn.op
+    own = [each.turn for each in turns if (each.task, each.op) == kind]
+    return [each.turn for each in others if (each.task, each.op) == kind][own.index(turn.turn)]
 
 
 def _parts_at(turns: Sequence[Turn], others: Sequence[Turn]) -> int:
@@ -154,7 +154,7 @@ class _Columns:
     def _kind(self, row: _Row) -> str:
         """Rows of one kind are folded together; nothing is folded that races."""
         both, (left, right) = self._both, row
-        if both.races(left, both.story) or both.races(right, both.other):
+        if (left and left.turn in both.racing) or (right and right.turn in both.racing_too):
             return RACING
         if left is None or right is None:
             return RIGHT if left is None else LEFT
@@ -162,10 +162,10 @@ class _Columns:
         return ALIKE if same else OTHER
 
     def _endings(self) -> list[str]:
-        story, other = self._both.story, self._both.other
+        both, story, other = self._both, self._both.story, self._both.other
         anomaly = story.anomaly
         failed = f"{anomaly.law} is broken (turn {anomaly.turn}); {ending(story.log, story.labels)}"
-        passed = f"every law holds; {ending(other.log, other.labels)}"
+        passed = f"{both.obeyed}; {ending(other.log, other.labels)}"
         return self._row(wrapped(failed, self._half), wrapped(passed, self._half))
 
     def _row(self, left: Sequence[str], right: Sequence[str]) -> list[str]:
@@ -179,7 +179,8 @@ class _Columns:
         if turn is None:
             return []
         both = self._both
-        mark = MARK if both.races(turn, story) else " "
+        racing = both.racing if story is both.story else both.racing_too
+        mark = MARK if turn.turn in racing else " "
         outcome = readable(both.roles.shorten(turn.outcome), story.labels)
         said = f"{both.roles.who(turn.task)}: {turn.op}{f' → {outcome}' if outcome else ''}"
         head = f"{mark} {turn.turn:>{self._turn}}  "
@@ -208,7 +209,7 @@ def explanation_json(path: str, repro: Repro, story: Story | None, message: str 
 
 def _explained(story: Story) -> dict[str, Any]:
     twin, anomaly = story.twin, story.anomaly
-    roles = _Both(story, twin).roles if twin else roles_of(story, [])
+    roles = _Both(story, twin).roles if twin else Roles()
     return {
         "outcome": "explained" if twin else "unexplained",
         "message": last_sentence(story, roles),
@@ -236,6 +237,7 @@ def _twin(twin: Twin, roles: Roles) -> dict[str, Any]:
         "left": twin.left,
     }
     told["body"] = twin.body and {"step": twin.body[0], "number": twin.body[1]}
+    told["still_broken"] = list(twin.still)
     told["turns"] = len(twin.turns)
     told["ending"] = ending(twin.log, twin.labels)
     return told

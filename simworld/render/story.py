@@ -24,7 +24,7 @@ def story_text(story: Story, *, width: int = 100) -> str:
     """The whole story, in lines of at most ``width`` (≥ 60) where paths allow it."""
     width = max(width, WIDTH_MIN)
     told = timeline(story)
-    roles = cast_of(story, told)
+    roles = cast_of(story)
     sections = [
         heading(story, roles, width),
         _setting(story, roles, width),

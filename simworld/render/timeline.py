@@ -20,6 +20,8 @@ from simworld.render.text import count, listed
 
 FOLD_MIN = 3
 """A shorter stretch is shown: a fold would save nothing."""
+ALIKE_MAX = 3
+"""How often the same turn of a task is told: whatever it tries over and over is clear by then."""
 NAMED_MAX = 3
 """Roles that a fold names; the rest are others."""
 
@@ -86,15 +88,11 @@ def told_turns(story: Story) -> list[Turn]:
     return [turn for index, turn in enumerate(story.turns) if index in matter]
 
 
-def cast_of(story: Story, told: Sequence[Shown | Folded]) -> Roles:
-    """Roles for everybody who is told about, or named in an outcome that is."""
-    return roles_of(story, [each.turn for each in told if isinstance(each, Shown)])
-
-
-def roles_of(story: Story, told: Sequence[Turn]) -> Roles:
-    """Roles for everybody in these turns of the story."""
+def cast_of(story: Story, *more: Turn) -> Roles:
+    """Roles for everybody who is told about, or named in an outcome that is; then for ``more``."""
     roles = Roles(messages=messages_of(story.turns))
-    for turn in told:
+    told = [each.turn for each in timeline(story) if isinstance(each, Shown)]
+    for turn in (*told, *more):
         roles.cast(turn.task)
         roles.cast_all(turn.outcome)
     return roles
@@ -162,6 +160,7 @@ def _essential(story: Story) -> set[int]:
     broken = _broken_at(story)
     found: set[int] = set()
     done: Counter[str] = Counter()
+    alike: Counter[tuple[str, str, str]] = Counter()
     for index, turn in enumerate(turns):
         done[turn.task] += 1
         begins = done[turn.task] == 1
@@ -170,11 +169,15 @@ def _essential(story: Story) -> set[int]:
             or turn.turn in race
             or turn.task in struck
             or f"{turn.task}@{done[turn.task]}" in struck
-            or (_about(turn, place) and (index <= broken or turn.outcome.startswith("refused")))
             or _FAULTY.search(turn.outcome)
             or (begins and any(turn.task.startswith(f"{each}~") for each in copies))
         ):
             found.add(index)
+        elif _about(turn, place) and (index <= broken or turn.outcome.startswith("refused")):
+            same = turn.task, turn.op, turn.outcome
+            alike[same] += 1
+            if alike[same] <= ALIKE_MAX:
+                found.add(index)
     return found
 
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from simworld.engine import Event, RunCompleted, RunFailed, decode, decode_error
-from simworld.records import Fault, RacingPair, Story, Twin
+from simworld.records import RacingPair, Story, Twin
 from simworld.render.faults import fault_in_words
 from simworld.render.laws import wanted
 from simworld.render.roles import Roles
-from simworld.render.text import count, ordinal
+from simworld.render.text import count, listed, ordinal
 
 VALUE_MAX = 80
 """Characters of a run's result or error that are shown."""
@@ -50,35 +50,59 @@ def _cause(story: Story, roles: Roles) -> str:
     twin = story.twin
     if twin is None:
         return _nothing(story)
+    then = obeyed(story, twin)
     if twin.race is not None:
         only = "with only these two in the other order" if twin.alone else "in the other order"
-        return f"The race: {race_in_words(twin.race, roles)}; {only} every law holds"
+        return f"The race: {race_in_words(twin.race, roles)}; {only} {then}"
     if twin.fault is not None:
-        return f"The fault: {fault_in_words(twin.fault, roles)}; {_spared(twin, twin.fault)}"
+        less = "without it"
+        if twin.left:
+            less = f"with one less ({twin.left} instead of {twin.fault.value})"
+        said = f"The fault: {fault_in_words(twin.fault, roles)}"
+        return f"{said}; {less} {then} under the same schedule"
     assert twin.body is not None
-    return f"The failure: {body_in_words(twin.body)}; if it does not, every law holds"
+    return f"The failure: {body_in_words(twin.body)}; if it does not, {then}"
+
+
+def obeyed(story: Story, twin: Twin) -> str:
+    """What holds in the twin."""
+    if not twin.still:
+        return "every law holds"
+    are = "is" if len(twin.still) == 1 else "are"
+    return f"{story.anomaly.law} holds ({listed(twin.still)} {are} broken all the same)"
 
 
 def _nothing(story: Story) -> str:
-    replays = story.twins.replays if story.twins else 0
+    repro, replays = story.repro, story.twins.replays if story.twins else 0
+    said = "No single race or fault"
+    if not (repro.faults or repro.workload.failures or repro.schedule.entries):
+        said = "It needs no fault and no certain order"
     if not replays:
-        return "No race and no fault: nothing in this run could have come in another order"
+        return f"{said}: nothing in this run could have come in another order"
     what = "two operations in the other order"
-    if story.repro.faults:
+    if repro.faults:
         what += ", or one fault less"
-    return (
-        f"No single race or fault: of {count(replays, 'other run')}, each with {what}, none obeys"
-        " every law"
-    )
+    others = count(replays, "other run")
+    return f"{said}: of {others}, each with {what}, none obeys every law"
 
 
 def race_in_words(race: RacingPair, roles: Roles) -> str:
     """Both operations in the order in which they came."""
-    first, second = race.first, race.second
+    first, second = _named(race, roles)
     return (
-        f"on {object_in_words(race.object, roles)}, {roles.named(first.task)}'s “{first.op}” (turn "
-        f"{first.turn}) came before {roles.named(second.task)}'s “{second.op}” (turn {second.turn})"
+        f"on {object_in_words(race.object, roles)}, {first}'s “{race.first.op}” (turn "
+        f"{race.first.turn}) came before {second}'s “{race.second.op}” (turn {race.second.turn})"
     )
+
+
+def _named(race: RacingPair, roles: Roles) -> tuple[str, str]:
+    """Who races; two of one handler by their branches, too."""
+    first, second = race.first.task, race.second.task
+    one, other = roles.named(first), roles.named(second)
+    if one == other:
+        before = one.removesuffix(roles.role_of(first))
+        one, other = before + roles.who(first), before + roles.who(second)
+    return one, other
 
 
 def object_in_words(label: str, roles: Roles) -> str:
@@ -96,22 +120,12 @@ def body_in_words(body: tuple[str, int]) -> str:
     return f"the {ordinal(nth)} body of {step} to begin fails"
 
 
-def _spared(twin: Twin, fault: Fault) -> str:
-    if twin.left:
-        less = f"{twin.left} instead of {fault.value}"
-        return f"with one less ({less}) every law holds under the same schedule"
-    return "without it every law holds under the same schedule"
-
-
 def change_in_words(twin: Twin, roles: Roles) -> str:
     """What the twin does otherwise."""
     if twin.race is not None:
-        first, second = twin.race.first, twin.race.second
+        race, (first, second) = twin.race, _named(twin.race, roles)
         more = "" if twin.alone else ", and whatever hangs on it"
-        return (
-            f"{roles.named(second.task)}'s “{second.op}” comes before {roles.named(first.task)}'s "
-            f"“{first.op}”{more}"
-        )
+        return f"{second}'s “{race.second.op}” comes before {first}'s “{race.first.op}”{more}"
     if twin.fault is not None:
         less = f", but with {twin.left} instead of {twin.fault.value}" if twin.left else ""
         return f"{'' if less else 'without the fault: '}{fault_in_words(twin.fault, roles)}{less}"

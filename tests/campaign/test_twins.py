@@ -9,6 +9,8 @@ import pytest
 
 from simworld.campaign import (
     Hunter,
+    Setup,
+    Trial,
     hunt,
     load_scenarios,
     nearest_twin,
@@ -20,7 +22,8 @@ from simworld.campaign import (
 )
 from simworld.campaign.tally import keys_of
 from simworld.errors import DidNotReproduce
-from simworld.records import Fault, Repro, Story, Turn
+from simworld.explore import Candidate, Replay
+from simworld.records import Fault, Repro, Story, Turn, TwinSearch
 
 SCENARIOS = load_scenarios()
 
@@ -144,6 +147,39 @@ def test_where_nothing_helps_there_is_no_twin(monkeypatch: pytest.MonkeyPatch) -
     assert story.twin is None
     assert story.race is None
     assert 5 <= story.twins.replays <= 10
+
+
+def _also_breaking(story: Story, monkeypatch: pytest.MonkeyPatch, *, spared: bool) -> TwinSearch:
+    """The search where every trial breaks another law, too; the failing one may be spared that."""
+    follow = twins.followed
+    other = attrs.evolve(story.anomaly, law="I-27", place="run")
+
+    def followed(setup: Setup, candidate: Candidate, **how: bool) -> tuple[Trial, Replay]:
+        trial, explorer = follow(setup, candidate, **how)
+        if spared and candidate.schedule == story.repro.schedule:
+            return trial, explorer
+        return attrs.evolve(trial, anomalies=[*trial.anomalies, other]), explorer
+
+    monkeypatch.setattr(twins, "followed", followed)
+    return nearest_twin(story, SCENARIOS)
+
+
+def test_what_was_broken_beside_it_may_stay_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = told("inflated_attempts", "R-02", seed=12)
+    found = _also_breaking(story, monkeypatch, spared=False)
+    assert found.twin is not None
+    assert (found.twin.race, found.twin.still) == (story.race, ("I-27",))
+    assert story.twins is not None
+    assert found.replays > story.twins.replays, "one that breaks nothing would have been better"
+
+
+def test_what_breaks_another_law_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that of the failing schedule with a fault less, which is spared here, too."""
+    story = told("inflated_attempts", "R-02", seed=12)
+    found = _also_breaking(story, monkeypatch, spared=True)
+    assert found.twin is not None
+    assert found.twin.race is None
+    assert found.twin.still == ()
 
 
 def test_the_search_ends_where_it_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def test_knobs_outside_the_table_are_those_of_the_merge_unless_fixed() -> None:
     assert odd == {
         ("v1", "engine"): "v1",
         ("fixed", "hook_order"): "code_order",
+        ("fixed", "resume"): "durable_retried",
         ("fixed", "key_policy"): "epoch",
         ("fixed", "sleep_clock"): "workflow",
         ("fixed", "passes"): "retained",

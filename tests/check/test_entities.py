@@ -6,7 +6,7 @@ import pytest
 
 from simworld.check import judge, laws_named
 from simworld.engine import HookConflict
-from simworld.records import Passed
+from simworld.records import ClientCall, Passed
 from tests.check.build import FLOW, Tape, broken, context, hook_id, wait_id
 
 WORK, NAP, HOOK = "work#1", "sleep#2", "hook#3"
@@ -235,6 +235,14 @@ def test_i08_the_owner_may_let_go_while_the_token_is_refused(task: str) -> None:
 
     assert broken("I-08", refused(asked_first=True)) == []
     assert broken("I-08", refused(asked_first=False)) == ["conflict-without-owner run/hook#4"]
+
+
+@pytest.mark.parametrize("phase", ["invoke", "ok"])
+def test_i08_who_was_given_the_result_may_have_the_token(phase: str) -> None:
+    """The end of the run is visible before it is recorded (R-28)."""
+    tape = two_runs(hooked()).adds(ClientCall, "client", 1, phase, "result", "wrun_1")
+    told = ["conflict-without-owner run/hook#4"] if phase == "ok" else []
+    assert broken("I-08", tape.conflict("hook#4", "wrun_1")) == told
 
 
 def test_i08_a_hook_is_not_in_conflict_with_itself() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from simworld import marks
 from simworld.records import Passed
 from tests.check.build import RUN, Tape, broken
 
@@ -50,6 +51,15 @@ def test_i02_a_straggler_ends_once() -> None:
     tape = running().run_completed().retrying(WORK).completed(WORK)
     assert broken("I-02", tape) == []
     assert broken("I-02", tape.completed(WORK)) == ["event-after-run-end run/work#1"]
+
+
+@pytest.mark.parametrize(("late", "reached"), [(True, True), (False, False)])
+def test_i02_a_straggler_leaves_a_mark(late: bool, reached: bool) -> None:
+    """R-62: so that a search can prove that it has met one."""
+    before = marks.snapshot()
+    tape = running().run_completed() if late else running()
+    assert broken("I-02", tape.completed(WORK)) == []
+    assert ("run.ended_before_body" in marks.since(before)) == reached
 
 
 def test_i02_attributes_and_second_ends() -> None:

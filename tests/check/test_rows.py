@@ -7,7 +7,16 @@ from typing import Any
 import attrs
 import pytest
 
-from simworld.engine import Event, HookStatus, RunStatus, StepStatus, WaitStatus
+from simworld.engine import (
+    Event,
+    HookStatus,
+    RunStatus,
+    StepCreated,
+    StepStarted,
+    StepStatus,
+    WaitStatus,
+    encode,
+)
 from tests.check.build import EPOCH_MS, Tape, broken, error_bytes, hook_id, step_id, wait_id
 
 WORK = "work#1"
@@ -288,6 +297,15 @@ def test_i11_each_body_has_its_own_start() -> None:
     assert broken("I-11", tape.began(WORK, start=1)) == []
     again = Tape().opened(WORK).started(WORK).started(WORK).began(WORK, start=2)
     assert broken("I-11", again.began(WORK, start=2)) == ["start-used-twice run/work#1"]
+
+
+def test_i11_two_steps_may_have_one_label() -> None:
+    """Where passes have disagreed, both have asked for a step at the same place."""
+    tape = Tape().opened(WORK).works(WORK)
+    tape.commit(StepCreated("step_other", "work", encode([])), label=WORK)
+    tape.commit(StepStarted("step_other", "work"), label=WORK)
+    assert broken("I-11", tape) == []
+    assert broken("I-11", tape.shows_step(attempt=2)) == ["attempt-is-not-starts run/work#1"]
 
 
 def test_i11_a_body_is_told_the_number_of_its_own_start() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import pytest
 
@@ -16,11 +14,10 @@ from simworld.records import (
     Schedule,
     Story,
     Turn,
-    Twin,
     TwinSearch,
     Workload,
 )
-from simworld.render import Roles, delivery_of, story_text
+from simworld.render import story_text
 from tests.render import samples
 
 
@@ -33,43 +30,6 @@ def _cells(story: Story, turn: int) -> list[str]:
     start = f"{turn} "
     row = next(line for line in _lines(story) if line.lstrip().startswith(start))
     return [cell.strip() for cell in row.strip().split("  ") if cell.strip()]
-
-
-# --- roles ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("task", "delivery"),
-    [
-        ("start", ""),
-        ("start/flow", "start/flow"),
-        ("start/flow.2", "start/flow.2"),
-        ("start/flow/create.3", "start/flow"),
-        ("start/flow/create.work#3", "start/flow"),
-        ("start/flow/work#3", "start/flow/work#3"),
-        ("start/flow/work#3~2", "start/flow/work#3~2"),
-        ("start/flow/work#3.2~4/create.1", "start/flow/work#3.2~4"),
-        ("start/flow/work#3/flow/work#4", "start/flow/work#3/flow/work#4"),
-        ("flow", ""),
-    ],
-)
-def test_the_delivery_a_task_works_for(task: str, delivery: str) -> None:
-    assert delivery_of(task) == delivery
-
-
-def test_roles_are_given_in_order_of_appearance() -> None:
-    roles = Roles(turn.task for turn in samples.turns())
-    assert roles.role_of("start") == "start"
-    assert roles.role_of(samples.FLOW) == "A"
-    assert roles.who(f"{samples.FLOW}/create.3") == "A/create.3"
-    assert roles.role_of(samples.STEP) == "B"
-    assert roles.role_of(samples.AGAIN) == "C"
-    assert roles.role_of("start/flow/work#5") == "start/flow/work#5", "it never appeared"
-
-
-def test_there_are_roles_for_more_deliveries_than_letters() -> None:
-    roles = Roles(f"start/work#{n}" for n in range(1, 29))
-    assert [roles.role_of(f"start/work#{n}") for n in (1, 26, 27, 28)] == ["A", "Z", "AA", "AB"]
 
 
 def test_the_cast_is_explained() -> None:
@@ -255,6 +215,14 @@ def test_the_beginning_of_a_duplicate_is_told() -> None:
     assert not any(line.startswith("  12 ") for line in _lines(story))
 
 
+def test_what_is_tried_over_and_over_is_told_three_times() -> None:
+    refused = samples.turns()[15]._replace(outcome="refused: 409 step work#3 is failed")
+    tries = [refused._replace(turn=20 + n) for n in range(50)]
+    lines = _lines(samples.story(turns=(*samples.turns(), *tries)))
+    assert sum("refused: 409" in line for line in lines) == 3
+    assert any("… 47 turns of B: 47 × record step_started" in line for line in lines)
+
+
 def test_blocks_of_two_roles_are_apart() -> None:
     lines = _lines(samples.story())
     rows = {int(line.split()[0]): n for n, line in enumerate(lines) if line[:4].strip().isdigit()}
@@ -368,84 +336,6 @@ def test_an_empty_trace_is_a_short_story() -> None:
 
 
 # --- the end -------------------------------------------------------------------------------------
-
-
-def _last(**changed: Any) -> str:
-    """The last sentence."""
-    told = story_text(samples.story(**changed)).split("\n\n")[-1]
-    return " ".join(told.split())
-
-
-WANTED = (
-    "I-12 wanted: a step may be given up for exhausted retries only after max_retries + 1 of its "
-    "bodies have really failed; until then it is tried again."
-)
-
-
-def test_the_last_sentence_names_both_operations_and_what_the_law_wanted() -> None:
-    assert _last() == (
-        "The race: on the row of work#3, handler C's “record step_started of work#3” (turn 14) "
-        "came before handler B's “record step_started of work#3” (turn 16); with only these two in "
-        f"the other order every law holds; {WANTED}"
-    )
-    assert "; in the other order every law holds; I-12" in _last(
-        twins=TwinSearch(samples.twin(alone=False), 1)
-    )
-
-
-@pytest.mark.parametrize(
-    ("twin", "said"),
-    [
-        (
-            samples.twin(race=None, fault=Fault("duplicate", samples.STEP, 3), left=2),
-            "The fault: message 2 (step work#3) is delivered 3 times more; with one less (2 instead"
-            " of 3) every law holds under the same schedule; ",
-        ),
-        (
-            samples.twin(race=None, fault=Fault("crash", samples.STEP, 3)),
-            "The fault: the host of handler B, delivering message 2 (step work#3), dies before its "
-            "3rd operation; without it every law holds under the same schedule; ",
-        ),
-        (
-            samples.twin(race=None, body=("work#3", 2)),
-            "The failure: the 2nd body of work#3 to begin fails; if it does not, every law holds; ",
-        ),
-        (
-            None,
-            "No single race or fault: of 9 other runs, each with two operations in the other order,"
-            " or one fault less, none obeys every law; ",
-        ),
-    ],
-)
-def test_where_no_order_decides_the_last_sentence_says_what_does(
-    twin: Twin | None, said: str
-) -> None:
-    assert _last(twins=TwinSearch(twin, 9)) == said + WANTED
-
-
-def test_where_nothing_could_be_tried_it_says_so() -> None:
-    assert _last(twins=TwinSearch(None, 0)).startswith("No race and no fault: nothing in this run")
-    assert _last(twins=None) == WANTED, "nobody has looked"
-
-
-@pytest.mark.parametrize(
-    ("label", "words"),
-    [
-        ("log run", "the log of the run"),
-        ("run run", "the row of the run"),
-        ("hook run/hook#1", "the row of hook#1"),
-        ("step run:work#1/work#2", "the row of run:work#1/work#2"),
-        (f"message {samples.STEP}", "message 2 (step work#3)"),
-        ("token approve", "the token approve"),
-        ("file runs/7", "file runs/7"),
-    ],
-)
-def test_what_both_touch_is_told_in_words(label: str, words: str) -> None:
-    first, second = samples.turns()[13], samples.turns()[15]
-    race = RacingPair(first, second, label)
-    assert f"The race: on {words}, handler C's" in _last(
-        twins=TwinSearch(samples.twin(race=race), 1)
-    )
 
 
 def test_ids_never_show() -> None:

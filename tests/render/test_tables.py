@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from simworld.records import Result, Verdict
-from simworld.render import scenarios_table, notes_text, results_table, summary_line
+from simworld.render import notes_text, results_table, scenarios_table, summary_line
 from tests.render import samples
 
 KNOBS = "v2_merge attempt_guard=G0 dedup=queued_only"

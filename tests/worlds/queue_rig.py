@@ -36,10 +36,14 @@ class Rig:
     beyond the script acknowledge at once.
     """
 
-    def __init__(self, *script, **profile):
+    def __init__(self, *script, processes=1, **profile):
         self.line = Timeline()
         self.queue = MemoryQueue(
-            tasks=self.line, clock=self.line, ids=Ids(), profile=QueueProfile(**profile)
+            tasks=self.line,
+            clock=self.line,
+            ids=Ids(),
+            profile=QueueProfile(**profile),
+            processes=processes,
         )
         self.queue.handler = self._handle
         self.script = list(script)

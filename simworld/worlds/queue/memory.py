@@ -5,13 +5,14 @@ its own.  A handler that returns acknowledges; one that returns ``Redeliver`` ha
 delivered again; one that raises a fault of the world, or whose host dies, has it delivered again
 unless another delivery of it is still under way or due.  An answer for a message that is gone does
 nothing.  Where workers are limited, a delivery that is due waits for one before it begins; where
-deliveries share lanes, it then waits for its turn.  A message that is delivered too often is
-dropped, if the profile says so.  ``restart`` is the death of every process that works on it.
+deliveries share lanes, it then waits for its turn.  If the profile says so, a message that is
+delivered too often is dropped, and a process whose delivery takes too long is killed.  ``restart``
+is the death of every process that works on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from simworld.errors import InternalError, SimworldError, UsageError
@@ -249,7 +250,7 @@ class MemoryQueue:
         if self._profile.delivery_timeout_ms:
             self.time_out(entry.id, name, self._profile.delivery_timeout_ms)
         try:
-            answer = await self.handler(entry.body, delivery)
+            answer = await self._handled(self.handler, entry.body, delivery)
         except (UsageError, InternalError):
             raise
         except SimworldError:
@@ -267,6 +268,29 @@ class MemoryQueue:
         else:
             self._release(name)
             self._delete(entry, name)
+
+    def _handled(
+        self, handler: Handler, body: Message, delivery: Delivery
+    ) -> Awaitable[Redeliver | None]:
+        """The handler's answer; where the platform has a limit, its process may die before."""
+        limit_ms = self._profile.delivery_limit_ms
+        return self._limited(handler, body, delivery) if limit_ms else handler(body, delivery)
+
+    async def _limited(
+        self, handler: Handler, body: Message, delivery: Delivery
+    ) -> Redeliver | None:
+        limit = self._tasks.start("limit", self._kill())
+        try:
+            return await handler(body, delivery)
+        finally:
+            limit.cancel()
+
+    async def _kill(self) -> None:
+        """End the process once its delivery has taken too long."""
+        limit_ms = self._profile.delivery_limit_ms
+        await self._clock.sleep_ms(limit_ms)
+        reached("delivery.killed")
+        await self._tasks.kill_host(f"a delivery took longer than {limit_ms} ms")
 
     def _ended(self, entry: _Entry, name: str, *, handled: bool) -> None:
         """A delivery that had begun is over; ``handled``: its handler has given an answer."""

@@ -335,5 +335,7 @@ def _check(profile: QueueProfile) -> None:
         raise UsageError("a queue in a table has no flow_order but side_by_side")
     if profile.worker_slots is not WorkerSlots.RELEASED:
         raise UsageError("a queue in a table has no worker_slots but released")
+    if profile.delivery_limit_ms:
+        raise UsageError("a queue in a table kills no process: it has no delivery_limit_ms but 0")
     if profile.keeps is not Keeps.MESSAGES:
         raise UsageError("a queue in a table keeps its messages: it has no keeps but messages")

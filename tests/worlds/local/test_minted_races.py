@@ -8,6 +8,7 @@ from simworld.conformance import Turns, check_concurrent
 from simworld.engine import (
     AttrSet,
     HookCreated,
+    HookDisposed,
     RunCompleted,
     RunFailed,
     StepCompleted,
@@ -183,6 +184,25 @@ def test_two_creations_of_one_hook_agree_on_its_event():  # R-29
         call.step()
     assert sorted(map(refused, calls)) == [False, True]
     assert rig.types()[2:] == ["hook_created"]
+
+
+@pytest.mark.parametrize("steps", [3, 4, 20])
+def test_a_hook_meets_its_own_token(steps):
+    rig = made(local_token_owner=False)
+    Call(rig.process().create("wrun_1", HOOK)).step(steps)
+    again = Call(rig.process().create("wrun_1", HOOK)).finish().event
+    assert (again.type, again.fact.conflicting_run_id) == ("hook_conflict", "wrun_1")
+
+
+@BOTH
+def test_two_disposals_of_a_hook(guarded):
+    rig = made(HOOK, local_dispose_claim=guarded)
+    fact = HookDisposed("hook_1", "token")
+    calls = [Call(rig.process().create("wrun_1", fact)) for _ in range(2)]
+    for call in calls * 8:
+        call.step()
+    assert sorted(map(refused, calls)) == [False, guarded]
+    assert rig.types().count("hook_disposed") == (1 if guarded else 2)
 
 
 def test_a_run_without_its_event_stays_so():
