@@ -16,7 +16,7 @@ from simworld.entropy import Stream
 from simworld.records import FaultBudget, Fix, Race, Workload
 
 SLEEP_MS = 1_000
-BODY_MS = (0, 10, 500)
+BODY_MS = (0, 0, 10)
 
 
 @step
@@ -182,7 +182,15 @@ races = (
         scenario="starts_come_first",
         case="R-54",
         faulty=AUTOCOMMIT,
-        fixes=(Fix(system="v2_merge @ postgres"), *REPAIRED),
+        fixes=(
+            Fix(
+                system="v2_merge @ local-pr",
+                remains="a mutex reaches the handlers of one process; one of another starts the "
+                "step beside it",
+            ),
+            Fix(system="v2_merge @ postgres"),
+            *REPAIRED,
+        ),
         source="spec §6 R-54; #2331, #2714, #2295 review",
     ),
     Race(

@@ -11,6 +11,7 @@ with ``hosts=2``): a message that is being handled keeps nobody in another proce
 
 from __future__ import annotations
 
+from scenarios import race_loop
 from simworld.campaign import Case, Scenario
 from simworld.engine import StepContext, gather, step, workflow
 from simworld.entropy import Stream
@@ -58,7 +59,7 @@ scenario = Scenario(
     laws=("I-18",),
     workflow=book,
     steps=(render,),
-    args=lambda workload: (list(workload.durations_ms),),
+    args=race_loop.args,
     oracle=oracle,
     exclusive_bodies=True,
     cases=(

@@ -17,7 +17,7 @@ races = (
         trigger="A handler loads the log; the client's payload for round-0 is recorded; the "
         "handler records wait_completed and appends it to what it has loaded, where the payload "
         "is missing: its race is won by the sleep, everybody else's by the hook.",
-        laws=("I-16", "I-17", "I-20", "I-18"),
+        laws=("I-16", "I-17", "I-18"),
         scenario=SCENARIO,
         case="R-37",
         faulty="fixed wait_push=local",
@@ -29,11 +29,14 @@ races = (
         title="who loses the race for wait_completed has a hole in its cache",
         trigger="Two deliveries of the wake find the sleep over; the second one is refused (409), "
         "appends nothing, and its pass waits for a sleep that it knows to be completed.",
-        laws=("I-27", "L-03"),
+        laws=("I-27",),
         scenario=SCENARIO,
         case="R-38",
         faulty="fixed wait_push=local",
         fixes=(Fix(system="fixed"),),
+        answer="confirmed as a matter of cost: the pass behind the refusal is wasted (I-27) and "
+        "has the run woken once more. The second that this may take is within what L-03 grants, "
+        "which was never broken; with R-36 it never ends.",
         source="spec §6 R-38, derived",
     ),
     Race(
@@ -68,18 +71,15 @@ races = (
                 remains="the moved cursor has passed the payload by: it is never read again",
             ),
             Fix(
-                system="fixed cursor_move=true wait_push=local",
-                remains="keys in the order of commits do not help: what was recorded between the "
-                "load and the push lies behind the moved cursor",
-            ),
-            Fix(
                 system=f"fixed {MINTED}",
                 remains="reading again by cursor misses what becomes visible behind it (R-45)",
             ),
             Fix(system="fixed"),
         ),
-        answer="",
-        source="spec §6 R-40",
+        answer="confirmed: the fix that the review suggests, to move the cursor to what was "
+        "pushed, is faulty itself. The run goes wrong as soon as without it, and the payload that "
+        "was late in the cache is now never in it.",
+        source="spec §6 R-40, its fix derived",
     ),
     Race(
         id="R-41",
@@ -90,7 +90,15 @@ races = (
         scenario=SCENARIO,
         case="R-41",
         faulty="fixed last_cursor=null",
-        fixes=(Fix(system="v2_merge"), Fix(system="fixed")),
+        fixes=(
+            Fix(
+                system="v2_merge last_cursor=null",
+                remains="the fallback reads the whole log: nothing is wrong, and all of it is paid "
+                "for again in every iteration",
+            ),
+            Fix(system="v2_merge"),
+            Fix(system="fixed"),
+        ),
         source="spec §6 R-41",
     ),
     Race(
@@ -98,11 +106,20 @@ races = (
         title="keys minted before they are visible: a cursor passes an event by",
         trigger="One writer takes a key, a second one takes the next and publishes; a handler "
         "reads to that one; the first writer publishes behind the handler's cursor.",
-        laws=("I-09", "I-16", "I-17", "I-07", "I-18", "L-01"),
+        laws=("I-16", "I-17", "I-07", "I-18", "L-01"),
         scenario=SCENARIO,
         case="R-45",
         faulty=f"fixed {MINTED}",
-        fixes=(Fix(system="fixed"), Fix(system="fixed @ local"), Fix(system="fixed @ postgres")),
+        fixes=(
+            Fix(
+                system="fixed pg_position=minted @ postgres",
+                remains="creates are one transaction under the lock of the run's row, and their "
+                "ids are minted before they have it",
+            ),
+            Fix(system="fixed"),
+            Fix(system="fixed @ local"),
+            Fix(system="fixed @ postgres"),
+        ),
         source="spec §6 R-45; #3201, #3269, #3305, #3389",
     ),
 )

@@ -11,6 +11,7 @@ lease is over.  Deliveries are minutes apart, so that L-07 sees no storm; it is 
 
 from __future__ import annotations
 
+from scenarios import race_loop
 from simworld.campaign import Case, Scenario
 from simworld.check import Cost
 from simworld.engine import StepContext, step, workflow
@@ -53,9 +54,9 @@ scenario = Scenario(
     laws=("L-07", "I-13", "I-18"),
     workflow=batch,
     steps=(crunch,),
-    args=lambda workload: (list(workload.durations_ms),),
-    oracle=lambda workload, log: list(range(STEPS)),
-    cost=lambda workload: Cost(deliveries_max=STEPS + 1),
+    args=race_loop.args,
+    oracle=lambda workload, log: list(range(workload.steps)),
+    cost=lambda workload: Cost(deliveries_max=workload.steps + 1),
     cases=(
         Case(
             name="R-25",

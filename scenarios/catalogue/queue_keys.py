@@ -114,9 +114,9 @@ races = (
     Race(
         id="R-17",
         title="the record of a key outlives its message",
-        trigger="ship's message is delivered twice; the later body fails under its lease and asks "
-        "for the message again, the earlier one fails without, and acknowledges it.  Every replay "
-        "sends ship once more, and is told that its key has been used.",
+        trigger="The message for ship is delivered twice; the first body fails when its lease is "
+        "over, and acknowledges the message; the second one fails as its owner, and asks for a "
+        "message that is gone.  Whoever sends ship again is told that its key has been used.",
         laws=("L-01",),
         scenario="step_is_sent_again",
         case="R-17",

@@ -244,7 +244,7 @@ def told(workload: Workload) -> list[str]:
     return [f"The run: {rounds} rounds of {width} branches."]
 
 
-SWAPPED = "FAIL I-19 I-09 I-14 I-16 I-17 I-18 I-20 I-21"
+SWAPPED = "FAIL I-19 I-06 I-09 I-14 I-16 I-17 I-18 I-20 I-21 I-23"
 """A step is taken for another one, and then nothing fits any more."""
 MINTED = "fixed ids=monotonic log_position=mint_at_start"
 

@@ -206,6 +206,12 @@ def simpler(workload: Workload) -> Iterator[Workload]:
             yield attrs.evolve(workload, extra=tuple(fewer.items()))
 
 
+def told(workload: Workload) -> list[str]:
+    """The storm's size; the moments are the client's own."""
+    sizes = [f"{name} {value}" for name, value in workload.extra if name != "moments"]
+    return [f"The run: {', '.join(sizes) or 'the smallest'}."]
+
+
 def _rounds(hangs: int) -> Callable[[Stream], Workload]:
     def draw(stream: Stream) -> Workload:
         size = (("rounds", ROUNDS), ("hangs", hangs))
@@ -238,6 +244,7 @@ COMMON: dict[str, Any] = {
     "args": lambda workload: (),  # its client starts the run
     "targets": lambda workload: [],
     "simpler": simpler,
+    "told": told,
     "generated": True,
     "trials_max": TRIALS_MAX,
     "turns_max": TURNS_MAX,

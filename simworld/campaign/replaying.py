@@ -53,7 +53,7 @@ COUNT_MAX = 10_000
 """Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near.
 
 A fault may have a larger value if its kind does."""
-ATTEMPTS_OF_PROGRAMS = 1_200
+ATTEMPTS_OF_PROGRAMS = 600
 """Attempts of a shrink that makes a drawn program smaller, too."""
 EXTRA_MAX = 10**12
 """Further values of a repro's workload are no larger, either way."""

@@ -178,7 +178,8 @@ class WorldProfile:
     page_max: int = at_least(1, 1_000)
     """Events per page of ``list``."""
     hosts: int = at_least(0, 0)
-    """Processes that deliveries share, with their memory; 0: each delivery has its own."""
+    """Processes that deliveries share, with their memory and what their queue has in hand (R-23);
+    0: each delivery has a memory of its own, and the queue takes all for one process."""
     log_position: LogPosition = one_of(LogPosition.AT_COMMIT)
     last_cursor: LastCursor = one_of(LastCursor.KEPT)
     terminal_create: TerminalCreate = one_of(TerminalCreate.CONFLICT)

@@ -46,6 +46,7 @@ class FakeScenario:
     laws: tuple[str, ...] = ("I-21",)
     marks: tuple[str, ...] = ("delivery.duplicate",)
     canary: bool = False
+    generated: bool = False
 
 
 @attrs.frozen

@@ -20,7 +20,7 @@ from simworld.errors import (
     UsageError,
 )
 from simworld.records import FaultBudget, Repro, Result, Verdict
-from tests.cli.fakes import FakeCampaign, Run, declared
+from tests.cli.fakes import SCENARIOS, FakeCampaign, FakeCase, FakeScenario, Run, declared
 from tests.render import samples
 
 PASS, UNKNOWN = Verdict("PASS"), Verdict("UNKNOWN", reason="turns_max reached in trial 3")
@@ -451,3 +451,27 @@ def test_a_workflow_that_contradicts_itself_is_its_author_s_mistake(
     assert "simworld: error: workflow order does not depend on its log alone\n" in ran.err
     assert "inflated_attempts" in ran.out
     assert "retry_exhaustion" in ran.out
+
+
+# --- hunt: what is generated ---------------------------------------------------------------------
+
+
+def test_what_is_generated_is_hunted_instead_of_all(run: Run, campaign: FakeCampaign) -> None:
+    storm = FakeScenario("storm", (FakeCase("calm"),), generated=True)
+    campaign.results = lambda scenario, variant: samples.passing(scenario=scenario, variant=variant)
+    campaign.scenarios = {**SCENARIOS, "storm": storm}
+    run("hunt", "--generated", "--variant", "fixed")
+    assert [call["scenario"] for call in campaign.calls] == ["storm"]
+
+
+def test_further_scenarios_may_be_named_beside_them(run: Run, campaign: FakeCampaign) -> None:
+    storm = FakeScenario("storm", (FakeCase("calm"),), generated=True)
+    campaign.scenarios = {**SCENARIOS, "storm": storm}
+    run("hunt", "retry_exhaustion", "--generated", "--variant", "fixed")
+    assert [call["scenario"] for call in campaign.calls] == ["retry_exhaustion", "storm"]
+
+
+def test_where_nothing_is_generated_there_is_nothing_to_hunt(run: Run) -> None:
+    ran = run("hunt", "--generated")
+    assert ran.code == 2
+    assert "is generated, so --generated hunts nothing" in ran.err

@@ -9,6 +9,7 @@ from simworld.engine import KeyPolicy, LoopErrors, WaitDispatch, WaitPush, race,
 from simworld.errors import EntityConflictError, EntityNotFoundError
 from simworld.ports import Page
 from simworld.records import LastCursor, WorldProfile
+from simworld.worlds import QUEUES
 from tests.runtime.programs import program, work
 from tests.runtime.rig import B12, FIXED, MERGE, V1, Wrapped, play
 
@@ -84,6 +85,19 @@ def test_the_timer_runs_beside_an_inline_body_where_it_has_a_message_of_its_own(
     played = play(program(step_against_sleep), 10_000, 1_000, policy=policy, watched=True)
     assert played.answer == 1
     assert played.times("run_completed") == [1_000]
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_a_sleep_of_many_hops_has_messages_that_follow_each_other(days):
+    # every hop is a delivery, and such a queue counts them all
+    played = play(program(nap), days * DAY_MS, policy=FIXED, queue=QUEUES["hosted"])
+    assert played.run.status == "completed"
+    assert played.times("wait_completed") == [days * DAY_MS]
+    assert played.messages["flow"] > 2 + days
+    assert len(played.delivered) <= 10 + 96 * days
 
 
 # --- where a completed wait comes from ---------------------------------------------------------
