@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from simworld.campaign import Case, Page, Scenario
+from simworld.campaign import page
 from simworld.engine import StepContext, step, workflow
-from simworld.records import FaultBudget, Workload
-
-EVERYWHERE = dict.fromkeys(("v1", "v2_draft", "v2_merge", "b12", "b30", "b37", "fixed"), "PASS")
-"""What must come out on every preset."""
 
 
 @step
@@ -29,38 +25,19 @@ async def one_step() -> str:
 
 
 pages = (
-    Page(
-        id="smoke-no-step",
-        title="a run without a step completes at once",
-        scenario=Scenario(
-            name="book_smoke_no_step",
-            title="a run without a step completes at once",
-            law="I-01",
-            laws=("I-18", "L-02"),
-            workflow=nothing,
-            steps=(),
-            args=lambda workload: (),
-            oracle=lambda workload, log: "done",
-            cases=(
-                Case("smoke-no-step", "", lambda stream: Workload(), FaultBudget(), EVERYWHERE),
-            ),
-        ),
+    page(
+        "smoke-no-step",
+        "a run without a step completes at once",
+        nothing,
+        laws=("I-01", "I-18", "L-02"),
+        oracle=lambda workload, log: "done",
     ),
-    Page(
-        id="smoke-one-step",
-        title="a run with one step runs its body once and completes",
-        scenario=Scenario(
-            name="book_smoke_one_step",
-            title="a run with one step runs its body once and completes",
-            law="I-13",
-            laws=("I-18", "L-02"),
-            workflow=one_step,
-            steps=(greet,),
-            args=lambda workload: (),
-            oracle=lambda workload, log: "hello world",
-            cases=(
-                Case("smoke-one-step", "", lambda stream: Workload(), FaultBudget(), EVERYWHERE),
-            ),
-        ),
+    page(
+        "smoke-one-step",
+        "a run with one step runs its body once and completes",
+        one_step,
+        greet,
+        laws=("I-13", "I-18", "L-02"),
+        oracle=lambda workload, log: "hello world",
     ),
 )

@@ -1,6 +1,6 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
-from simworld.campaign.book import Observed, Page, observe
+from simworld.campaign.book import EVERYWHERE, Observed, Page, observe, page
 from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
 from simworld.campaign.examining import (
@@ -65,6 +65,7 @@ from simworld.campaign.variants import (
 )
 
 __all__ = [
+    "EVERYWHERE",
     "GENERATED",
     "PLACES",
     "PRESETS",
@@ -114,6 +115,7 @@ __all__ = [
     "load_searched",
     "nearest_twin",
     "observe",
+    "page",
     "place_named",
     "placed",
     "play",

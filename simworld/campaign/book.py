@@ -6,19 +6,34 @@ come out is declared as in every case; what a preset makes of it is observed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from simworld.campaign.replaying import repro_of
-from simworld.campaign.scenario import Scenario, declared_verdict
+from simworld.campaign.scenario import Case, Scenario, declared_verdict
+from simworld.campaign.script import Script
 from simworld.campaign.trial import prepared, run_trial
-from simworld.campaign.variants import Variant, placed
+from simworld.campaign.variants import PRESETS, Variant, placed
+from simworld.engine import Event, Step, Workflow
 from simworld.entropy import Stream, derive
 from simworld.errors import ScriptError, UsageError
 from simworld.explore import Candidate, Scripted
-from simworld.records import UNKNOWN, Fault, Profile, Repro, Verdict
+from simworld.records import (
+    PASS,
+    UNKNOWN,
+    Fault,
+    FaultBudget,
+    Profile,
+    Repro,
+    Verdict,
+    Workload,
+)
 from simworld.sim import RecordedFaults
+
+EVERYWHERE = dict.fromkeys(PRESETS, PASS)
+"""What comes out on every preset where no race is known."""
 
 
 @attrs.frozen(eq=False)
@@ -37,6 +52,47 @@ class Page:
     def __attrs_post_init__(self) -> None:
         if len(self.scenario.cases) != 1:
             raise UsageError(f"page {self.id}: its scenario has one case, not several")
+
+
+def page(
+    id: str,
+    title: str,
+    workflow: Workflow[Any, Any],
+    *steps: Step[Any, Any],
+    laws: Sequence[str],
+    client: Script | None = None,
+    oracle: Callable[[Workload, Sequence[Event]], object] | None = None,
+    script: Callable[[], Scripted] = Scripted,
+    faults: Sequence[Fault] = (),
+    world: str = "atomic",
+    workload: Workload = Workload(),  # noqa: B008  (frozen)
+    knobs: Sequence[str] = (),
+    races: Sequence[str] = (),
+    expect: Mapping[str, str] = EVERYWHERE,
+) -> Page:
+    """A page with its scenario; the first of ``laws`` is the one that it is about."""
+    case = Case(
+        name=id,
+        title=title,
+        draw=lambda stream: workload,
+        budget=FaultBudget(),
+        expect=expect,
+        races=tuple(races),
+        knobs=tuple(knobs),
+    )
+    scenario = Scenario(
+        name=f"book_{id.replace('-', '_')}",
+        title=title,
+        law=laws[0],
+        laws=tuple(laws[1:]),
+        workflow=workflow,
+        steps=steps,
+        args=lambda workload: (),
+        client=client,
+        oracle=oracle,
+        cases=(case,),
+    )
+    return Page(id, title, scenario, script, tuple(faults), world)
 
 
 @attrs.frozen
