@@ -4,6 +4,9 @@ It does not (R-04): the scenario here is the first form of ``inflated_attempts``
 outlast a retry, and with a step that may not be tried again at all.  Right outcome: the step is
 given up after max_retries + 1 failed bodies (I-12), and at once where that is one (I-27).
 
+The second scenario asks where the starts side by side of R-03 come from if no message is delivered
+twice: from a retry that carries no key, beside the message of a handler that is woken meanwhile.
+
 The other entries from R-01 to R-07, who counts a step's attempts, and what they are taken for, are
 those of the front page: ``concurrent_first_attempts``, ``inflated_attempts``, ``retry_exhaustion``.
 """
@@ -15,9 +18,12 @@ from simworld.campaign import Case, Scenario
 from simworld.check import Cost
 from simworld.entropy import Stream
 from simworld.records import FaultBudget, Fix, Race, Workload
+from simworld.runtime import Client
 
 BODIES_MS = (1_500, 3_000)
 """Longer than the second after which a failed body is tried again."""
+MOMENTS_MS = (1_000, 2_000, 3_000)
+"""When a client has the run looked at: at the first body, or when its retry is due."""
 
 
 def several(stream: Stream) -> Workload:
@@ -62,6 +68,50 @@ scenario = Scenario(
             draw=hopeless,
             budget=FaultBudget(),
             expect={"v2_merge": "PASS", "G2": "FAIL I-27", "G3": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
+
+
+async def woken(user: Client, workload: Workload) -> None:
+    """Start the run, and have it looked at by a second handler about when its step is retried."""
+    run_id = await user.start(*race_loop.args(workload))
+    await user.sleep(workload.value("moment", 0))
+    await user.reenqueue(run_id)
+
+
+def retried(stream: Stream) -> Workload:
+    """One step that may be tried twice; its first body fails, and the second is in no hurry."""
+    body_ms, moment_ms = stream.choice(BODIES_MS), stream.choice(MOMENTS_MS)
+    extra = (("moment", moment_ms),)
+    return Workload(1, 1, durations_ms=(body_ms,), failures=(("work#1", 1),), extra=extra)
+
+
+unkeyed = Scenario(
+    name="retry_is_sent_once",
+    title="a handler that is woken while a retry is due does not add a second one",
+    law="I-12",
+    laws=("I-18", "L-02"),
+    workflow=race_loop.race_loop,
+    steps=(race_loop.work,),
+    args=race_loop.args,
+    client=woken,
+    oracle=race_loop.oracle,
+    cases=(
+        Case(
+            name="R-03",
+            title="the retry of the inline step carries no key",
+            races=("R-03",),
+            draw=retried,
+            budget=FaultBudget(),
+            expect={
+                "v2_merge": "FAIL I-12",
+                "v2_merge retry_key=step": "PASS",
+                "G3": "PASS",
+                "fixed": "PASS",
+            },
+            marks=("retry.after_error",),
         ),
     ),
 )

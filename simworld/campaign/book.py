@@ -47,6 +47,8 @@ class Page:
     """With one case; its ``draw`` gives the values, from a stream that is always the same."""
     script: Callable[[], Scripted] = Scripted
     faults: tuple[Fault, ...] = ()
+    """At least one of them strikes on a preset that the page is about: messages are called
+    otherwise where another message does the same."""
     world: str = "atomic"
 
     def __attrs_post_init__(self) -> None:
@@ -69,6 +71,7 @@ def page(
     knobs: Sequence[str] = (),
     races: Sequence[str] = (),
     expect: Mapping[str, str] = EVERYWHERE,
+    exclusive_bodies: bool = False,
 ) -> Page:
     """A page with its scenario; the first of ``laws`` is the one that it is about."""
     case = Case(
@@ -90,6 +93,7 @@ def page(
         args=lambda workload: (),
         client=client,
         oracle=oracle,
+        exclusive_bodies=exclusive_bodies,
         cases=(case,),
     )
     return Page(id, title, scenario, script, tuple(faults), world)
@@ -105,7 +109,7 @@ class Observed:
     """What the page declares; None where it makes no claim."""
     verdict: Verdict
     unfollowed: str
-    """The line of the script that never came true on this preset; empty: all did."""
+    """The line of the script, or the faults, that never came true on this preset; empty: all did."""
     repro: Repro | None
     """Of a failure, for whoever wants its story."""
 
@@ -148,4 +152,12 @@ def observe(page: Page, variant: Variant) -> Observed:
             moves_before=len(trial.blocks) + len(trial.faults),
         )
     declared = declared_verdict(scenario, variant)
-    return Observed(page.id, variant.name, declared, trial.verdict, script.unfollowed(), repro)
+    unfollowed = script.unfollowed() or _unstruck(page.faults, trial.faults)
+    return Observed(page.id, variant.name, declared, trial.verdict, unfollowed, repro)
+
+
+def _unstruck(planned: Sequence[Fault], struck: Sequence[Fault]) -> str:
+    """The faults of a page, if none of them has struck."""
+    if not planned or struck:
+        return ""
+    return f"no fault struck: {', '.join(f'{each.kind} of {each.target}' for each in planned)}"

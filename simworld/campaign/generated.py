@@ -213,7 +213,8 @@ async def _perform(node: Node, path: str) -> Any:
         case ["stream", count]:
             stream = get_writable(f"told/{path}")
             told = [await put(stream, number) for number in range(count)]
-            return [told, await shut(stream)]
+            await shut(stream)
+            return told
         case ["listen", token, duration_ms, count]:
             return await _from_client(token, duration_ms, count)
         case ["hook", count]:

@@ -183,7 +183,8 @@ def check_property(
     """Search drawn scenarios for a broken law; None when all of them hold.
 
     ``worlds``: where they may run, the simplest first; none: where the variant does.  Its own knobs
-    of world and queue hold there only.  Deterministic: the same scenario, variant and numbers give the same answer.
+    of world and queue hold there only.  Deterministic: the same scenario, variant and numbers give
+    the same answer.
     """
     if scenario.workloads is None:
         raise UsageError(f"scenario {scenario.name} has no property-based form (workloads)")

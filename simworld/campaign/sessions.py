@@ -171,19 +171,19 @@ def _run(user: Client, number: int) -> str:
 
 def program_text(node: Node) -> list[str]:
     """A program, a line for every node."""
-    verb, *parts = node
+    verb: str = node[0]
+    parts = node[1:]
     plain = [str(part) for part in parts if not isinstance(part, list)]
-    lines = [" ".join([_SAID.get(verb, verb), *plain])]
-    if verb in _UNITS:
-        lines = [_UNITS[verb].format(*parts)]
+    lines = [_IN_WORDS[verb].format(*parts)] if verb in _IN_WORDS else [" ".join([verb, *plain])]
     for part in parts:
         if isinstance(part, list):
             lines += [f"  {line}" for line in program_text(part)]
     return lines
 
 
-_SAID = {"risky": "risky step", "work": "step work"}
-_UNITS = {
+_IN_WORDS = {
+    "work": "step work {0}",
+    "risky": "step risky {0}",
     "sleep": "sleep {0} ms",
     "doze": "sleep {0} days",
     "hook": "hook, resumed {0} times by own steps",

@@ -7,6 +7,7 @@ the two operations that race, or the fault, and what the law wanted instead.
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 
 from simworld.records import Story, Turn, Workload
@@ -154,7 +155,7 @@ class _Columns:
         """The outcome in names people know, with the log position where it does not say it."""
         text = readable(self._roles.shorten(shown.turn.outcome), self._labels)
         position = f"event {shown.position}"
-        if not shown.position or text.startswith(position):
+        if not shown.position or position in re.split(r"[;,] ", text):
             return text
         return f"{position}, {text}" if text else position
 

@@ -26,7 +26,7 @@ NAMED_MAX = 3
 """Roles that a fold names; the rest are others."""
 
 _FAULTY = re.compile(r"\bcrash|\bdie[sd]?\b|\bdead\b|\blost\b|\bkilled\b", re.I)
-_RECORDED = re.compile(r"event (\d+)\b")
+_RECORDED = re.compile(r"(?:\d+ rows?; )?event (\d+)\b")
 _NOISE = re.compile(r"\S*[#/]\S*(?<!:)|\b(?:wrun|step|msg|evnt)_[0-9A-Z]{10,}\b|(?<!\S)\d+(?!\S)")
 _WIRE = re.compile(r"(?:wait for|get) the answer: ")
 

@@ -18,6 +18,7 @@ from simworld.records import (
     Workload,
 )
 from simworld.render import story_text
+from simworld.render.timeline import log_positions
 from tests.render import samples
 
 
@@ -296,6 +297,17 @@ def test_log_positions_are_found_where_the_outcome_does_not_tell() -> None:
     assert _cells(story, 16)[-1] == "event 9, done, but the answer is lost"
     assert _cells(story, 17)[-1] == "event 10"
     assert _cells(story, 13)[-1] == "deliver work#3", "it records nothing"
+
+
+def test_of_the_statements_of_a_create_the_one_that_publishes_tells_its_position() -> None:
+    turns = list(samples.turns())
+    read, published = turns[3], turns[3]
+    read = read._replace(op="record run_started: read the run", outcome="1 row")
+    published = published._replace(op="record run_started: publish", outcome="1 row; event 2")
+    story = samples.story(turns=(*turns[:3], read, published, *turns[4:]))
+    assert log_positions(story)[4] == 2
+    assert 3 not in log_positions(story)
+    assert "event 2, 1 row" not in story_text(story)
 
 
 def test_an_outcome_that_tells_its_position_is_believed() -> None:
