@@ -362,7 +362,7 @@ pages = (
     ),
     watching(
         "stale-read-fork-different-steps",
-        "a handler whose read misses the payload decides as the log does; one way takes a step more",
+        "a handler whose read misses the payload decides as the log does; one way is a step longer",
         watched,
         oracle=settled,
         faults=STALE,

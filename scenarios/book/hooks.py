@@ -143,6 +143,7 @@ pages = (
         oracle=both,
         script=at("record step_started*"),
         races=("R-11",),
+        expect=EVERYWHERE | dict.fromkeys(("v2_draft", "v2_merge", "b12"), "FAIL I-14"),
     ),
     page(
         "hook-at-step-completed",

@@ -14,7 +14,8 @@ from simworld.runtime import Client
 
 MINUTE_MS = 60_000
 NAP_MS = 30 * MINUTE_MS
-LONG_MS = 30 * 24 * 60 * MINUTE_MS
+DAY_MS = 24 * 60 * MINUTE_MS
+LONG_MS = 30 * DAY_MS
 BODY_MS = 100
 LAWS = ("I-06", "I-16", "I-17", "I-18", "L-02")
 ERAS = ("v1", "v2_draft", "v2_merge", "b12", "b30", "b37")
@@ -33,6 +34,13 @@ async def work(ctx: StepContext) -> str:
 async def nap() -> str:
     """One sleep."""
     await sleep(NAP_MS)
+    return "rested"
+
+
+@workflow
+async def day() -> str:
+    """Longer than a message may wait on a server."""
+    await sleep(DAY_MS)
     return "rested"
 
 
@@ -72,6 +80,19 @@ pages = (
         laws=("L-03", *LAWS),
         client=starts,
         oracle=rested,
+    ),
+    page(
+        "long-sleep-in-hops",
+        "a sleep of a day ends after a day, though no message may wait for so long",
+        day,
+        laws=("L-01", "I-21", "L-03", *LAWS),
+        client=starts,
+        world="hosted",
+        oracle=rested,
+        races=("R-18", "R-20"),
+        expect=RECOMPUTED
+        | dict.fromkeys(ERAS[:4], "FAIL I-21 I-18")
+        | dict.fromkeys(ERAS[4:], "FAIL L-01"),
     ),
     page(
         "sleep-resumeat-recomputed",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simworld.campaign import page
+from simworld.campaign import EVERYWHERE, page
 from simworld.engine import (
     StepContext,
     create_hook,
@@ -23,6 +23,10 @@ from simworld.records import Fault, Workload
 from simworld.runtime import Client
 
 BODY_MS, COOL_OFF_MS = 100, 60_000
+UNLEASED = ("v2_draft", "v2_merge", "b12", "b30", "b37")
+"""Their starts have no leases, or leases of the message, which both of its deliveries own."""
+NOT_READ = dict.fromkeys(("v1", "v2_draft"), "-")
+"""There no message of the step looks at the run's row."""
 
 
 @step
@@ -161,7 +165,8 @@ pages = (
             .hold("client/flow")
             .release("client/flow~2")
         ),
-        races=("R-11", "R-81"),
+        races=("R-11", "R-22"),
+        expect=EVERYWHERE | dict.fromkeys(UNLEASED, "FAIL I-14 I-15"),
     ),
     page(
         "crash-before-dispatch",
@@ -172,7 +177,9 @@ pages = (
         client=starts,
         faults=(Fault("crash", "client/flow", 4),),
         oracle=lambda workload, log: [1, 2],
+        script=lambda: Scripted().run_until("send work#*", "client/flow~2"),
         races=("R-16",),
+        expect=EVERYWHERE | {"b30": "-", "b37": "-"},  # they run both inline, and send neither
     ),
     page(
         "lost-step-dispatch",
@@ -185,6 +192,7 @@ pages = (
         world="hosted",
         oracle=lambda workload, log: 1,
         races=("R-17", "R-24"),
+        expect=EVERYWHERE | NOT_READ | dict.fromkeys(("v2_merge", "b12"), "FAIL L-01"),
     ),
     page(
         "run-ahead-fenced-overlap",

@@ -1,6 +1,7 @@
 """Entries R-37 to R-41 and R-45: what a handler has cached of the log is the log, or is not.
 
-Their scenario is ``cursor_dedupe``, which tells the goal, the method and the right outcome.
+Their scenario is ``cursor_dedupe``, which tells the goal, the method and the right outcome; R-45
+has ``step_before_sleep``, where no hook brings in races of its own.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ races = (
     Race(
         id="R-40",
         title="the order of the cache is not the order of the log",
-        trigger="A payload gets its key before a handler's wait_completed gets one, and becomes "
-        "visible after it: the handler has the two the other way round than the log.",
+        trigger="A payload stands before a handler's wait_completed in the log, and the handler "
+        "reads it only after it has appended that one to its cache, since it was recorded after "
+        "the handler's last read or became visible late: the cache has the two the other way "
+        "round than the log.",
         laws=("I-16", "I-17", "I-18"),
         scenario=SCENARIO,
         case="R-40",
@@ -104,11 +107,12 @@ races = (
     Race(
         id="R-45",
         title="keys minted before they are visible: a cursor passes an event by",
-        trigger="One writer takes a key, a second one takes the next and publishes; a handler "
-        "reads to that one; the first writer publishes behind the handler's cursor.",
-        laws=("I-16", "I-17", "I-07", "I-18", "L-01"),
-        scenario=SCENARIO,
-        case="R-45",
+        trigger="The handler that runs ship takes a key for its step_completed; the handler that "
+        "ends the sleep takes the next one, publishes, and reads on to that; the first one "
+        "publishes behind its cursor. There the sleep has won the race, everywhere else ship has.",
+        laws=("I-20", "I-16"),
+        scenario="step_before_sleep",
+        case="R-48",
         faulty=f"fixed {MINTED}",
         fixes=(
             Fix(

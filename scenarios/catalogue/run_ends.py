@@ -221,8 +221,8 @@ races = (
             Fix(system="fixed @ local"),
         ),
         answer="confirmed: after run_cancelled the run is running again, and its step runs. The "
-        "condition alone takes that away. The file world writes run_started over what it has read "
-        "before, and has the same hole.",
+        "condition alone takes that away. The file world as merged (local_log=minted) writes "
+        "run_started over what it has read before, and has the same hole; repaired, it has not.",
         source="spec §6 R-60, derived from the SQL world's statements",
     ),
     Race(
@@ -247,8 +247,9 @@ races = (
     Race(
         id="R-81",
         title="two first deliveries derive different ids",
-        trigger="Two deliveries read the run as pending; each starts it, at a time of its own, and "
-        "goes on with the row that it was answered: their ids differ.",
+        trigger="Two deliveries read the run as pending, and each starts it at a time of its own, "
+        "of which the row keeps the later one. Ids are made from that time: what one handler has "
+        "asked for has another id for whoever reads the row after the other.",
         laws=("I-16",),
         scenario="first_deliveries_agree",
         case="R-81",
@@ -256,13 +257,19 @@ races = (
         "@ postgres",
         fixes=(
             Fix(system="fixed ids=monotonic seed=started_at @ postgres"),
+            Fix(
+                system="fixed ids=monotonic pg_guarded_start=false pg_writes=autocommit @ postgres",
+                remains="the seed is made from the run's id, and the time of the start is still a "
+                "part of every id",
+            ),
             Fix(system="fixed"),
             Fix(system="fixed @ postgres"),
             Fix(system="fixed @ local"),
         ),
-        answer="confirmed: two clocks that differ by some milliseconds are enough, and the run's "
-        "log is one that its own workflow disowns. A guarded start alone takes it away, and so "
-        "does a seed without the time of the start.",
+        answer="confirmed: two clocks that differ by a millisecond are enough, and the run's log "
+        "is one that its own workflow disowns. A guarded start alone takes it away; a seed without "
+        "the time of the start does not, as long as ids have that time in them. Two starts in one "
+        "log also end most runs as corrupted, before they show two ids for one step.",
         source="spec §6 R-81; #2525",
     ),
 )

@@ -34,6 +34,7 @@ from simworld.sim import RecordedFaults
 
 EVERYWHERE = dict.fromkeys(PRESETS, PASS)
 """What comes out on every preset where no race is known."""
+PLAIN = Workload()
 
 
 @attrs.frozen(eq=False)
@@ -57,7 +58,7 @@ class Page:
 
 
 def page(
-    id: str,
+    name: str,
     title: str,
     workflow: Workflow[Any, Any],
     *steps: Step[Any, Any],
@@ -67,7 +68,7 @@ def page(
     script: Callable[[], Scripted] = Scripted,
     faults: Sequence[Fault] = (),
     world: str = "atomic",
-    workload: Workload = Workload(),  # noqa: B008  (frozen)
+    workload: Workload = PLAIN,
     knobs: Sequence[str] = (),
     races: Sequence[str] = (),
     expect: Mapping[str, str] = EVERYWHERE,
@@ -75,7 +76,7 @@ def page(
 ) -> Page:
     """A page with its scenario; the first of ``laws`` is the one that it is about."""
     case = Case(
-        name=id,
+        name=name,
         title=title,
         draw=lambda stream: workload,
         budget=FaultBudget(),
@@ -84,7 +85,7 @@ def page(
         knobs=tuple(knobs),
     )
     scenario = Scenario(
-        name=f"book_{id.replace('-', '_')}",
+        name=f"book_{name.replace('-', '_')}",
         title=title,
         law=laws[0],
         laws=tuple(laws[1:]),
@@ -96,7 +97,7 @@ def page(
         exclusive_bodies=exclusive_bodies,
         cases=(case,),
     )
-    return Page(id, title, scenario, script, tuple(faults), world)
+    return Page(name, title, scenario, script, tuple(faults), world)
 
 
 @attrs.frozen
@@ -109,7 +110,7 @@ class Observed:
     """What the page declares; None where it makes no claim."""
     verdict: Verdict
     unfollowed: str
-    """The line of the script, or the faults, that never came true on this preset; empty: all did."""
+    """What of the script and the faults never came true on this preset; empty: all did."""
     repro: Repro | None
     """Of a failure, for whoever wants its story."""
 
