@@ -225,26 +225,12 @@ def after(early: int = 0) -> Scripted:
 
 def payload_first(early: int = 0) -> Scripted:
     """A handler has read the log when the payload is recorded, and then completes the wait."""
-    return (
-        after(early)
-        .hold("client", "record hook_received*")
-        .run_until("read the log")
-        .hold("client/*")
-        .release("client")
-        .run_until("record hook_received*")
-    )
+    return after(early).cut_in("client", "record hook_received*", behind="read the log")
 
 
 def timeout_first(early: int = 0) -> Scripted:
     """A handler has completed the wait, and has not gone on when the payload is recorded."""
-    return (
-        after(early)
-        .hold("client", "record hook_received*")
-        .run_until("record wait_completed*")
-        .hold("client/*")
-        .release("client")
-        .run_until("record hook_received*")
-    )
+    return after(early).cut_in("client", "record hook_received*", behind="record wait_completed*")
 
 
 def watching(name: str, title: str, flow: Workflow[..., Any], **more: Any) -> Page:

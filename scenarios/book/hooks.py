@@ -92,18 +92,7 @@ async def sends(user: Client, workload: Workload) -> None:
 
 def at(moment: str) -> Callable[[], Scripted]:
     """The payload arrives when this operation has been performed, before anything else happens."""
-
-    def script() -> Scripted:
-        return (
-            Scripted()
-            .hold("client", "find the hook*")
-            .run_until(moment)
-            .hold("client/*")
-            .release("client")
-            .run_until("record hook_received*")
-        )
-
-    return script
+    return lambda: Scripted().cut_in("client", "find the hook*", behind=moment)
 
 
 def first_of(log: Sequence[Event], otherwise: str) -> str:

@@ -6,8 +6,6 @@ step that has been created is run, and whoever comes late finds everything done 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from simworld.campaign import EVERYWHERE, page
 from simworld.engine import (
     StepContext,
@@ -112,22 +110,6 @@ async def starts(user: Client, workload: Workload) -> None:
     await user.start()
 
 
-def at(moment: str, act: str, done: str) -> Callable[[], Scripted]:
-    """At this moment the client gets to its act, before anybody else goes on."""
-
-    def script() -> Scripted:
-        return (
-            Scripted()
-            .hold("client", act)
-            .run_until(moment)
-            .hold("client/*")
-            .release("client")
-            .run_until(done)
-        )
-
-    return script
-
-
 pages = (
     page(
         "step-retries-twice",
@@ -145,7 +127,7 @@ pages = (
         work,
         laws=("I-26", "I-02", "I-17", "L-02"),
         client=cancels,
-        script=at("begin the body*", "record run_cancelled", "record run_cancelled"),
+        script=lambda: Scripted().cut_in("client", "record run_*", behind="begin the body*"),
         races=("R-62",),
     ),
     page(
@@ -230,6 +212,6 @@ pages = (
         laws=("I-16", "I-10", "I-17", "I-18", "I-25", "L-02"),
         client=sends,
         oracle=lambda workload, log: "dear run",
-        script=at("record attr_set*", "find the hook*", "record hook_received*"),
+        script=lambda: Scripted().cut_in("client", "find the hook*", behind="record attr_set*"),
     ),
 )

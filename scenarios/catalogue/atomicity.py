@@ -176,8 +176,8 @@ races = (
     Race(
         id="R-54",
         title="step_started lands behind step_completed",
-        trigger="A start has changed the row of pay#2 and not published its event yet; another "
-        "handler starts the step, too, runs its body and completes it first.",
+        trigger="Two handlers start pay#2. One of them has changed the row and not yet published "
+        "its step_started when the other one has run its body and records step_completed.",
         laws=("I-05",),
         scenario="starts_come_first",
         case="R-54",

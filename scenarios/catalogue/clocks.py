@@ -187,7 +187,8 @@ races = (
         id="R-43",
         title="the workflow's clock is moved by an event that nobody has been given",
         trigger="A handler decides by the clock what to ask for, and dies; the answer for the hook "
-        "is recorded; the next handler peeks at it before it decides, and reads a later time.",
+        "is recorded; the next handler peeks at it before it decides, and reads a later time. "
+        "Where a pass is given its events one by one (fixed), it peeks at none.",
         laws=("I-23", "I-16", "I-18"),
         scenario="clock_follows_the_log",
         case="R-43",

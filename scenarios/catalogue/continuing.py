@@ -140,8 +140,9 @@ races = (
     Race(
         id="R-16",
         title="steps are created, and their creator dies before it has queued them",
-        trigger="The first handler records all step_created and dies; the one that comes after it "
-        "owns none of the steps, and only an owner may queue them.",
+        trigger="A handler that has recorded all step_created dies before each of the steps has a "
+        "message or a result; the one that comes after it owns none of them, and only an owner may "
+        "queue them.",
         laws=("L-01",),
         scenario="somebody_goes_on",
         case="R-16",
@@ -163,8 +164,9 @@ races = (
     Race(
         id="R-83",
         title="completed, then dead; its twin is told that all is done",
-        trigger="One delivery of the message for work#2 records step_completed and its host dies "
-        "before it goes on; the other delivery is refused with 409, and acknowledges the message.",
+        trigger="One handler runs work#2 and records its step_completed, and its host dies before "
+        "it goes on with the run; the handler of the step's own message is refused with 409, and "
+        "acknowledges that message.",
         laws=("L-01",),
         scenario="somebody_goes_on",
         case="R-83",

@@ -154,7 +154,7 @@ races = (
         answer="confirmed: the result of a background step waits for as long as any other step is "
         "pending.  Continuing always, and replaying to see whether anything new is asked for, both "
         "repair it.",
-        source="spec §6 R-09, from the rule of the merged engine; discussed in the review of #1338",
+        source="spec §6 R-09, derived from the rule of the merged engine; review of #1338",
     ),
     Race(
         id="R-10",
@@ -175,7 +175,7 @@ races = (
         answer="confirmed: the sleep ends when the long step does, and the step wins a race that "
         "it had lost by seconds.  A message of the wait's own repairs it; so does a continuation "
         "after every background step, since then no step message ever carries a timer.",
-        source="spec §6 R-10; knob wait_dispatch of b15",
+        source="spec §6 R-10, derived; knob wait_dispatch of b15",
     ),
     Race(
         id="R-12",

@@ -141,10 +141,13 @@ races = (
         laws=("L-01",),
         scenario="sleeper_is_woken",
         case="R-18",
-        faulty="fixed key_policy=plain @ hosted",
+        faulty="fixed dedup=in_flight key_policy=plain @ hosted",
         fixes=(
             Fix(system="fixed dedup=queued_only key_policy=plain @ hosted"),
-            Fix(system="fixed key_policy=plain wait_dispatch=return_value @ hosted"),
+            Fix(
+                system="fixed dedup=in_flight key_policy=plain wait_dispatch=return_value @ hosted"
+            ),
+            Fix(system="fixed dedup=in_flight @ hosted"),
             Fix(system="fixed @ hosted"),
         ),
         source="spec §6 R-18; #3743, sim: sleep-wait-continuation-stranded",

@@ -8,10 +8,15 @@ Right outcome: whichever is recorded first, a result stays one (I-03) and nothin
 What breaks it: a step_retrying that writes the row it has read before, across the other body's
 result (R-08, ``local_retry_lock=false``); a mutex helps within one process only, and here every
 handler is one.
+
+The second scenario asks what else such a record may do: a step that has failed once is pending, so
+that a guard that refuses starts of a running step (``attempt_guard=G4``) admits the next one,
+although another body, which was admitted at the same time as the first, still runs (I-14).
 """
 
 from __future__ import annotations
 
+from scenarios import race_loop
 from simworld.campaign import Case, Scenario
 from simworld.engine import StepContext, step, workflow
 from simworld.entropy import Stream
@@ -19,6 +24,8 @@ from simworld.records import FaultBudget, Fix, Race, Workload
 
 PATIENCE_MS = 300_000
 """The queue delivers again what takes longer."""
+BODIES_MS = (1_500, 3_000)
+"""Longer than the second after which a failed body is tried again."""
 FIRST_MS, LATER_MS = 500_000, 200_000
 """How long bodies take; the second one begins when the queue has lost patience."""
 
@@ -66,6 +73,35 @@ scenario = Scenario(
     ),
 )
 
+
+def unhurried(stream: Stream) -> Workload:
+    """One step; its first body fails."""
+    body_ms = stream.choice(BODIES_MS)
+    return Workload(1, durations_ms=(body_ms,), failures=(("work#1", 1),))
+
+
+reopened = Scenario(
+    name="retry_waits_for_other_bodies",
+    title="a step whose body has failed is not started again beside another body",
+    law="I-14",
+    laws=("I-03",),
+    workflow=race_loop.race_loop,
+    steps=(race_loop.work,),
+    args=race_loop.args,
+    oracle=race_loop.oracle,
+    exclusive_bodies=True,
+    cases=(
+        Case(
+            name="R-08",
+            title="a record of a retry lets a third body in",
+            races=("R-08",),
+            draw=unhurried,
+            budget=FaultBudget(duplicates=2, slow_hosts=2),
+            expect={"G5": "PASS", "fixed": "PASS"},
+        ),
+    ),
+)
+
 races = (
     Race(
         id="R-08",
@@ -85,9 +121,11 @@ races = (
             Fix(system="fixed @ local"),
         ),
         answer="confirmed for the row: across processes the record of the failure turns a "
-        "completed step into a pending one, and a lock that is merely looked at leaves a gap. "
-        "Refuted for the rest: the run does not get stuck, since its log has the result; and G4 "
-        "admits no third start, since under it no two bodies of a step ever run.",
+        "completed step into a pending one, and a lock that is merely looked at leaves a gap.  "
+        "Confirmed for G4, whose look at the row is a read of its own there: two handlers pass it, "
+        "and the record of one's failure lets a third in while the other's body still runs "
+        "(retry_waits_for_other_bodies, on v2_merge attempt_guard=G4 local_log=minted @ local).  "
+        "Refuted is that the run gets stuck, since its log has the result.",
         source="spec §6 R-08, derived",
     ),
 )

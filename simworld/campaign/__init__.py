@@ -8,8 +8,8 @@ from simworld.campaign.examining import (
     examine,
     load_searched,
     save_searched,
-    searched_digest,
     searches_of,
+    sources_of,
 )
 from simworld.campaign.generated import GENERATED, Node, draw_program, drawn_program, programs
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
@@ -132,13 +132,13 @@ __all__ = [
     "save_repro",
     "save_searched",
     "scenario_of",
-    "searched_digest",
     "searches_of",
     "session_of",
     "session_text",
     "sessions",
     "simpler_picks",
     "simpler_session",
+    "sources_of",
     "tell",
     "updated",
     "with_knob",

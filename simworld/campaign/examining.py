@@ -11,7 +11,7 @@ import hashlib
 import multiprocessing
 import pathlib
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
 import msgspec
@@ -21,6 +21,7 @@ from simworld import marks
 from simworld.campaign.hunt import Hunter, no_collector
 from simworld.campaign.loading import load_races, load_scenarios
 from simworld.campaign.scenario import Scenario, claimed_variant
+from simworld.campaign.script import place_of
 from simworld.campaign.tally import keys_of
 from simworld.campaign.trial import Trial
 from simworld.check import laws_named
@@ -31,8 +32,11 @@ SHRUNK_SEEDS = 3
 """Failures of so many seeds are shrunk, which tells how many moves one takes; the first is told."""
 COLLECT_EVERY = 100
 """Trials between two collections of garbage."""
-SHELL = ("cli", "conformance", "pytest_plugin", "render", "service")
-"""Parts that no trial gets to see."""
+UNSEEN = (
+    *("cli/", "conformance/", "pytest_plugin/", "render/", "service/"),
+    *("campaign/book", "campaign/twins", "explore/meetings", "explore/scripted"),
+)
+"""Parts that no search gets to see."""
 
 
 def check_races(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> None:
@@ -155,37 +159,50 @@ def examine(
 # --- what is kept ---------------------------------------------------------------------------------
 
 
-def searched_digest(scenarios: Iterable[Scenario]) -> str:
-    """Digest of the source that searches depend on: the package's, and the scenarios' files."""
+def sources_of(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> dict[str, str]:
+    """Entry → digest of what its searches depend on: the package, its scenario's files, itself."""
     package = pathlib.Path(simworld.__file__).parent
-    digest = hashlib.blake2b(digest_size=8)
+    common = hashlib.blake2b(digest_size=8)
     for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        if name.parts[0] not in SHELL:
-            digest.update(name.as_posix().encode() + path.read_bytes())
-    for file in sorted({each.workflow.function.__code__.co_filename for each in scenarios}):
-        digest.update(pathlib.Path(file).read_bytes())
-    return digest.hexdigest()
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(UNSEEN):
+            common.update(name.encode() + path.read_bytes())
+    sources: dict[str, str] = {}
+    for race in races.values():
+        digest = common.copy()
+        digest.update(repr(race).encode())
+        for file in _files_of(scenarios[race.scenario]) if race.scenario else ():
+            digest.update(pathlib.Path(file).read_bytes())
+        sources[race.id] = digest.hexdigest()
+    return sources
 
 
-def save_searched(path: pathlib.Path, source: str, searched: Iterable[Searched]) -> None:
+def _files_of(scenario: Scenario) -> list[str]:
+    """The files that the parts of a scenario were written in."""
+    parts: list[Callable[..., object]] = [scenario.workflow.function, scenario.args]
+    parts += [case.draw for case in scenario.cases]
+    parts += [step.function for step in scenario.steps]
+    parts += [child.function for child in scenario.children]
+    parts += [each for each in (scenario.client, scenario.oracle, scenario.cost) if each]
+    return sorted({place_of(each).rpartition(":")[0] for each in parts} - {""})
+
+
+def save_searched(path: pathlib.Path, searched: Iterable[Searched]) -> None:
     """Keep what searches have shown; ``UsageError`` where the file cannot be written."""
-    document = {"source": source, "searched": list(searched)}
-    data = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    data = msgspec.json.format(msgspec.json.encode({"searched": list(searched)}), indent=1)
     try:
         path.write_bytes(data + b"\n")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def load_searched(path: pathlib.Path, source: str) -> list[Searched]:
-    """What was kept of the same source; nothing where there is none, or of another."""
+def load_searched(path: pathlib.Path, sources: Mapping[str, str]) -> list[Searched]:
+    """What was kept and is of the same source still; nothing where there is no file."""
     try:
         document = msgspec.json.decode(path.read_bytes())
-        if document["source"] != source:
-            return []
-        return msgspec.convert(document["searched"], list[Searched])
+        searched = msgspec.convert(document["searched"], list[Searched])
     except FileNotFoundError:
         return []
     except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
         raise UsageError(f"cannot take up what {path} holds: {error}; delete it") from error
+    return [each for each in searched if sources.get(each.search.race) == each.source]

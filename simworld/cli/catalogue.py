@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from simworld.cli.common import (
     FAILED,
     OK,
@@ -195,7 +197,7 @@ class _Report:
     def __init__(
         self, args: argparse.Namespace, races: Mapping[str, Race], scenarios: Mapping[str, Scenario]
     ) -> None:
-        from simworld.campaign import load_searched, searched_digest
+        from simworld.campaign import load_searched, sources_of
 
         self._args, self._races, self._scenarios = args, races, scenarios
         self._folder = Path(args.report)
@@ -204,31 +206,30 @@ class _Report:
             self._stories.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write --report {args.report}: {error.strerror}") from error
-        self._source = searched_digest(scenarios.values())
-        self.known: list[Searched] = load_searched(self._folder / REPORT, self._source)
+        self._sources = sources_of(races, scenarios)
+        self.known: list[Searched] = load_searched(self._folder / REPORT, self._sources)
 
     def add(self, searched: Searched, finding: Finding | None) -> None:
         """Keep it at once: a run may be stopped at any time."""
-        from simworld.campaign import save_repro, save_searched, tell
-        from simworld.render import race_page, story_text
+        from simworld.campaign import save_repro, save_searched
 
-        self.known.append(searched)
+        race = searched.search.race
+        self.known.append(attrs.evolve(searched, source=self._sources[race]))
         if finding is not None and searched.search.seed == 0:
-            race = self._races[searched.search.race]
-            path = self._stories / f"{race.id}.json"
-            save_repro(finding.repro, path)
-            story = story_text(tell(finding.repro, self._scenarios))
-            where = ["--scenarios", self._args.scenarios] if self._args.scenarios else []
-            replay = shlex.join(["simworld", "replay", str(path), *where])
-            page = self._stories / f"{race.id}.md"
-            page.write_text(race_page(race, story, replay=replay), encoding="utf-8")
-        save_searched(self._folder / REPORT, self._source, self.known)
+            save_repro(finding.repro, self._repro(race))
+        save_searched(self._folder / REPORT, self.known)
+
+    def _repro(self, race: str) -> Path:
+        return self._stories / f"{race}.json"
 
     def write(self, examined: Sequence[Examined]) -> None:
-        """The page over all entries that were asked for."""
+        """The page over all entries that were asked for, and the story of each failure."""
         from simworld.render import races_report
 
         args = self._args
+        for each in examined:
+            if each.faulty is not None and self._repro(each.race.id).exists():
+                self._tell(each.race)
         words = ["simworld", "catalogue", "--run", "--seeds", str(args.seeds)]
         words += ["--trials", str(args.trials)]
         words += ["--clean-trials", str(args.clean_trials)] if args.clean_trials else []
@@ -236,3 +237,14 @@ class _Report:
         words += ["--report", args.report]
         page = races_report(examined, command=shlex.join(words), folder=FOLDER)
         (self._folder / TABLE).write_text(page, encoding="utf-8")
+
+    def _tell(self, race: Race) -> None:
+        from simworld.campaign import load_repro, tell
+        from simworld.render import race_page, story_text
+
+        path = self._repro(race.id)
+        story = story_text(tell(load_repro(path), self._scenarios))
+        where = ["--scenarios", self._args.scenarios] if self._args.scenarios else []
+        replay = shlex.join(["simworld", "replay", str(path), *where])
+        page = race_page(race, story, replay=replay)
+        path.with_suffix(".md").write_text(page, encoding="utf-8")

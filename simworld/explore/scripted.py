@@ -4,9 +4,10 @@
         .release("client/flow")
 
 ``hold`` keeps a writer from its next such operation, ``run_until`` lets everybody who is not held
-go on, the default way, until an operation has been performed, ``release`` lets a writer go on.
-Behind the last line nobody is held any more.  Names and operations are patterns (``*`` stands for
-anything), as tasks and operations are called in stories.
+go on, the default way, until an operation has been performed, ``release`` lets a writer go on, and
+``cut_in`` has one act at a given moment, before anybody else goes on.  Behind the last line nobody
+is held any more.  Names and operations are patterns (``*`` stands for anything), as tasks and
+operations are called in stories.
 
 Time does not move while a held task could go on; let acts meet at one instant, or add a
 ``slow_host`` fault, which stops a host and not the clock.
@@ -27,6 +28,7 @@ class _Line(NamedTuple):
     """One line of a script."""
 
     verb: str
+    """``hold``, ``only``, ``run until`` or ``release``."""
     who: str
     what: str
 
@@ -59,6 +61,15 @@ class Scripted:
         """Tasks that were held by this very pattern (``*``: all) may go on."""
         return self._with("release", who, "")
 
+    def only(self, who: str) -> Self:
+        """From now on nobody but tasks that match ``who`` goes on; ``release`` ends it."""
+        return self._with("only", who, "*")
+
+    def cut_in(self, who: str, act: str, *, behind: str) -> Self:
+        """``who`` acts right behind an operation of somebody else, before anybody else goes on."""
+        self.hold(who, act).run_until(behind)
+        return self.release(who).only(who).run_until(act, who).release(who)
+
     def _with(self, verb: str, who: str, what: str) -> Self:
         self._lines.append(_Line(verb, who, what))
         return self
@@ -77,7 +88,7 @@ class Scripted:
         """See ``Explorer``; ``ScriptError`` where only held tasks could go on."""
         self._follow()
         for index, task in enumerate(enabled):
-            if not any(_matches(line, task) for line in self._held):
+            if not any(_holds(line, task) for line in self._held):
                 self._performs(task)
                 return index
         waiting = self.unfollowed()
@@ -94,10 +105,10 @@ class Scripted:
             line = self._lines[self._at]
             if line.verb == "run until":
                 return
-            if line.verb == "hold":
-                self._held.append(line)
-            else:
+            if line.verb == "release":
                 self._held = [each for each in self._held if line.who not in ("*", each.who)]
+            else:
+                self._held.append(line)
             self._at += 1
         self._held.clear()
 
@@ -109,6 +120,10 @@ class Scripted:
         """The line that the trial has not got past, or nothing."""
         self._follow()
         return str(self._lines[self._at]) if self._at < len(self._lines) else ""
+
+
+def _holds(line: _Line, task: TaskView) -> bool:
+    return _matches(line, task) is (line.verb == "hold")
 
 
 def _matches(line: _Line, task: TaskView) -> bool:

@@ -118,6 +118,8 @@ class Searched:
     overlap_share: float
     missing_marks: tuple[str, ...]
     """Places that the case says a search must have been to, and that this one was not."""
+    source: str = ""
+    """Digest of the source that was searched; empty: nobody keeps it."""
 
     @property
     def is_right(self) -> bool:

@@ -14,8 +14,8 @@ from simworld.campaign import (
     load_scenarios,
     load_searched,
     save_searched,
-    searched_digest,
     searches_of,
+    sources_of,
 )
 from simworld.campaign.examining import made
 from simworld.errors import UsageError
@@ -117,20 +117,34 @@ def test_processes_find_what_one_finds() -> None:
 
 def test_what_was_searched_is_taken_up_for_the_same_source_only(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "races.json"
-    found = searched(RACE, seeds=1, trials=100, clean=5)
-    save_searched(path, "source", found)
-    assert load_searched(path, "source") == found
-    assert load_searched(path, "another") == []
-    assert load_searched(tmp_path / "none.json", "source") == []
+    found = [attrs.evolve(each, source="s") for each in searched(RACE, seeds=1, trials=9, clean=5)]
+    save_searched(path, found)
+    assert load_searched(path, {"R-01": "s"}) == found
+    assert load_searched(path, {"R-01": "another"}) == []
+    assert load_searched(tmp_path / "none.json", {"R-01": "s"}) == []
     path.write_text("{")
     with pytest.raises(UsageError, match="delete it"):
-        load_searched(path, "source")
+        load_searched(path, {"R-01": "s"})
 
 
-def test_the_digest_depends_on_the_scenarios() -> None:
-    one = searched_digest([SCENARIOS["concurrent_first_attempts"]])
-    assert one == searched_digest([SCENARIOS["concurrent_first_attempts"]])
-    assert one != searched_digest([SCENARIOS["cursor_dedupe"]])
+def test_a_source_is_the_scenario_s_and_the_entry_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = attrs.evolve(RACE, id="R-37", scenario="cursor_dedupe", case="R-37")
+    races = {"R-01": RACE, "R-37": other}
+    sources = sources_of(races, SCENARIOS)
+    assert sources == sources_of(races, SCENARIOS)
+    assert sources["R-01"] != sources["R-37"]
+    changed = {**races, "R-01": attrs.evolve(RACE, laws=("I-12", "I-18"))}
+    assert sources_of(changed, SCENARIOS)["R-01"] != sources["R-01"]
+    assert sources_of(changed, SCENARIOS)["R-37"] == sources["R-37"]
+    read = pathlib.Path.read_bytes
+
+    def edited(path: pathlib.Path) -> bytes:
+        return read(path) + b"#" * (path.name == "cursor_dedupe.py")
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", edited)
+    again = sources_of(races, SCENARIOS)
+    assert again["R-01"] == sources["R-01"]
+    assert again["R-37"] != sources["R-37"]
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,12 @@ def test_ctrl_c_keeps_what_was_found(
     monkeypatch.setattr(simworld.campaign, "examine", interrupted)
     options = (*SEARCH, "--only", "R-01", "--report", str(tmp_path))
     out = told(capsys, *options, code=3)
-    assert "1 of 4 searches" in out
+    count = len(load_races(SCENARIOS)["R-01"].systems)
+    assert f"1 of {count} searches" in out
     assert len(json.loads((tmp_path / "races.json").read_text())["searched"]) == 1
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert "1 of 4 searches are known" in told(capsys, *options)
+    assert f"1 of {count} searches are known" in told(capsys, *options)
 
 
 @pytest.mark.parametrize(

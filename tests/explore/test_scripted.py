@@ -53,6 +53,15 @@ def test_one_of_two_is_released() -> None:
     assert run(script) == ["C", "B", "A"]
 
 
+def test_only_one_goes_on_until_it_is_released() -> None:
+    script = Scripted().run_until("read of A").only("task/C").run_until("read of C")
+    assert run(script.release("task/C").hold("task/A").run_until("write of B")) == ["C", "B", "A"]
+
+
+def test_one_cuts_in_right_behind_another() -> None:
+    assert run(Scripted().cut_in("task/C", "write*", behind="read of B")) == ["A", "C", "B"]
+
+
 def test_what_can_never_come_names_its_line_and_who_stands_still() -> None:
     script = Scripted().hold("*", "write*").run_until("write of B")
     with pytest.raises(ScriptError, match=r"line 2 .*'write of B'.* task/A \(write of A\), task/B"):
