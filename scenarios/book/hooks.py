@@ -31,7 +31,7 @@ TOKEN = "letter"
 AS_IT_ENDS = Workload(steps=0, extra=(("after_ms", BODY_MS),))
 """The client wants to send its payload at the instant at which the step's body ends."""
 LAWS = ("I-25", "I-16", "I-17", "I-18", "L-02")
-ORDER = ("I-20", "I-16", "I-17", "I-18", "I-25", "L-02")
+ORDER = ("I-20", "I-19", "I-16", "I-17", "I-18", "I-25", "L-02")
 
 
 @step

@@ -119,8 +119,8 @@ races = (
             Fix(system=f"fixed {COUNTED}"),
             Fix(system="fixed"),
         ),
-        answer="confirmed: the run fails as delivered too often though nothing has failed.  It does "
-        "not where every wake is a message of its own.",
+        answer="confirmed: the run fails as delivered too often though nothing has failed.  It "
+        "does not where every wake is a message of its own.",
         source="spec §6 R-20, derived",
     ),
     Race(

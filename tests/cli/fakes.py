@@ -96,7 +96,9 @@ class FakeCampaign:
     places: list[str | None] = attrs.Factory(list)
     compared: list[tuple[str, str, int]] = attrs.Factory(list)
 
-    def load_scenarios(self, where: str | None = None, *, deep: bool = False) -> dict[str, FakeScenario]:
+    def load_scenarios(
+        self, where: str | None = None, *, deep: bool = False
+    ) -> dict[str, FakeScenario]:
         self.places.append(where)
         if isinstance(self.scenarios, Exception):
             raise self.scenarios
