@@ -136,11 +136,11 @@ async def flying() -> list[str]:
 
 
 @workflow
-async def two_steps() -> list[str]:
+async def two_steps() -> str:
     """Two steps race each other, and end at one instant."""
     first = await race(fly(SLEEP_MS, "left"), fly(SLEEP_MS, "right"))
     await finalize()
-    return [str(first.value)]
+    return str(first.value)
 
 
 @workflow
@@ -207,11 +207,10 @@ def counted(workload: Workload, log: Sequence[Event]) -> list[int]:
     return list(range(len(before(log))))
 
 
-def first_landing(workload: Workload, log: Sequence[Event]) -> list[str]:
+def first_landing(workload: Workload, log: Sequence[Event]) -> str:
     """The step whose result is first in the log."""
-    return [str(decode(each.fact.result)) for each in log if isinstance(each.fact, StepCompleted)][
-        :1
-    ]
+    landed = (event.fact for event in log)
+    return next(str(decode(each.result)) for each in landed if isinstance(each, StepCompleted))
 
 
 def after(early: int = 0) -> Scripted:

@@ -24,9 +24,9 @@ RECOMPUTED = EVERYWHERE | dict.fromkeys(ERAS, "FAIL I-06")
 
 
 @step
-async def work(ctx: StepContext) -> str:
+async def work(ctx: StepContext, duration_ms: int = BODY_MS) -> str:
     """Takes a while."""
-    await ctx.sleep(BODY_MS)
+    await ctx.sleep(duration_ms)
     return "worked"
 
 
@@ -55,6 +55,13 @@ async def hibernation() -> str:
 async def early() -> str:
     """A step races a sleep that is much longer."""
     first = await race(work(), sleep(NAP_MS))
+    return "in time" if first.which == 0 else "too late"
+
+
+@workflow
+async def late() -> str:
+    """A step races a sleep that is much shorter."""
+    first = await race(work(NAP_MS), sleep(MINUTE_MS))
     return "in time" if first.which == 0 else "too late"
 
 
@@ -155,5 +162,16 @@ pages = (
         laws=("L-04", "I-20", "I-16", "I-17", "I-18", "L-02"),
         client=starts,
         oracle=lambda workload, log: "in time",
+    ),
+    page(
+        "timer-vs-step-early-settlement",
+        "a race that a sleep wins early is decided then, and its step may end when it likes",
+        late,
+        work,
+        laws=("I-20", "L-03", "L-04", "I-16", "I-17", "I-18", "L-02"),
+        client=starts,
+        oracle=lambda workload, log: "too late",
+        races=("R-12",),
+        expect=EVERYWHERE | {"v2_draft": "FAIL I-20 I-18 L-02 L-03"},
     ),
 )

@@ -184,8 +184,8 @@ races = (
     Race(
         id="R-50",
         title="a blocked branch draws no ids, and another one takes them",
-        trigger="Handler A's cursor has passed the end of launch('a') by, so in its pass the third "
-        "id is note('b')'s; for everybody else it is note('a')'s.",
+        trigger="Handler A's cursor has passed the end of launch('b') by, so in its pass the third "
+        "id is note('a')'s; for everybody else it is note('b')'s.",
         laws=("I-19", "I-16", "I-18"),
         scenario="branches_know_nothing_of_one_another",
         case="R-50",

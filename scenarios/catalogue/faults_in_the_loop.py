@@ -106,8 +106,8 @@ races = (
     Race(
         id="R-15",
         title="a result that cannot be written is taken for a failure of the body",
-        trigger="The second body of charge#1 succeeds; its step_completed is refused (5xx), "
-        "which counts as a failure of that body, too, and the retries are used up.",
+        trigger="The second body of a charge succeeds; its step_completed is refused (5xx), which "
+        "counts as a failure of that body, too, and the retries are used up.",
         laws=("I-21", "I-12", "I-13"),
         scenario="faults_stay_outside",
         case="R-15",

@@ -9,10 +9,14 @@ from __future__ import annotations
 import gc
 import hashlib
 import multiprocessing
+import os
 import pathlib
+import signal
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 
 import msgspec
 
@@ -133,17 +137,31 @@ def _made_there(where: str | None, search: Search) -> tuple[Searched, Finding | 
     return made(search, race, scenarios[race.scenario])
 
 
+def _begun() -> None:
+    """A process of its own: Ctrl-C is its parent's affair, and it does not outlive that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def examine(
     searches: Sequence[Search], *, where: str | None, jobs: int
 ) -> Generator[tuple[Searched, Finding | None], None, None]:
     """Make the searches in ``jobs`` processes; what each has shown, in the order in which they end.
 
-    ``where`` the scenarios are, as for ``load_scenarios``.  Closing it ends the processes.
+    ``where`` the scenarios are, as for ``load_scenarios``.  Closing it ends the searches under way.
     """
     if jobs < 1:
         raise UsageError(f"searches need at least one process, not {jobs}")
+    others = multiprocessing.active_children()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=_begun) as pool:
         pending: set[Future[tuple[Searched, Finding | None]]] = {
             pool.submit(_made_there, where, search) for search in searches
         }
@@ -152,8 +170,16 @@ def examine(
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for each in done:
                     yield each.result()
+        except BrokenProcessPool as error:
+            raise UsageError(
+                "a process that was searching has died (out of memory, or killed from outside); "
+                "run it again with fewer --jobs"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children() if pending else ():
+                if process not in others:
+                    process.terminate()
 
 
 # --- what is kept ---------------------------------------------------------------------------------

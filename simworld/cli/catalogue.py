@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
-
 from simworld.cli.common import (
     FAILED,
     OK,
@@ -211,6 +209,8 @@ class _Report:
 
     def add(self, searched: Searched, finding: Finding | None) -> None:
         """Keep it at once: a run may be stopped at any time."""
+        import attrs
+
         from simworld.campaign import save_repro, save_searched
 
         race = searched.search.race

@@ -7,7 +7,16 @@ import pathlib
 import attrs
 import pytest
 
-from simworld.campaign import EVERYWHERE, PRESETS, Page, load_pages, observe, page, replay
+from simworld.campaign import (
+    EVERYWHERE,
+    PRESETS,
+    Page,
+    load_pages,
+    observe,
+    page,
+    replay,
+    with_knob,
+)
 from simworld.engine import workflow
 from simworld.errors import UsageError
 from simworld.explore import Scripted
@@ -53,6 +62,7 @@ WANTED = (
     "sleep-continuation-stranded",
     "lost-step-dispatch",
     "step-vs-timer-early-settlement",
+    "timer-vs-step-early-settlement",
     "run-ahead-fenced-overlap",
     "smoke-no-step",
     "smoke-one-step",
@@ -85,6 +95,28 @@ def test_a_page_comes_out_as_declared(name: str, variant: str) -> None:
         assert observed.expected == Verdict(PASS)
     if variant in ("fixed", "v2_merge"):
         assert not observed.unfollowed
+
+
+@pytest.mark.parametrize(
+    ("name", "knob", "law"),
+    [
+        ("hook-at-step-started", "attempt_guard=G1", "I-14"),
+        ("hook-peek-after-branch", "delivery=D0", "I-17"),
+        ("hook-race-after-probe", "delivery=D0", "I-20"),
+        ("fork-hook-before-timeout", "wait_push=local", "I-20"),
+        ("count-one-too-late", "delivery=D0", "I-18"),
+        ("stale-read-fork-equal-steps", "wait_push=local", "I-20"),
+        ("sleep-resumeat-drift", "sleep_clock=host", "I-06"),
+        ("sleep-continuation-stranded", "key_policy=plain", "L-01"),
+        ("long-sleep-in-hops", "wait_dispatch=return_value", "I-21"),
+        ("crash-before-dispatch", "dispatch=owned_only", "L-01"),
+        ("lost-step-dispatch", "bg_status_check=eq_running", "L-01"),
+        ("duplicate-message", "inline_gate=none", "I-15"),
+    ],
+)
+def test_without_its_fix_a_page_comes_out_wrong(name: str, knob: str, law: str) -> None:
+    observed = observe(PAGES[name], with_knob(PRESETS["fixed"], knob))
+    assert observed.verdict == Verdict(FAIL, law)
 
 
 def test_what_a_page_finds_is_replayed_without_its_script() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import attrs
 import pytest
@@ -181,3 +185,41 @@ def test_a_system_may_name_its_world() -> None:
 
 def test_the_catalogue_names_only_what_is_there() -> None:
     check_races(load_races(), SCENARIOS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_the_one_that_started_them(
+    tmp_path: pathlib.Path, told: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "simworld.cli", "catalogue", "--run", "--only", "R-01"]
+    command += ["--trials", "100000", "--jobs", "2", "--report", str(tmp_path)]
+    parent = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "races.json").exists():  # searches are under way
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(0.5)
+        parent.send_signal(told)
+        out, err = parent.communicate(timeout=20)
+        while _group(parent.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        parent.kill()
+    if told is signal.SIGINT:
+        assert parent.returncode == 3, err
+        assert "interrupted; --report DIR would go on" in err
+        assert "Traceback" not in err
+        assert "✗ found" in out
+
+
+def _group(leader: int) -> list[str]:
+    """The processes of a session that are alive."""
+    told = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "-s", str(leader)], capture_output=True, text=True, check=False
+    )
+    return [line for line in told.stdout.splitlines() if " Z" not in line]
