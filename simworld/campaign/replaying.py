@@ -299,6 +299,7 @@ def _story(
         trial.final.labels,
         anomaly,
         values=() if told is None else tuple(told(repro.workload)),
+        changed=setup_of(repro, scenarios)[0].variant.changed,
     )
 
 

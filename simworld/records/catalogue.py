@@ -185,7 +185,17 @@ class Examined:
     @property
     def is_answered(self) -> bool:
         """Everything that the entry says was looked for, and is so."""
-        return bool(self.shown) and all(each.is_right for each in self.shown)
+        return bool(self.shown) and self.is_whole and self.is_right
+
+    @property
+    def is_right(self) -> bool:
+        """Nothing that was looked for is otherwise than the entry says."""
+        return all(each.is_right for each in self.shown)
+
+    @property
+    def is_whole(self) -> bool:
+        """Every system of the entry was looked at; not so if somebody stopped the searches."""
+        return self.race.absent != "" or len(self.shown) == len(self.race.systems)
 
     @property
     def faulty(self) -> Shown | None:

@@ -71,6 +71,8 @@ class Story:
     """None: nobody has looked."""
     values: tuple[str, ...] = ()
     """What was drawn, in lines, where numbers say little."""
+    changed: tuple[str, ...] = ()
+    """``knob=value`` for every knob that differs from the preset."""
 
     @property
     def twin(self) -> Twin | None:

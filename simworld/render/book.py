@@ -51,15 +51,14 @@ def book_table(
     variants = list(dict.fromkeys(each.variant for each in observed))
     cells = {(each.page, each.variant): each for each in observed}
     table = plain_table(gap=2)
-    table.add_column("page", overflow="fold", ratio=1)
+    table.add_column("page", no_wrap=True)
     for variant in variants:
-        table.add_column(variant, no_wrap=True)
+        table.add_column(variant)
     for name in pages:
         row = [cells[name, variant] for variant in variants if (name, variant) in cells]
         if row:
             told = [Text(_cell(each), style="" if each.is_right else "red") for each in row]
             table.add_row(name, *told)
-    table.expand = True
     return f"{rendered(table, width, color=color)}\n{book_summary(observed)}\n"
 
 

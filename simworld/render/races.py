@@ -14,6 +14,7 @@ from simworld.render.text import count, number
 
 _MOVES_MAX = 8
 """What half of all failures may take at most, once shrunk."""
+_LEGEND = "✗ has the race; ✓ is free of it; … is mended in part: what remains"
 
 
 # --- without a search -----------------------------------------------------------------------------
@@ -33,7 +34,7 @@ def races_table(races: Sequence[Race], *, width: int = 100, color: bool = False)
         law = race.laws[0] if race.laws else "–"
         table.add_row(Text(race.id, style="bold"), law, about)
     table.expand = True
-    return f"{rendered(table, width, color=color)}\n{_kinds(races)}\n"
+    return f"{rendered(table, width, color=color)}\n{_LEGEND}\n{_kinds(races)}\n"
 
 
 def _systems(race: Race) -> Iterator[str]:
@@ -115,7 +116,8 @@ def examined_summary(examined: Sequence[Examined]) -> str:
     benign = [each for each in examined if each.race.is_benign]
     absent = [each for each in examined if each.race.absent]
     answered = [each for each in examined if each.is_answered]
-    wrong = [each.race.id for each in examined if not (each.is_answered or each.race.absent)]
+    wrong = [each.race.id for each in examined if not each.is_right]
+    rest = [each.race.id for each in examined if each.is_right and not each.is_whole]
     fixes = [each for entry in races for each in entry.shown if each.role is Role.FIX]
     partial = [each for entry in races for each in entry.shown if each.role is Role.PARTIAL]
     moves = median([m for each in races if each.faulty and (m := each.faulty.moves) is not None])
@@ -133,6 +135,8 @@ def examined_summary(examined: Sequence[Examined]) -> str:
         )
     if wrong:
         lines.append(f"Not as the catalogue says: {', '.join(wrong)}.")
+    if rest:
+        lines.append(f"Not searched to the end: {', '.join(rest)}.")
     return "\n".join(lines)
 
 
@@ -200,8 +204,8 @@ def _linked(entry: Examined, folder: str) -> str:
     return f"[{race.title}]({folder}/{race.id}.md)" if race.faulty else race.title
 
 
-def race_page(race: Race, story: str, *, replay: str) -> str:
-    """One entry with the story of its failure."""
+def race_page(race: Race, story: str, *, replay: str, explain: str) -> str:
+    """One entry with the story of its failure, and the commands that show it again."""
     lines = [
         f"# {race.id}: {race.title}",
         "",
@@ -219,7 +223,8 @@ def race_page(race: Race, story: str, *, replay: str) -> str:
         )
     if race.answer:
         lines.append(f"- answer: {race.answer}")
-    lines += [f"- source: {race.source}", "", f"Replay it: `{replay}`", "", "```", story.rstrip()]
+    lines += [f"- source: {race.source}", "", f"Replay it: `{replay}`  "]
+    lines += [f"Beside the nearest run that passes: `{explain}`", "", "```", story.rstrip()]
     return "\n".join([*lines, "```", ""])
 
 

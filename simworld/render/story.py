@@ -49,8 +49,9 @@ def heading(story: Story, roles: Roles, width: int) -> list[str]:
     message = readable(roles.shorten(anomaly.message), story.labels).strip().rstrip(".")
     head = f"{anomaly.law} is broken at {anomaly.place} ({anomaly.kind}): {message}."
     case = f", case {repro.case}" if repro.case else ""
+    changed = f" with {', '.join(story.changed)}" if story.changed else ""
     where = (
-        f"{repro.scenario}{case}, on {repro.variant} in the {repro.world} world; "
+        f"{repro.scenario}{case}, on {repro.variant}{changed} in the {repro.world} world; "
         f"seed {repro.seed}, trial {repro.trial}, found by {repro.explorer}."
     )
     return wrapped(head, width) + wrapped(where, width)
@@ -61,9 +62,9 @@ def heading(story: Story, roles: Roles, width: int) -> list[str]:
 
 def _setting(story: Story, roles: Roles, width: int) -> list[str]:
     repro = story.repro
-    lines = list(story.values) or wrapped(
-        _workload(repro.workload), width, first="The run: ", rest="  "
-    )
+    lines = list(story.values)
+    if not lines and (drawn := _workload(repro.workload)):
+        lines = wrapped(f"The run: {drawn}.", width, rest="  ")
     faults = [fault_in_words(fault, roles) for fault in repro.faults]
     faults += [body_in_words(body) for body in repro.workload.failures]
     if not faults:
@@ -75,14 +76,14 @@ def _setting(story: Story, roles: Roles, width: int) -> list[str]:
 
 
 def _workload(workload: Workload) -> str:
-    text = count(workload.steps, "step")
+    """The values that say something: a scenario that draws no number of steps leaves it at one."""
+    drawn = [count(workload.steps, "step")] if workload.steps != 1 else []
     if workload.max_retries is not None:
-        text += f", max_retries {workload.max_retries}"
+        drawn.append(f"max_retries {workload.max_retries}")
+    told = [", ".join(drawn)] if drawn else []
     if any(workload.durations_ms):
-        durations = ", ".join(str(each) for each in workload.durations_ms)
-        text += f"; bodies take {durations} ms"
-    text += "".join(f"; {name} {value}" for name, value in workload.extra)
-    return text + "."
+        told.append(f"bodies take {', '.join(map(str, workload.durations_ms))} ms")
+    return "; ".join([*told, *(f"{name} {value}" for name, value in workload.extra)])
 
 
 def cast_lines(roles: Roles, width: int) -> list[str]:

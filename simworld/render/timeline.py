@@ -126,12 +126,18 @@ def step_of(place: str) -> str:
     return place.rsplit("/", maxsplit=1)[-1]
 
 
-def _about(turn: Turn, place: str) -> bool:
-    """Whether the turn acts on the broken place: its step, or else whatever the log tells."""
+def _about(turn: Turn, entity: str) -> bool:
+    """Whether the turn acts on the entity; without one, whatever the log tells."""
     if turn.outcome == NOTHING or _WIRE.match(turn.op):
         return False
+    return _mentions(turn, entity) if entity else _is_told(turn)
+
+
+def _acted_on(turns: Sequence[Turn], place: str) -> str:
+    """The entity of a place, if there is one and operations name it (they name no ``race#1``)."""
     entity = step_of(place)
-    return _mentions(turn, entity) if "#" in entity else _is_told(turn)
+    named = "#" in entity and any(_mentions(turn, entity) for turn in turns)
+    return entity if named else ""
 
 
 def _is_told(turn: Turn) -> bool:
@@ -152,7 +158,7 @@ def _broken_at(story: Story) -> int:
 def _essential(story: Story) -> set[int]:
     """Indexes of turns that are told: the race, up to the break whatever is about the place, and
     what is refused there later."""
-    turns, place = story.turns, story.anomaly.place
+    turns, entity = story.turns, _acted_on(story.turns, story.anomaly.place)
     race = {story.race.first.turn, story.race.second.turn} if story.race else set()
     copies = [fault.target for fault in story.repro.faults if fault.kind == "duplicate"]
     struck = {fault.target for fault in story.repro.faults if fault.kind in REQUEST_FAULTS}
@@ -173,7 +179,7 @@ def _essential(story: Story) -> set[int]:
             or (begins and any(turn.task.startswith(f"{each}~") for each in copies))
         ):
             found.add(index)
-        elif _about(turn, place) and (index <= broken or turn.outcome.startswith("refused")):
+        elif _about(turn, entity) and (index <= broken or turn.outcome.startswith("refused")):
             same = turn.task, turn.op, turn.outcome
             alike[same] += 1
             if alike[same] <= ALIKE_MAX:
