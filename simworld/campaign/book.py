@@ -75,6 +75,8 @@ def page(
     exclusive_bodies: bool = False,
 ) -> Page:
     """A page with its scenario; the first of ``laws`` is the one that it is about."""
+    if not laws:
+        raise UsageError(f"page {name} names no law that it is about")
     case = Case(
         name=name,
         title=title,

@@ -48,12 +48,15 @@ def check_races(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) ->
     for race in races.values():
         if race.absent:
             continue
-        if race.scenario not in scenarios:
-            raise unknown_name(f"scenario of {race.id}", race.scenario, scenarios)
-        scenarios[race.scenario].case(race.case)
-        laws_named(race.laws)
-        for system in filter(None, (race.faulty, *(fix.system for fix in race.fixes))):
-            claimed_variant(system)
+        try:
+            if race.scenario not in scenarios:
+                raise unknown_name("scenario", race.scenario, scenarios)
+            scenarios[race.scenario].case(race.case)
+            laws_named(race.laws)
+            for _, system in race.systems:
+                claimed_variant(system)
+        except UsageError as error:
+            raise UsageError(f"entry {race.id}: {error}") from None
 
 
 def searches_of(race: Race, *, seeds: int, trials: int, clean_trials: int) -> Iterator[Search]:

@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TypeVar
 
@@ -30,7 +30,7 @@ def load_scenarios(where: str | None = None, *, deep: bool = False) -> dict[str,
     """
     found: dict[str, Scenario] = {}
     for module in _modules(where, deep=deep):
-        pages = [page.scenario for page in getattr(module, "pages", ())]
+        pages = [page.scenario for page in _told_by(module, "pages", Page)]
         for value in (*vars(module).values(), *pages):
             if isinstance(value, Scenario):
                 if found.get(value.name, value) is not value:
@@ -48,9 +48,7 @@ def load_races(where: str | None = None) -> dict[str, Race]:
     """The catalogue, by id: what the modules of ``load_scenarios`` and below call ``races``."""
     found: dict[str, Race] = {}
     for module in _modules(where, deep=True):
-        for race in getattr(module, "races", ()):
-            if not isinstance(race, Race):
-                raise UsageError(f"races of {module.__name__} holds {race!r}, which is no Race")
+        for race in _told_by(module, "races", Race):
             if found.get(race.id, race) is not race:
                 raise UsageError(f"two entries of the catalogue are called {race.id}")
             found[race.id] = race
@@ -61,11 +59,27 @@ def load_pages(where: str | None = None) -> dict[str, Page]:
     """The scenario book, by id: what those modules call ``pages``, in their order."""
     found: dict[str, Page] = {}
     for module in _modules(where, deep=True):
-        for page in getattr(module, "pages", ()):
+        for page in _told_by(module, "pages", Page):
             if found.get(page.id, page) is not page:
                 raise UsageError(f"two pages of the scenario book are called {page.id}")
             found[page.id] = page
     return found
+
+
+def _told_by(module: ModuleType, name: str, kind: type[T]) -> Sequence[T]:
+    """What a module holds under that name: a tuple or list of that kind; nothing without one."""
+    values = getattr(module, name, ())
+    if not isinstance(values, tuple | list):
+        raise UsageError(
+            f"{name} of {module.__name__} is no tuple of {kind.__name__}s but {values!r}; "
+            f"write {name} = (…,) or call it otherwise"
+        )
+    for value in values:
+        if not isinstance(value, kind):
+            raise UsageError(
+                f"{name} of {module.__name__} holds {value!r}, which is no {kind.__name__}"
+            )
+    return values
 
 
 def _modules(where: str | None, *, deep: bool) -> list[ModuleType]:

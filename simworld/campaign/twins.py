@@ -2,10 +2,13 @@
 
 Tried first is the order: two operations that meet are exchanged and all else is left as it was,
 those that say most about the broken place first, and of these the latest.  Then larger exchanges:
-the second operation and what its task does after it, and changes of a single entry.  Then less of
-a fault, or one fault less, the last to strike first; before the larger exchanges, where the failure
-needs no order but a fault that does more than deliver twice.  At last another delivery that begins
-first, and one planned failure less.
+the second operation and what its task does after it, one task before what another has long done,
+and changes of a single entry.  Then less of a fault, or one fault less, the last to strike first;
+before the larger exchanges, where the failure needs no order but a fault that does more than
+deliver twice.  At last another delivery that begins first, and one planned failure less.
+
+An exchange about something else than what broke, or about the creation of the run, may remove a
+failure and explain nothing; it is told only where all the others fail.
 
 A twin passes if it is drained, breaks no law at all, and met the same faults at the same
 operations: an exchange that lets a fault miss explains nothing.  Where there is none, one will do
@@ -23,7 +26,14 @@ from simworld.campaign.scenario import Scenario
 from simworld.campaign.trial import Setup
 from simworld.engine import Event
 from simworld.errors import DidNotReproduce
-from simworld.explore import Candidate, Meeting, exchanged, meetings, turned_round
+from simworld.explore import (
+    Candidate,
+    Meeting,
+    exchanged,
+    meetings,
+    overtakings,
+    turned_round,
+)
 from simworld.records import (
     FAULTS,
     Advance,
@@ -44,6 +54,14 @@ TURNS_MAX = 50_000
 """Operations of all these trials."""
 COMPANY = "duplicate"
 """A fault that only makes handlers meet is taken away last."""
+OVERTAKINGS_MAX = 60
+"""Tasks that are let past something, those that say most."""
+ELSEWHERE = ("body", "hook", "key", "step", "wait")
+"""Kinds of labels that say little if they are not about the broken place."""
+READING = "read the log"
+"""How an operation begins that shows what is in the log."""
+CREATION = " run_created"
+"""What an operation records before which nothing of a run can happen."""
 RECORDED = "event "
 """How the outcome of an operation begins that has recorded an event."""
 BEGINNINGS = "message "
@@ -68,12 +86,12 @@ def nearest_twin(story: Story, scenarios: Mapping[str, Scenario]) -> TwinSearch:
     """The nearest trial that passes.  Deterministic: equal stories, equal twins."""
     setup, candidate = setup_of(story.repro, scenarios)
     search = _Search(setup, candidate, story)
-    second = None
+    found: list[Twin] = []
     for twin in filter(None, search.tried()):
-        if not twin.still:
-            return TwinSearch(twin, search.replays)
-        second = second or twin
-    return TwinSearch(second, search.replays)
+        found.append(twin)
+        if not search.lacks(twin):
+            break
+    return TwinSearch(min(found, key=search.lacks, default=None), search.replays)
 
 
 class _Search:
@@ -93,6 +111,20 @@ class _Search:
         ranked = _ranked(meetings(story.turns), story.turns, story.anomaly)
         self._pairs = [each for each in ranked if not each.object.startswith(BEGINNINGS)]
         self._beginnings = [each for each in ranked if each.object.startswith(BEGINNINGS)]
+
+    def lacks(self, twin: Twin) -> int:
+        """0 for one that breaks no law and explains; what breaks a law is worse than what does not
+        explain."""
+        return 2 * bool(twin.still) + (not self._explains(twin))
+
+    def _explains(self, twin: Twin) -> bool:
+        """Whether what was changed has to do with what broke."""
+        race, anomaly = twin.race, self._story.anomaly
+        if race is None:
+            return twin.fault is not None
+        if race.object.startswith(ELSEWHERE) and not _says(race, anomaly.place):
+            return _events(race) == 2
+        return anomaly.law == "I-01" or not any(CREATION in op for op in _ops(race))
 
     def tried(self) -> Iterator[Twin | None]:
         """What came of every change, the nearest first."""
@@ -115,13 +147,22 @@ class _Search:
         yield from self._unfailing()
 
     def _larger(self) -> Iterator[Twin | None]:
-        """Exchanges of more than a pair."""
-        schedules = [exchanged(self._trace, pair, running_on=True) for pair in self._pairs]
+        """Exchanges of more than a pair, the one first whose race says most."""
+        trace, anomaly = self._trace, self._story.anomaly
+        past = [
+            each for each in overtakings(trace) if _says(_race(each, trace), anomaly.place)
+        ]
+        pairs = [*self._pairs, *_ranked(past, trace, anomaly)[:OVERTAKINGS_MAX]]
+        schedules = [exchanged(trace, pair, running_on=True) for pair in pairs]
         schedules += map(Schedule, _other_entries(self._failing.schedule.entries))
-        for schedule in schedules:
+        found = []
+        for schedule in dict.fromkeys(schedules):
             twin = self._exchanged(schedule)
-            telling = twin and twin.race and not twin.race.object.startswith(BEGINNINGS)
-            yield attrs.evolve(twin, alone=False) if twin and telling else None
+            if twin and twin.race and not twin.race.object.startswith(BEGINNINGS):
+                rank = _telling(twin.race, anomaly), len(found)
+                found.append((rank, attrs.evolve(twin, alone=False)))
+        for _, twin in sorted(found, key=lambda each: each[0]):
+            yield twin
 
     def _exchanged(self, schedule: Schedule) -> Twin | None:
         """The twin with that schedule, if something that meets has changed its order."""
@@ -135,9 +176,7 @@ class _Search:
         ranked = _ranked(turned, trace, self._story.anomaly)
         if not ranked:
             return None
-        pair = ranked[0]
-        race = RacingPair(trace[pair.first], trace[pair.second], pair.object)
-        return attrs.evolve(twin, race=race, alone=len(turned) == 1)
+        return attrs.evolve(twin, race=_race(ranked[0], trace), alone=len(turned) == 1)
 
     def _spared(self, fault: Fault) -> Iterator[Twin | None]:
         """With less of a fault, and then without it."""
@@ -209,22 +248,45 @@ def _struck(trace: Sequence[Turn], faults: Sequence[Fault]) -> list[tuple[Fault,
 
 
 def _ranked(pairs: Sequence[Meeting], trace: Sequence[Turn], anomaly: Anomaly) -> list[Meeting]:
-    """Those up to the break: what says most about its place, two events before anything else, and
-    of equals the latest."""
-
-    def telling(pair: Meeting) -> tuple[int, bool, int, int]:
-        first, second = trace[pair.first], trace[pair.second]
-        both = all(each.outcome.startswith(RECORDED) for each in (first, second))
-        return -_says(pair.object, anomaly.place), not both, -pair.first, pair.second
-
-    return sorted((each for each in pairs if trace[each.second].turn <= anomaly.turn), key=telling)
+    """Those up to the break, what says most about it first."""
+    return sorted(
+        (each for each in pairs if trace[each.second].turn <= anomaly.turn),
+        key=lambda each: _telling(_race(each, trace), anomaly),
+    )
 
 
-def _says(label: str, place: str) -> int:
-    """How much a race on ``label`` says about ``place``: it is about the very thing, or near it."""
-    if label.endswith(f" {place}"):
+def _race(pair: Meeting, trace: Sequence[Turn]) -> RacingPair:
+    return RacingPair(trace[pair.first], trace[pair.second], pair.object)
+
+
+def _telling(race: RacingPair, anomaly: Anomaly) -> tuple[int, bool, bool, int, int]:
+    """What says most about the broken place, two events before anything else, and of equals the
+    latest."""
+    events = _events(race)
+    loose = race.object.startswith("log ") and not (
+        events or any(op.startswith(READING) for op in _ops(race))
+    )
+    says = _says(race, anomaly.place)
+    return -says, events < 2, loose, -race.first.turn, race.second.turn
+
+
+def _says(race: RacingPair, place: str) -> int:
+    """How much a race says about ``place``: it is about the very thing, or near it, or one of its
+    operations is."""
+    entity = place.rpartition("/")[2]
+    if race.object.endswith(f" {place}"):
         return 2
-    return 1 if label.endswith(f"/{place.rpartition('/')[2]}") else 0
+    names = any(f" {entity}:" in f"{op}:" for op in _ops(race)) and "#" in entity
+    return 1 if names or race.object.endswith(f"/{entity}") else 0
+
+
+def _events(race: RacingPair) -> int:
+    """How many of its operations have recorded an event."""
+    return sum(each.outcome.startswith(RECORDED) for each in (race.first, race.second))
+
+
+def _ops(race: RacingPair) -> tuple[str, str]:
+    return race.first.op, race.second.op
 
 
 def _other_entries(entries: tuple[Advance, ...]) -> Iterator[tuple[Advance, ...]]:

@@ -90,6 +90,8 @@ def _catalogue(args: argparse.Namespace) -> int:
     from simworld.records import Examined
     from simworld.render import Output, check_targets, races_json, races_table
 
+    if args.report and not args.run:
+        raise UsageError("--report writes what searches show; add --run")
     races, scenarios = _chosen(args), scenarios_of(args.scenarios)
     check_races(races, scenarios)
     check_targets(args.json)
@@ -141,6 +143,7 @@ def _run(
             clean_trials=args.clean_trials or args.trials,
         )
     ]
+    plan.sort(key=lambda search: search.seed)  # whoever stops it has a little of everything
     report = _Report(args, races, scenarios) if args.report else None
     done, interrupted = _searched(args, out, plan, report)
     examined = [
@@ -170,8 +173,9 @@ def _searched(
     from simworld.render import searches_bar
 
     known = {each.search.key: each for each in (report.known if report else ())}
-    done = [known[each.key] for each in plan if each.key in known]
-    rest = [each for each in plan if each.key not in known]
+    done = [known[each.key] for each in plan if each.key in known and known[each.key].answers(each)]
+    kept = {each.search.key for each in done}
+    rest = [each for each in plan if each.key not in kept]
     if done:
         out.say(f"{len(done)} of {len(plan)} searches are known from {args.report}/{REPORT}")
     examining = examine(rest, where=args.scenarios, jobs=args.jobs or cores())
@@ -245,6 +249,9 @@ class _Report:
         path = self._repro(race.id)
         story = story_text(tell(load_repro(path), self._scenarios))
         where = ["--scenarios", self._args.scenarios] if self._args.scenarios else []
-        replay = shlex.join(["simworld", "replay", str(path), *where])
-        page = race_page(race, story, replay=replay)
+        replay, explain = (
+            shlex.join(["simworld", command, str(path), *where])
+            for command in ("replay", "explain")
+        )
+        page = race_page(race, story, replay=replay, explain=explain)
         path.with_suffix(".md").write_text(page, encoding="utf-8")

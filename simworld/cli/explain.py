@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
         commands,
         "explain",
         short="show what makes a saved failure vanish",
-        long="Look for the one change with which the failure of a repro vanishes: two operations "
+        long="Look for the one change with which the failure of a repro vanishes: two operations"
         "\nin the other order, or one fault less.  Shows both runs side by side.",
         epilog="example:\n  simworld explain repros/NAME.json\n\n"
         "exit codes: 0 there is such a change, 3 there is none, or the failure does not show",

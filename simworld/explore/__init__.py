@@ -7,7 +7,7 @@ decides everything, and ``meetings`` names what could have come in the other ord
 """
 
 from simworld.explore.default import Default
-from simworld.explore.meetings import Meeting, exchanged, meetings, turned_round
+from simworld.explore.meetings import Meeting, exchanged, meetings, overtakings, turned_round
 from simworld.explore.oldest import Oldest
 from simworld.explore.pct import Pct
 from simworld.explore.portfolio import PORTFOLIO, Portfolio
@@ -42,6 +42,7 @@ __all__ = [
     "exchanged",
     "make_explorer",
     "meetings",
+    "overtakings",
     "moves",
     "shrink",
     "turned_round",

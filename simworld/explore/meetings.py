@@ -127,6 +127,31 @@ def common_object(left: Turn, right: Turn) -> str:
     return found
 
 
+def overtakings(trace: Sequence[Turn]) -> list[Meeting]:
+    """Conflicting pairs that do not meet, for what one has done in between bears on the other; of
+    equal ones by one task the first."""
+    met = {(each.first, each.second) for each in meetings(trace)}
+    numbers = [number for _, number, _ in _identities(trace)]
+    found: dict[tuple[int, str, str], Meeting] = {}
+    for second, turn in enumerate(trace):
+        for first in range(max(second - NEAR, 0), second):
+            other = trace[first]
+            if (
+                other.now_ms == turn.now_ms
+                and (first, second) not in met
+                and not _of_one(other.task, turn.task)
+                and (label := common_object(other, turn))
+            ):
+                own = {turn.task: numbers[second]}
+                found.setdefault((first, turn.task, label), Meeting(first, second, label, own))
+    return list(found.values())
+
+
+def _of_one(task: str, other: str) -> bool:
+    """Whether one is the other, or has caused it."""
+    return f"{task}/".startswith(f"{other}/") or f"{other}/".startswith(f"{task}/")
+
+
 def exchanged(trace: Sequence[Turn], meeting: Meeting, *, running_on: bool = False) -> Schedule:
     """The trace's own order, but the second operation, with all it needs, before the first.
 
@@ -170,8 +195,8 @@ def turned_round(trace: Sequence[Turn], other: Sequence[Turn]) -> list[Meeting]:
 
     What lies between them may order them, too, so they need not have met.
     """
-    places = {identity: index for index, identity in enumerate(_identities(other))}
-    at = [places.get(identity, -1) for identity in _identities(trace)]
+    places = {name: index for index, name in enumerate(_names(other))}
+    at = [places.get(name, -1) for name in _names(trace)]
     found = []
     for first, turn in enumerate(trace):
         for second in range(first + 1, min(first + NEAR, len(trace))):
@@ -191,3 +216,13 @@ def _identities(trace: Sequence[Turn]) -> Iterator[tuple[str, int, str]]:
     for turn in trace:
         number = done[turn.task] = done.get(turn.task, 0) + 1
         yield turn.task, number, turn.op
+
+
+def _names(trace: Sequence[Turn]) -> Iterator[tuple[str, str, int]]:
+    """What an operation is in every trace, whatever else its task does: whose, what, and which one
+    of these."""
+    done: dict[tuple[str, str], int] = {}
+    for turn in trace:
+        kind = turn.task, turn.op
+        number = done[kind] = done.get(kind, 0) + 1
+        yield *kind, number

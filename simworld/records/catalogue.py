@@ -7,6 +7,7 @@ one: ``v2_merge attempt_guard=G0 @ local-pr``.
 from __future__ import annotations
 
 import enum
+import re
 import statistics
 from collections.abc import Sequence
 
@@ -62,6 +63,10 @@ class Race:
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+", self.id):
+            raise UsageError(
+                f"the id {self.id!r} names files, too: letters, digits, . _ and - only"
+            )
         if self.absent:
             return
         if not (self.scenario and self.case and self.fixes and self.source):
@@ -96,9 +101,9 @@ class Search:
     """The most that are run; a system that must fail is left at its first failure."""
 
     @property
-    def key(self) -> str:
-        """Unique, and the same in every process."""
-        return f"{self.race} {self.role} {self.system} seed {self.seed} trials {self.trials}"
+    def key(self) -> tuple[str, str, str, int]:
+        """Equal for searches that differ in their sizes only."""
+        return self.race, self.role.value, self.system, self.seed
 
 
 @attrs.frozen
@@ -120,6 +125,12 @@ class Searched:
     """Places that the case says a search must have been to, and that this one was not."""
     source: str = ""
     """Digest of the source that was searched; empty: nobody keeps it."""
+
+    def answers(self, search: Search) -> bool:
+        """Whether a search that may be smaller would show nothing else."""
+        if self.search.key != search.key:
+            return False
+        return self.trials <= search.trials if self.law else self.search.trials >= search.trials
 
     @property
     def is_right(self) -> bool:

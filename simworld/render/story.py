@@ -76,8 +76,8 @@ def _setting(story: Story, roles: Roles, width: int) -> list[str]:
 
 
 def _workload(workload: Workload) -> str:
-    """The values that say something: a scenario that draws no number of steps leaves it at one."""
-    drawn = [count(workload.steps, "step")] if workload.steps != 1 else []
+    """The values that say something: no step or one is what shrinking has made of any number."""
+    drawn = [count(workload.steps, "step")] if workload.steps > 1 else []
     if workload.max_retries is not None:
         drawn.append(f"max_retries {workload.max_retries}")
     told = [", ".join(drawn)] if drawn else []

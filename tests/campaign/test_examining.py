@@ -131,6 +131,17 @@ def test_what_was_searched_is_taken_up_for_the_same_source_only(tmp_path: pathli
         load_searched(path, {"R-01": "s"})
 
 
+def test_a_larger_search_answers_a_smaller_one() -> None:
+    faulty, fix, _ = searched(RACE, seeds=1, trials=100, clean=20)
+    wanted = faulty.search
+    assert faulty.answers(attrs.evolve(wanted, trials=1_000))
+    assert faulty.answers(attrs.evolve(wanted, trials=faulty.trials))
+    assert not faulty.answers(attrs.evolve(wanted, trials=faulty.trials - 1))
+    assert not faulty.answers(attrs.evolve(wanted, seed=1))
+    assert fix.answers(attrs.evolve(fix.search, trials=10))
+    assert not fix.answers(attrs.evolve(fix.search, trials=21))
+
+
 def test_a_source_is_the_scenario_s_and_the_entry_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     other = attrs.evolve(RACE, id="R-37", scenario="cursor_dedupe", case="R-37")
     races = {"R-01": RACE, "R-37": other}
@@ -154,7 +165,7 @@ def test_a_source_is_the_scenario_s_and_the_entry_s_own(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"scenario": "nowhere"}, "scenario of R-01"),
+        ({"scenario": "nowhere"}, "entry R-01: unknown scenario"),
         ({"case": "R-99"}, "case of concurrent_first_attempts"),
         ({"laws": ("I-99",)}, "I-99"),
         ({"faulty": "v3"}, "v3"),

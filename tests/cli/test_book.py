@@ -42,6 +42,14 @@ def test_the_table_shows_what_every_preset_makes_of_a_page(
     assert out[-1] == "2 pages, 14 observations; all as declared"
 
 
+def test_a_narrow_table_keeps_the_names_of_pages_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    name = "stale-read-fork-different-steps"
+    assert f"\n{name} " in told(capsys, "--only", name)
+
+
 def test_machines_get_every_observation(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = json.loads(told(capsys, *FORK, "--json", "-"))["book"]
     assert (row["page"], row["variant"]) == ("fork-hook-before-timeout", "v2_merge")

@@ -26,6 +26,7 @@ def test_every_entry_is_shown_with_its_systems(capsys: pytest.CaptureFixture[str
     for race in races.values():
         assert sum(line.startswith(f"{race.id} ") for line in out.splitlines()) == 1
     assert "✗ v2_merge attempt_guard=G0" in out
+    assert "✗ has the race; ✓ is free of it; … is mended in part" in out
     assert f"{len(races)} entries:" in out
 
 
@@ -49,6 +50,7 @@ def test_a_race_is_found_told_and_kept(
     assert "[concurrent first starts inflate the attempt number](races/R-01.md)" in page
     story = (report / "races" / "R-01.md").read_text()
     assert "I-12 is broken at run/work#" in story
+    assert f"simworld explain {report}/races/R-01.json --scenarios" in story
     (race,) = json.loads((tmp_path / "x").read_text())["races"]
     assert race["answered"]
     assert race["systems"][0]["seeds"][0]["law"] == "I-12"
@@ -84,6 +86,9 @@ def test_ctrl_c_keeps_what_was_found(
     out = told(capsys, *options, code=3)
     count = len(load_races(SCENARIOS)["R-01"].systems)
     assert f"1 of {count} searches" in out
+    assert "0 of 1 entry answered" in out
+    assert "Not searched to the end: R-01." in out
+    assert "Not as the catalogue says" not in out
     assert len(json.loads((tmp_path / "races.json").read_text())["searched"]) == 1
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
@@ -95,6 +100,7 @@ def test_ctrl_c_keeps_what_was_found(
     [
         (("--only", "R-1"), "entry"),
         (("--run", "--seeds", "0"), "at least 1"),
+        (("--report", "reports"), "add --run"),
         (("--run", "--report", "/proc/nowhere"), "cannot write --report"),
     ],
 )
@@ -103,6 +109,26 @@ def test_bad_input_names_itself(
 ) -> None:
     assert main(["catalogue", "--scenarios", SCENARIOS, *options]) == 2
     assert match in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("races = None", "races of mine is no tuple of Races but None"),
+        ("races = (1,)", "races of mine holds 1, which is no Race"),
+        ("races = (Race(id='a/b', title='', trigger='', absent='x'),)", "the id 'a/b'"),
+        ("pages = (1,)", "pages of mine holds 1, which is no Page"),
+    ],
+)
+def test_a_list_of_something_else_is_told(
+    line: str, match: str, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "own.py").write_text(f"from simworld.records import Race\n{line}\n")
+    command = "book" if line.startswith("pages") else "catalogue"
+    assert main([command, "--scenarios", str(folder)]) == 2
+    assert match.replace(" mine ", " mine.own ") in capsys.readouterr().err
 
 
 def test_a_folder_without_entries(

@@ -1,4 +1,4 @@
-"""The whole catalogue: ten seeds, up to 10 000 trials where something must be found, 10 000 clean.
+"""The whole catalogue: 20 seeds, up to 10 000 trials where something must be found, 10 000 clean.
 
 ``make prove`` runs it; searches of the same source are not made again, so it may be stopped at any
 time.  The results are reports/races.md, and a story and a repro per race under reports/races/.
@@ -17,7 +17,7 @@ from simworld.cli import main
 
 pytestmark = pytest.mark.prove
 
-SEEDS, TRIALS, CLEAN = "10", "10000", "1000"
+SEEDS, TRIALS, CLEAN = "20", "10000", "500"
 ANSWERED_MIN = 70
 MOVES_MAX = 8
 RACES = load_races()

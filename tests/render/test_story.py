@@ -67,6 +67,30 @@ def test_the_heading_names_law_place_and_message() -> None:
     assert "seed 7, trial 131" in text
 
 
+def test_changed_knobs_are_part_of_the_system() -> None:
+    """A faulty system must not look as if its preset were at fault."""
+    changed = ("ids=monotonic", "wait_push=local")
+    text = " ".join(_lines(samples.story(changed=changed)))
+    assert "on v2_merge with ids=monotonic, wait_push=local in the atomic world" in text
+
+
+def test_a_number_of_steps_that_was_shrunk_away_is_not_told() -> None:
+    plain = samples.story(repro=samples.repro(workload=Workload(steps=1)))
+    assert "The run:" not in story_text(plain)
+    bodies = samples.story(repro=samples.repro(workload=Workload(steps=0, durations_ms=(10, 0))))
+    assert "The run: bodies take 10, 0 ms." in story_text(bodies)
+
+
+def test_what_is_about_a_place_that_no_operation_names_is_what_the_log_tells() -> None:
+    """A race has no operation of its own: its members' events are told."""
+    broken = samples.anomaly(place="run/race#1", turn=17)
+    story = samples.story(anomaly=broken, twins=TwinSearch(None, 9))
+    recorded = [turn for turn in story.turns[:17] if turn.outcome.startswith("event ")]
+    assert recorded
+    for turn in recorded:
+        assert str(turn.turn) in [line.split()[0] for line in _lines(story) if line.strip()]
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
