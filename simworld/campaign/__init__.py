@@ -3,14 +3,7 @@
 from simworld.campaign.book import EVERYWHERE, Observed, Page, observe, page
 from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
-from simworld.campaign.examining import (
-    check_races,
-    examine,
-    load_searched,
-    save_searched,
-    searches_of,
-    sources_of,
-)
+from simworld.campaign.examining import check_races, searches_of
 from simworld.campaign.generated import GENERATED, Node, draw_program, drawn_program, programs
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
@@ -33,6 +26,7 @@ from simworld.campaign.scenario import (
     claimed_variant,
     declared_verdict,
 )
+from simworld.campaign.searches import examine, load_searched, save_searched, sources_of
 from simworld.campaign.sessions import (
     Session,
     drawn_session,

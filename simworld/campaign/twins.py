@@ -149,13 +149,11 @@ class _Search:
     def _larger(self) -> Iterator[Twin | None]:
         """Exchanges of more than a pair, the one first whose race says most."""
         trace, anomaly = self._trace, self._story.anomaly
-        past = [
-            each for each in overtakings(trace) if _says(_race(each, trace), anomaly.place)
-        ]
+        past = [each for each in overtakings(trace) if _says(_race(each, trace), anomaly.place)]
         pairs = [*self._pairs, *_ranked(past, trace, anomaly)[:OVERTAKINGS_MAX]]
         schedules = [exchanged(trace, pair, running_on=True) for pair in pairs]
         schedules += map(Schedule, _other_entries(self._failing.schedule.entries))
-        found = []
+        found: list[tuple[tuple[object, ...], Twin]] = []
         for schedule in dict.fromkeys(schedules):
             twin = self._exchanged(schedule)
             if twin and twin.race and not twin.race.object.startswith(BEGINNINGS):
@@ -260,24 +258,30 @@ def _race(pair: Meeting, trace: Sequence[Turn]) -> RacingPair:
 
 
 def _telling(race: RacingPair, anomaly: Anomaly) -> tuple[int, bool, bool, int, int]:
-    """What says most about the broken place, two events before anything else, and of equals the
-    latest."""
-    events = _events(race)
-    loose = race.object.startswith("log ") and not (
-        events or any(op.startswith(READING) for op in _ops(race))
-    )
-    says = _says(race, anomaly.place)
-    return -says, events < 2, loose, -race.first.turn, race.second.turn
+    """What says most about the broken place; last what only shares a log, or makes in it what is
+    another thing; two events before anything else; and of equals the latest, of those that create the run the earliest."""
+    says, both = _says(race, anomaly.place), _events(race) == 2
+    reads = any(op.startswith(READING) for op in _ops(race))
+    makes = any("_created of " in op and not _names(op, anomaly.place) for op in _ops(race))
+    shares = race.object.startswith("log ") and (makes or not (both or reads))
+    creates = any(CREATION in op for op in _ops(race))
+    when = race.first.turn if creates else -race.first.turn
+    return -says, shares, not both, when, race.second.turn
 
 
 def _says(race: RacingPair, place: str) -> int:
     """How much a race says about ``place``: it is about the very thing, or near it, or one of its
     operations is."""
-    entity = place.rpartition("/")[2]
     if race.object.endswith(f" {place}"):
         return 2
-    names = any(f" {entity}:" in f"{op}:" for op in _ops(race)) and "#" in entity
-    return 1 if names or race.object.endswith(f"/{entity}") else 0
+    named = any(_names(op, place) for op in _ops(race))
+    return 1 if named or race.object.endswith(f"/{place.rpartition('/')[2]}") else 0
+
+
+def _names(op: str, place: str) -> bool:
+    """Whether an operation is about a step, wait or hook."""
+    entity = place.rpartition("/")[2]
+    return "#" in entity and f" {entity}:" in f"{op}:"
 
 
 def _events(race: RacingPair) -> int:

@@ -232,7 +232,8 @@ class _Report:
 
         args = self._args
         for each in examined:
-            if each.faulty is not None and self._repro(each.race.id).exists():
+            found = each.faulty.searched if each.faulty is not None else ()
+            if any(one.law and one.search.seed == 0 for one in found):  # else the file is older
                 self._tell(each.race)
         words = ["simworld", "catalogue", "--run", "--seeds", str(args.seeds)]
         words += ["--trials", str(args.trials)]

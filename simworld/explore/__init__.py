@@ -42,8 +42,8 @@ __all__ = [
     "exchanged",
     "make_explorer",
     "meetings",
-    "overtakings",
     "moves",
+    "overtakings",
     "shrink",
     "turned_round",
 ]

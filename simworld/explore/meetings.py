@@ -117,14 +117,15 @@ def _conflicting(
 
 
 def common_object(left: Turn, right: Turn) -> str:
-    """An object both touch and one writes; a run's whole log only where there is nothing finer."""
+    """An object both touch and one writes; a run's whole log only where there is nothing finer, a
+    file or folder only where there is no other name for it."""
     others = dict(right.labels)
-    found = ""
-    for label, writes in left.labels:
-        other = others.get(label)
-        if other is not None and (writes or other) and (not found or found.startswith("log ")):
-            found = label
-    return found
+    shared = [
+        label
+        for label, writes in left.labels
+        if (other := others.get(label)) is not None and (writes or other)
+    ]
+    return min(shared, key=lambda label: (" " not in label, label.startswith("log ")), default="")
 
 
 def overtakings(trace: Sequence[Turn]) -> list[Meeting]:
@@ -202,7 +203,8 @@ def turned_round(trace: Sequence[Turn], other: Sequence[Turn]) -> list[Meeting]:
         for second in range(first + 1, min(first + NEAR, len(trace))):
             later = trace[second]
             if (
-                0 <= at[second] < at[first]
+                later.task != turn.task
+                and 0 <= at[second] < at[first]
                 and later.now_ms == turn.now_ms
                 and (label := common_object(turn, later))
             ):

@@ -61,7 +61,7 @@ class Delays(enum.StrEnum):
 
 
 class FlowOrder(enum.StrEnum):
-    """Whether flow messages of one run that carry no key may be handled side by side (R-73)."""
+    """Whether flow messages of one run that carry no key may be handled side by side (R-82)."""
 
     SIDE_BY_SIDE = "side_by_side"
     ONE_BY_ONE = "one_by_one"

@@ -24,6 +24,8 @@ ALIKE_MAX = 3
 """How often the same turn of a task is told: whatever it tries over and over is clear by then."""
 NAMED_MAX = 3
 """Roles that a fold names; the rest are others."""
+ROWS_MAX = 26
+"""Turns told of what came too late or nothing explains; what is told in any story may be more."""
 
 _FAULTY = re.compile(r"\bcrash|\bdie[sd]?\b|\bdead\b|\blost\b|\bkilled\b", re.I)
 _RECORDED = re.compile(r"(?:\d+ rows?; )?event (\d+)\b")
@@ -34,6 +36,9 @@ HELD, DEAD, BROKEN = "is held back here", "not done: its host dies just before",
 """What can be said below a turn."""
 REQUEST_FAULTS = ("lost_request", "duplicate_request", "late_answer", "stale_read", "holed_read")
 """Kinds of faults whose target is a task that does one thing, and that is told."""
+_ENTITY = re.compile(r"[\w-]+#\d+")
+_HANDLING = re.compile(r"(?:deliver|send) |acknowledge|ask for redelivery")
+_BODY = re.compile(r"(?:begin|end) the body")
 NOTHING = "nothing to record"
 """The outcome of an operation that changed nothing."""
 
@@ -58,7 +63,7 @@ class Folded:
 def timeline(story: Story) -> list[Shown | Folded]:
     """The story's turns in order, uninteresting stretches folded."""
     notes = _notes(story)
-    matter = _essential(story) | set(notes)
+    matter = _matter(story)
     positions = log_positions(story)
     told: list[Shown | Folded] = []
     pending: list[int] = []
@@ -84,7 +89,7 @@ def timeline(story: Story) -> list[Shown | Folded]:
 
 def told_turns(story: Story) -> list[Turn]:
     """The turns that matter, and nothing about the others."""
-    matter = _essential(story) | set(_notes(story))
+    matter = _matter(story)
     return [turn for index, turn in enumerate(story.turns) if index in matter]
 
 
@@ -153,6 +158,38 @@ def _broken_at(story: Story) -> int:
     """Index of the turn that made the anomaly visible; -1 when there is none."""
     before = (n for n, turn in enumerate(story.turns) if turn.turn <= story.anomaly.turn)
     return max(before, default=-1)
+
+
+def _matter(story: Story) -> set[int]:
+    """Indexes of turns that are told."""
+    matter = _essential(story) | set(_notes(story))
+    if story.twin is None or story.anomaly.law.startswith("L-"):
+        for index in _bearing(story):
+            if len(matter) >= ROWS_MAX:
+                break
+            matter.add(index)
+    return matter
+
+
+def _bearing(story: Story) -> list[int]:
+    """Indexes of turns that bear on what came too late, or raced with nobody, those first that do
+    most: events and bodies of what the failure names, then how messages were sent, delivered and
+    done with and the other events and bodies, the last before the break first."""
+    named = dict.fromkeys(_ENTITY.findall(f"{story.anomaly.place} {story.anomaly.message}"))
+    about: list[int] = []
+    others: list[int] = []
+    for index in range(_broken_at(story), -1, -1):
+        turn = story.turns[index]
+        tells = _RECORDED.match(turn.outcome) or _BODY.match(turn.op)
+        if tells and any(_mentions(turn, each) for each in named):
+            about.append(index)
+        elif tells or _HANDLING.match(turn.op) or _is_refused(turn):
+            others.append(index)
+    return about + others
+
+
+def _is_refused(turn: Turn) -> bool:
+    return turn.op.startswith("record ") and turn.outcome.startswith("refused")
 
 
 def _essential(story: Story) -> set[int]:

@@ -12,6 +12,7 @@ from simworld.campaign import (
     Setup,
     Trial,
     hunt,
+    load_races,
     load_scenarios,
     nearest_twin,
     preset,
@@ -20,12 +21,13 @@ from simworld.campaign import (
     twins,
     with_knob,
 )
+from simworld.campaign.examining import made, searches_of
 from simworld.campaign.tally import keys_of
 from simworld.errors import DidNotReproduce
 from simworld.explore import Candidate, Replay
 from simworld.records import Fault, Repro, Story, Turn, TwinSearch
 
-SCENARIOS = load_scenarios()
+SCENARIOS = load_scenarios(deep=True)
 
 
 @functools.cache
@@ -40,6 +42,17 @@ def told(scenario: str, case: str, *knobs: str, seed: int = 0, law: str = "") ->
             if law in ("", anomaly.law):
                 return tell(hunter.finding(number, key).repro, SCENARIOS)
     raise AssertionError("nothing was found")
+
+
+@functools.cache
+def catalogued(name: str) -> Story:
+    """The story of an entry of the catalogue, found from the first seed."""
+    race = load_races()[name]
+    search = next(searches_of(race, seeds=1, trials=200, clean_trials=1))
+    _, finding = made(search, race, SCENARIOS[race.scenario])
+    assert finding is not None
+    assert finding.repro is not None
+    return tell(finding.repro, SCENARIOS)
 
 
 def passing(story: Story) -> Repro:
@@ -102,6 +115,53 @@ def test_the_starts_of_the_step_that_was_given_up_race(knobs: tuple[str, ...]) -
     assert race.object == f"step {step}"
     entity = step.partition("/")[2]
     assert race.first.op == race.second.op == f"record step_started of {entity}"
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("R-29", "read the log", "record hook_created of hook#1"),
+        ("R-30", "record hook_created of run.2/hook#1", "record hook_created of hook#1"),
+        ("R-40", "publish hook_received of hook#", "publish wait_completed of sleep#"),
+        ("R-46", "record hook_received of hook#", "record wait_completed of sleep#"),
+        ("R-60", "record run_cancelled", "record run_started"),
+        ("R-61", "record run_cancelled", "record run_completed"),
+    ],
+)
+def test_the_race_is_what_a_reader_would_call_one(name: str, first: str, second: str) -> None:
+    """Not that the run is created early or late, nor who puts an equal message into the queue."""
+    race = catalogued(name).race
+    assert race is not None
+    assert race.first.op.startswith(first)
+    assert race.second.op.startswith(second)
+    passing(catalogued(name))
+
+
+def test_a_fault_says_more_than_the_creation_of_the_run() -> None:
+    """R-24: any order in which the run begins earlier avoids the stale read, too."""
+    twin = catalogued("R-24").twin
+    assert twin is not None
+    assert twin.fault is not None
+    assert twin.fault.kind == "stale_read"
+
+
+def test_where_the_law_is_about_it_the_creation_of_the_run_races() -> None:
+    """R-59: a run that is started is created once more."""
+    race = catalogued("R-59").race
+    assert race is not None
+    assert race.first.op.startswith("record run_started")
+    assert race.second.op.startswith("record run_created")
+
+
+def test_what_says_little_is_told_where_all_else_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = catalogued("R-40")
+    monkeypatch.setattr(twins, "overtakings", lambda trace: [])
+    monkeypatch.setattr(twins._Search, "_larger", lambda self: iter(()))
+    twin = nearest_twin(story, SCENARIOS).twin
+    assert twin is not None
+    assert twin.race is not None
+    assert twin.race.first.op == twin.race.second.op == "send flow"
+    assert twin.alone
 
 
 def test_where_no_order_helps_it_is_a_fault() -> None:

@@ -70,6 +70,17 @@ def test_what_is_not_as_the_catalogue_says_is_exit_code_1(
     assert "? found 0/1" in out
 
 
+def test_an_older_repro_is_not_told_as_if_it_had_been_found_now(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "races").mkdir()
+    (tmp_path / "races" / "R-06.json").write_text("of an engine that is gone")
+    search = ("--run", "--seeds", "1", "--trials", "1", "--jobs", "1", "--only", "R-06")
+    told(capsys, *search, "--report", str(tmp_path), code=1)
+    assert [each.name for each in (tmp_path / "races").iterdir()] == ["R-06.json"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["races", "races.json", "races.md"]
+
+
 def test_ctrl_c_keeps_what_was_found(
     capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simworld.explore import Meeting, exchanged, meetings, turned_round
+from simworld.explore import Meeting, exchanged, meetings, overtakings, turned_round
 from simworld.explore.meetings import common_object
 from simworld.records import Advance, Turn
 
@@ -91,3 +91,41 @@ def test_only_what_both_have_in_another_order_is_turned_round() -> None:
     assert (meeting.first, meeting.second) == (0, 1)
     assert turned_round(one, one) == []
     assert turned_round(one, [one[1], one[2]]) == [], "without a1 nothing is exchanged with it"
+
+
+def test_what_is_done_anew_is_the_same_operation() -> None:
+    """b does without one of its operations when it comes first."""
+    one = [turn("a", "read", "x"), turn("b", "look", "y"), turn("b", "write", "x!")]
+    (meeting,) = turned_round(one, [one[2], one[0]])
+    assert (meeting.first, meeting.second) == (0, 2)
+
+
+def test_one_task_is_never_turned_round() -> None:
+    one = [turn("a", "a1", "x!"), turn("a", "a2", "x!")]
+    assert turned_round(one, one[::-1]) == []
+
+
+def test_a_file_is_named_only_where_there_is_no_other_name() -> None:
+    left = turn("a", "a1", "log run", "events/run", "files")
+    right = turn("b", "b1", "events/run!", "log run!", "files!")
+    assert common_object(left, right) == "log run"
+    assert common_object(turn("a", "a1", "files"), right) == "files"
+
+
+def test_an_overtaking_is_a_conflict_that_is_ordered_by_what_lies_between() -> None:
+    """a has read x and written y before b sees y: they do not meet, but b could have come first."""
+    read, wrote = turn("a", "read", "x"), turn("a", "write", "y!")
+    looked, written = turn("b", "look", "y"), turn("b", "write", "x!")
+    trace = [read, wrote, looked, written]
+    assert told(trace) == [("write", "look")]
+    (meeting,) = overtakings(trace)
+    assert (meeting.first, meeting.second, meeting.object) == (0, 3, "x")
+    schedule = exchanged(trace, meeting)
+    assert schedule.entries == (Advance("b", 2), Advance("a", 2))
+
+
+def test_nobody_overtakes_who_has_caused_it_or_at_another_time() -> None:
+    begun, branch = turn("a", "a1", "x!"), turn("a/create.1", "c1", "x!")
+    assert overtakings([begun, branch]) == []
+    later = turn("b", "b1", "x!", now_ms=5)
+    assert overtakings([begun, later]) == []
