@@ -258,8 +258,9 @@ def _race(pair: Meeting, trace: Sequence[Turn]) -> RacingPair:
 
 
 def _telling(race: RacingPair, anomaly: Anomaly) -> tuple[int, bool, bool, int, int]:
-    """What says most about the broken place; last what only shares a log, or makes in it what is
-    another thing; two events before anything else; and of equals the latest, of those that create the run the earliest."""
+    """What says most about the broken place; last what only shares a log, or makes another thing in
+    it; two events before anything else; of equals the latest, of those that create the run the
+    earliest."""
     says, both = _says(race, anomaly.place), _events(race) == 2
     reads = any(op.startswith(READING) for op in _ops(race))
     makes = any("_created of " in op and not _names(op, anomaly.place) for op in _ops(race))

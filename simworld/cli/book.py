@@ -8,11 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simworld.cli.common import FAILED, OK, add_command, add_scenarios, scenarios_of
-from simworld.errors import UsageError, unknown_name
+from simworld.cli.common import (
+    FAILED,
+    OK,
+    add_command,
+    add_scenarios,
+    chosen,
+    scenarios_of,
+    write_report,
+)
 
 if TYPE_CHECKING:
-    from simworld.campaign import Observed, Page
+    from simworld.campaign import Observed
     from simworld.cli.common import Commands
 
 PAGE = "book.md"
@@ -42,13 +49,13 @@ def add(commands: Commands) -> None:
 
 
 def _book(args: argparse.Namespace) -> int:
-    from simworld.campaign import PRESETS, observe, preset
+    from simworld.campaign import PRESETS, load_pages, observe, preset
     from simworld.render import Output, book_json, book_report, book_table, check_targets
 
-    pages = _chosen(args)
+    pages = chosen(load_pages(args.scenarios), args.only, "page")
     variants = [preset(name) for name in dict.fromkeys(args.variant or PRESETS)]
     target = Path(args.report) / PAGE if args.report else None
-    check_targets(args.json, others={"--report": str(target) if target else None})
+    check_targets(args.json)
     out = Output(args.json)
     observed = [observe(page, variant) for page in pages.values() for variant in variants]
     for each in observed if args.story else ():
@@ -57,26 +64,13 @@ def _book(args: argparse.Namespace) -> int:
         words = ["simworld", "book", *(["--only", args.only] if args.only else [])]
         words += [word for name in args.variant or () for word in ("--variant", name)]
         command = shlex.join([*words, "--report", args.report])
-        target.write_text(book_report(pages, observed, command=command), encoding="utf-8")
+        write_report(target, book_report(pages, observed, command=command))
     if args.json:
         out.write_json(book_json(pages, observed))
     if args.json != "-":
         out.say(book_table(pages, observed, width=out.width, color=out.color))
     out.finish()
     return OK if all(each.is_right for each in observed) else FAILED
-
-
-def _chosen(args: argparse.Namespace) -> dict[str, Page]:
-    from simworld.campaign import load_pages
-
-    known = load_pages(args.scenarios)
-    if not known:
-        raise UsageError("there are no pages here; name a folder that has some with --scenarios")
-    names = [each.strip() for each in args.only.split(",") if each.strip()]
-    for name in names:
-        if name not in known:
-            raise unknown_name("page", name, known)
-    return {name: known[name] for name in dict.fromkeys(names or known)}
 
 
 def _tell(args: argparse.Namespace, say: Callable[[str], None], observed: Observed) -> None:

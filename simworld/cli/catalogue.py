@@ -16,17 +16,19 @@ from simworld.cli.common import (
     UNDECIDED,
     add_command,
     add_scenarios,
+    chosen,
     complain,
     jobs_number,
     scenarios_of,
     whole_number,
+    write_report,
 )
-from simworld.errors import UsageError, unknown_name
+from simworld.errors import UsageError
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario
     from simworld.cli.common import Commands
-    from simworld.records import Examined, Finding, Race, Search, Searched
+    from simworld.records import Finding, Race, Search, Searched
     from simworld.render import Output
 
 SEEDS, TRIALS = 3, 2_000
@@ -86,14 +88,15 @@ def add(commands: Commands) -> None:
 
 
 def _catalogue(args: argparse.Namespace) -> int:
-    from simworld.campaign import check_races
+    from simworld.campaign import check_races, load_races
     from simworld.records import Examined
     from simworld.render import Output, check_targets, races_json, races_table
 
     if args.report and not args.run:
         raise UsageError("--report writes what searches show; add --run")
-    races, scenarios = _chosen(args), scenarios_of(args.scenarios)
-    check_races(races, scenarios)
+    known, scenarios = load_races(args.scenarios), scenarios_of(args.scenarios)
+    races = chosen(known, args.only, "entry")
+    check_races(known, scenarios)
     check_targets(args.json)
     out = Output(args.json)
     if args.run:
@@ -104,19 +107,6 @@ def _catalogue(args: argparse.Namespace) -> int:
         out.say(races_table(list(races.values()), width=out.width, color=out.color))
     out.finish()
     return OK
-
-
-def _chosen(args: argparse.Namespace) -> dict[str, Race]:
-    from simworld.campaign import load_races
-
-    known = load_races(args.scenarios)
-    if not known:
-        raise UsageError("there are no entries here; name a folder that has some with --scenarios")
-    names = [each.strip() for each in args.only.split(",") if each.strip()]
-    for name in names:
-        if name not in known:
-            raise unknown_name("entry", name, known)
-    return {name: known[name] for name in dict.fromkeys(names or known)}
 
 
 # --- searching ------------------------------------------------------------------------------------
@@ -144,14 +134,14 @@ def _run(
         )
     ]
     plan.sort(key=lambda search: search.seed)  # whoever stops it has a little of everything
-    report = _Report(args, races, scenarios) if args.report else None
+    report = _Report(args, scenarios) if args.report else None
     done, interrupted = _searched(args, out, plan, report)
     examined = [
         Examined.of(race, [each for each in done if each.search.race == race.id])
         for race in races.values()
     ]
     if report is not None:
-        report.write(examined)
+        report.write()
     if args.json:
         out.write_json(races_json(examined))
     if args.json != "-":
@@ -172,7 +162,7 @@ def _searched(
     from simworld.campaign import cores, examine
     from simworld.render import searches_bar
 
-    known = {each.search.key: each for each in (report.known if report else ())}
+    known = report.known if report else {}
     done = [known[each.key] for each in plan if each.key in known and known[each.key].answers(each)]
     kept = {each.search.key for each in done}
     rest = [each for each in plan if each.key not in kept]
@@ -196,20 +186,20 @@ def _searched(
 class _Report:
     """The folder that ``--report`` names."""
 
-    def __init__(
-        self, args: argparse.Namespace, races: Mapping[str, Race], scenarios: Mapping[str, Scenario]
-    ) -> None:
-        from simworld.campaign import load_searched, sources_of
+    def __init__(self, args: argparse.Namespace, scenarios: Mapping[str, Scenario]) -> None:
+        from simworld.campaign import load_races, load_searched, sources_of
 
-        self._args, self._races, self._scenarios = args, races, scenarios
+        self._args, self._scenarios = args, scenarios
         self._folder = Path(args.report)
         self._stories = self._folder / FOLDER
         try:
             self._stories.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write --report {args.report}: {error.strerror}") from error
-        self._sources = sources_of(races, scenarios)
-        self.known: list[Searched] = load_searched(self._folder / REPORT, self._sources)
+        self._races = load_races(args.scenarios)
+        self._sources = sources_of(self._races, scenarios)
+        kept = load_searched(self._folder / REPORT, self._sources)
+        self.known = {each.search.key: each for each in kept}
 
     def add(self, searched: Searched, finding: Finding | None) -> None:
         """Keep it at once: a run may be stopped at any time."""
@@ -218,30 +208,38 @@ class _Report:
         from simworld.campaign import save_repro, save_searched
 
         race = searched.search.race
-        self.known.append(attrs.evolve(searched, source=self._sources[race]))
+        searched = attrs.evolve(searched, source=self._sources[race])
+        self.known[searched.search.key] = searched
         if finding is not None and searched.search.seed == 0:
             save_repro(finding.repro, self._repro(race))
-        save_searched(self._folder / REPORT, self.known)
+        save_searched(self._folder / REPORT, self.known.values())
 
     def _repro(self, race: str) -> Path:
         return self._stories / f"{race}.json"
 
-    def write(self, examined: Sequence[Examined]) -> None:
-        """The page over all entries that were asked for, and the story of each failure."""
+    def write(self) -> None:
+        """The page over all entries that were ever searched, and the story of each failure."""
+        from simworld.records import Examined
         from simworld.render import races_report
 
-        args = self._args
+        searched = list(self.known.values())
+        examined = [
+            Examined.of(race, [each for each in searched if each.search.race == race.id])
+            for race in self._races.values()
+        ]
+        examined = [each for each in examined if each.shown or each.race.absent]
         for each in examined:
             found = each.faulty.searched if each.faulty is not None else ()
             if any(one.law and one.search.seed == 0 for one in found):  # else the file is older
                 self._tell(each.race)
+        args = self._args
         words = ["simworld", "catalogue", "--run", "--seeds", str(args.seeds)]
         words += ["--trials", str(args.trials)]
         words += ["--clean-trials", str(args.clean_trials)] if args.clean_trials else []
         words += ["--only", args.only] if args.only else []
         words += ["--report", args.report]
         page = races_report(examined, command=shlex.join(words), folder=FOLDER)
-        (self._folder / TABLE).write_text(page, encoding="utf-8")
+        write_report(self._folder / TABLE, page)
 
     def _tell(self, race: Race) -> None:
         from simworld.campaign import load_repro, tell
@@ -255,4 +253,4 @@ class _Report:
             for command in ("replay", "explain")
         )
         page = race_page(race, story, replay=replay, explain=explain)
-        path.with_suffix(".md").write_text(page, encoding="utf-8")
+        write_report(path.with_suffix(".md"), page)

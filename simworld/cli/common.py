@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from simworld.errors import UsageError
+from simworld.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario
 
 OK, FAILED, USAGE, UNDECIDED, BROKEN = 0, 1, 2, 3, 4
+
+T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,6 +78,29 @@ def complain(code: int, line: str) -> int:
     """One line on stderr, whatever the message looked like; the code again."""
     print(f"simworld: {' '.join(line.split())}", file=sys.stderr)
     return code
+
+
+def chosen(known: Mapping[str, T], only: str, what: str) -> dict[str, T]:
+    """Those of ``known`` that ``--only`` names (all, if it names none); ``UsageError`` for others.
+
+    ``what`` they are: an entry, a page.
+    """
+    if not known:
+        raise UsageError(f"there is no {what} here; name a folder that has one with --scenarios")
+    names = [each.strip() for each in only.split(",") if each.strip()]
+    for name in names:
+        if name not in known:
+            raise unknown_name(what, name, known)
+    return {name: known[name] for name in dict.fromkeys(names or known)}
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a page, in a folder that is made if need be; ``UsageError`` where that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write --report {path}: {error.strerror}") from error
 
 
 def scenarios_of(where: str | None) -> dict[str, Scenario]:

@@ -101,4 +101,4 @@ def test_a_folder_without_pages_is_told(
 ) -> None:
     code = main(["book", "--scenarios", str(tmp_path)])
     assert code == 2
-    assert "there are no pages here" in capsys.readouterr().err
+    assert "there is no page here" in capsys.readouterr().err

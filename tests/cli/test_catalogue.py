@@ -147,3 +147,26 @@ def test_a_folder_without_entries(
 ) -> None:
     assert main(["catalogue", "--scenarios", str(tmp_path)]) == 2
     assert "--scenarios" in capsys.readouterr().err
+
+
+def test_one_entry_s_run_leaves_the_others_in_the_report(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    told(capsys, *SEARCH, "--only", "R-01", "--report", str(tmp_path))
+    told(capsys, *SEARCH, "--only", "R-12", "--report", str(tmp_path))
+    page = (tmp_path / "races.md").read_text()
+    assert "**R-01**" in page
+    assert "**R-12**" in page
+    assert "searches are known" in told(
+        capsys, *SEARCH, "--only", "R-01", "--report", str(tmp_path)
+    )
+
+
+def test_a_page_that_cannot_be_written_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "races.md").mkdir()
+    search = ("--run", "--only", "R-12", "--seeds", "1", "--trials", "20", "--jobs", "1")
+    options = ("--scenarios", SCENARIOS, *search, "--report", str(tmp_path))
+    assert main(["catalogue", *options]) == 2
+    assert "cannot write --report" in capsys.readouterr().err
