@@ -18,7 +18,7 @@ from simworld.records import (
     Workload,
 )
 from simworld.render import story_text
-from simworld.render.timeline import FOLD_MIN, ROWS_MAX, Shown, log_positions, timeline
+from simworld.render.timeline import log_positions
 from tests.render import samples
 
 
@@ -488,83 +488,3 @@ def test_a_fold_leaves_digits_of_names_alone() -> None:
     story = samples.story()
     told = attrs.evolve(story, turns=(*story.turns, *turns), log=())
     assert "round-0" in " ".join(story_text(told).split())
-
-
-# --- what came too late --------------------------------------------------------------------------
-
-
-def _late(*, beside: int = 0, law: str = "L-04") -> Story:
-    """A race that work#2 has decided, heard of by nobody; ``beside`` other steps end before it."""
-    other, quick = "start/flow/work#9", "start/flow/work#2"
-    rows = [(0, "start", "start a run", ""), (0, "start", "send flow", f"queued as {samples.FLOW}")]
-    rows += [
-        (0, other, f"record step_completed of other#{n}", f"event {n}")
-        for n in range(1, beside + 1)
-    ]
-    rows += [
-        (0, quick, "deliver work#2", ""),
-        (0, quick, "read the run", "the run is running"),
-        (0, quick, "look for leases", ""),
-        (0, quick, "look for timers", ""),
-        (0, quick, "record step_started of work#7", "refused: 409 step work#7 is completed"),
-        (0, quick, "record step_completed of work#2", f"event {beside + 1}"),
-        (0, quick, "acknowledge", ""),
-        *[(9, samples.FLOW, f"think {n}", "") for n in range(4)],
-        (9, samples.FLOW, "read the log", ""),
-    ]
-    turns = tuple(
-        Turn(number, samples.EPOCH_MS + ms, task, op, outcome, ())
-        for number, (ms, task, op, outcome) in enumerate(rows, start=1)
-    )
-    anomaly = samples.anomaly(
-        law=law,
-        message="race#1 was decided by work#2, and no pass has seen that.",
-        place="run/race#1",
-        turn=len(turns),
-    )
-    calm = samples.repro(faults=(), schedule=Schedule())
-    return samples.story(
-        repro=calm, turns=turns, log=(), anomaly=anomaly, twins=TwinSearch(None, 3)
-    )
-
-
-def _told_ops(story: Story) -> list[str]:
-    return [each.turn.op for each in timeline(story) if isinstance(each, Shown)]
-
-
-def test_what_decides_is_told_and_who_has_dealt_with_it() -> None:
-    ops = _told_ops(_late())
-    wanted = ["deliver work#2", "record step_completed of work#2", "acknowledge", "read the log"]
-    assert [op for op in ops if op in wanted] == wanted
-    assert "record step_started of work#7" in ops, "a refusal decides, too"
-    assert "think 1" not in ops
-    assert "look for timers" not in ops
-
-
-def test_a_race_that_was_found_is_told_without_all_that() -> None:
-    """An invariant with a twin says by itself which turns matter."""
-    late = _late(law="I-14")
-    assert "acknowledge" in _told_ops(late)
-    twin = samples.twin(race=RacingPair(late.turns[0], late.turns[-1], "log run"))
-    assert "acknowledge" not in _told_ops(attrs.evolve(late, twins=TwinSearch(twin, 3)))
-    late = _late(law="L-04")
-    assert "acknowledge" in _told_ops(attrs.evolve(late, twins=TwinSearch(twin, 3)))
-
-
-def test_of_many_events_only_the_last_are_told() -> None:
-    story = _late(beside=200)
-    ops = _told_ops(story)
-    assert len(ops) <= ROWS_MAX + 2 * FOLD_MIN
-    assert "record step_completed of work#2" in ops
-    assert "record step_completed of other#200" in ops
-    assert "record step_completed of other#1" not in ops
-
-
-def test_what_the_failure_names_is_told_before_what_came_later() -> None:
-    """However long ago it was."""
-    late = _late(beside=200)
-    quick = late.turns[207]
-    assert quick.op == "record step_completed of work#2"
-    early = (*late.turns[:2], quick, *late.turns[2:207], *late.turns[208:])
-    turns = tuple(turn._replace(turn=number) for number, turn in enumerate(early, start=1))
-    assert "record step_completed of work#2" in _told_ops(attrs.evolve(late, turns=turns))
