@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import attrs
@@ -140,13 +141,13 @@ def test_a_worker_of_another_world_is_told():
 
 @pytest.mark.parametrize("opened", [working, connect])
 def test_a_full_disk(opened, tmp_path, monkeypatch):
-    async def full(self, *args):
-        raise FULL
+    def full(self, *args):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     async def main():
         async with opened(f"local:{tmp_path}/state", program) as made:
             app = made if opened is connect else made.app
-            for write in ("create", "link", "replace"):
+            for write in ("_create", "_link", "_replace"):
                 monkeypatch.setattr(DiskFiles, write, full)
             with pytest.raises(DefiniteFailure, match="nothing was kept"):
                 await app.start(2)
