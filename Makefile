@@ -1,7 +1,7 @@
 # simworld: the five things one does with it.  `make hunt` first.
 #
 #   make hunt    find, shrink, tell and check the races of every scenario (one to two minutes)
-#   make test    format, lint, types, tests; what the gate runs (some seven minutes)
+#   make test    format, lint, types, tests; what the gate runs (some thirteen minutes)
 #   make prove   the long proofs; may be stopped and goes on where it was
 #   make bench   benchmarks; figures go to reports/
 #   make venv    only the virtual environment

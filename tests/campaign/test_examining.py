@@ -213,7 +213,6 @@ def test_processes_end_with_the_one_that_started_them(
         while not (tmp_path / "races.json").exists():  # searches are under way
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        time.sleep(0.5)
         parent.send_signal(told)
         out, err = parent.communicate(timeout=20)
         while _group(parent.pid):

@@ -8,7 +8,7 @@ import pytest
 
 from simworld.check import Cost
 from simworld.engine import Event, StepCompleted, decode
-from simworld.records import BodyEnded, Fault
+from simworld.records import BodyEnded, Fault, Passed
 from tests.check.build import FLOW, Tape, broken
 
 WORK = "work#1"
@@ -184,7 +184,9 @@ def test_i27_a_retained_pass_goes_through_what_is_new() -> None:
         tape = Tape().opened(WORK)
         for length in lengths:
             tape.passed(length)
-            tape.records[-1] = tape.records[-1]._replace(retained=retained)  # type: ignore[call-arg]
+            last = tape.records[-1]
+            assert isinstance(last, Passed)
+            tape.records[-1] = last._replace(retained=retained)
         return broken("I-27", tape, cost=Cost(replayed_max=8))
 
     assert passes(2, 5, 8, retained=True) == []
