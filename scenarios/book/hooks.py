@@ -130,7 +130,7 @@ pages = (
         letter,
         work,
         laws=("I-14", *LAWS),
-        exclusive_bodies=True,
+        unpromised=("I-14",),
         client=sends,
         oracle=both,
         script=at("record step_started*"),

@@ -106,6 +106,7 @@ pages = (
         "a sleep whose handler died before it was recorded ends when it was first to end",
         nap,
         laws=LAWS,
+        unpromised=("I-06",),
         client=starts,
         faults=(Fault("crash", "client/flow", 3),),
         oracle=rested,
@@ -117,6 +118,7 @@ pages = (
         "a sleep whose handlers die again and again before it is recorded does not drift",
         nap,
         laws=LAWS,
+        unpromised=("I-06",),
         client=starts,
         faults=(
             Fault("crash", "client/flow", 3),
@@ -132,6 +134,7 @@ pages = (
         "a sleep that two handlers ask for at different times ends when the log says, for both",
         nap,
         laws=LAWS,
+        unpromised=("I-06",),
         client=starts,
         workload=Workload(steps=0, extra=(("again_ms", 500),)),
         faults=(Fault("slow_host", "client/flow@3", 1_000),),

@@ -136,7 +136,7 @@ pages = (
         one,
         work,
         laws=("I-14", "I-13", "I-15", "I-04", "I-16", "I-17", "I-18", "L-02"),
-        exclusive_bodies=True,
+        unpromised=("I-14",),
         client=starts,
         faults=(Fault("duplicate", "client/flow", 1),),
         oracle=lambda workload, log: 1,

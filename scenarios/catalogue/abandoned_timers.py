@@ -100,12 +100,12 @@ races = (
             Fix(system="v2_merge inline_with_wait=true wait_dispatch=message"),
             Fix(
                 system="fixed",
-                remains="No step runs inline beside the open sleep: each costs a message and a "
-                "continuation, though none of them sleeps.",
+                remains="no step runs inline beside the open sleep: each costs a message and a "
+                "continuation, though none of them sleeps",
             ),
             Fix(
                 system="v2_merge wait_dispatch=message",
-                remains="No message sleeps on behalf of a step, and still no step runs inline.",
+                remains="no message sleeps on behalf of a step, and still no step runs inline",
             ),
         ),
         answer="confirmed: as long as the sleep is open, every step costs a message, which comes "

@@ -120,6 +120,7 @@ sleep_is_whole = Scenario(
     turns_max=200,  # a run that never ends need not be watched for long
     title="a sleep ends once, whoever ends it and whoever dies of it",
     law="I-06",
+    unpromised=("I-06",),
     laws=("L-02", "L-03", "L-07", *LAWS),
     workflow=pause,
     steps=(pay,),

@@ -111,6 +111,7 @@ sleep_is_one_instant = Scenario(
     name="sleep_is_one_instant",
     title="a sleep ends at one instant, and not before it",
     law="I-06",
+    unpromised=("I-06",),
     laws=("I-16", "I-17", "I-18", "I-21", "L-03"),
     workflow=nap,
     steps=(),

@@ -128,8 +128,8 @@ races = (
             Fix(system="fixed dedup=none @ hosted"),
             Fix(
                 system="fixed @ hosted",
-                remains="The read of a continuation may miss a result as well, and the step "
-                "message that it then sends is absorbed by the key that the queue remembers.",
+                remains="the read of a continuation may miss a result as well, and the step "
+                "message that it then sends is absorbed by the key that the queue remembers",
             ),
         ),
         answer="confirmed for reads that lag, refuted for positions that are minted before they "
@@ -153,8 +153,8 @@ races = (
             Fix(system="fixed"),
             Fix(
                 system="v2_merge",
-                remains="A creator that was woken by a step message: when that comes again, its "
-                "step has ended, another one is pending, and it is acknowledged.",
+                remains="a creator that was woken by a step message: when that comes again, its "
+                "step has ended, another one is pending, and it is acknowledged",
             ),
         ),
         answer="confirmed; refuted is that the merged engine has repaired it: that holds where a "

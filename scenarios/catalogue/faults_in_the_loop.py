@@ -117,8 +117,8 @@ races = (
             Fix(system="fixed @ postgres"),
             Fix(
                 system="v2_merge complete_errors=rethrow loop_errors=rethrow",
-                remains="The message comes again, and its start counts as an attempt, so that the "
-                "next failure of a body is the last one allowed.",
+                remains="the message comes again, and its start counts as an attempt, so that the "
+                "next failure of a body is the last one allowed",
             ),
         ),
         source="spec §6 R-15; #2666, #2675",

@@ -61,7 +61,7 @@ scenario = Scenario(
     steps=(render,),
     args=race_loop.args,
     oracle=oracle,
-    exclusive_bodies=True,
+    unpromised=("I-14",),
     cases=(
         Case(
             name="R-22",

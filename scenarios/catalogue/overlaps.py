@@ -74,7 +74,7 @@ woken = Scenario(
     steps=(work,),
     args=lambda workload: workload.durations_ms,
     client=client,
-    exclusive_bodies=True,
+    unpromised=("I-14",),
     cases=(
         Case(
             name="R-11",
@@ -132,8 +132,8 @@ races = (
         fixes=(
             Fix(
                 system="v2_merge inline_gate=owner_stamp",
-                remains="Between its creation and its start a step has no stamp yet, and whoever "
-                "is woken then still queues it.",
+                remains="between its creation and its start a step has no stamp yet, and whoever "
+                "is woken then still queues it",
             ),
             Fix(system="v2_merge inline_gate=owner_stamp lazy_create=true"),
             Fix(system="v2_merge attempt_guard=G8"),
@@ -158,11 +158,11 @@ races = (
             Fix(system="fixed"),
             Fix(
                 system="v2_draft log_position=mint_at_start",
-                remains="Such events are skipped, and a step is still started after its end.",
+                remains="such events are skipped, and a step is still started after its end",
             ),
             Fix(
                 system=f"v2_draft inline_gate=owned {MINTED}",
-                remains="The next flow message queues a step that its owner runs inline.",
+                remains="the next flow message queues a step that its owner runs inline",
             ),
         ),
         source="spec §6 R-73",

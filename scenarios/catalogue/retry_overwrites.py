@@ -89,7 +89,7 @@ reopened = Scenario(
     steps=(race_loop.work,),
     args=race_loop.args,
     oracle=race_loop.oracle,
-    exclusive_bodies=True,
+    unpromised=("I-14",),
     cases=(
         Case(
             name="R-08",

@@ -193,7 +193,7 @@ races = (
             Fix(system=f"fixed workers={DEPTH_MAX + 1}"),
             Fix(
                 system="fixed workers=4",
-                remains="A larger pool only moves the limit: a chain that is as deep stands again.",
+                remains="a larger pool only moves the limit: a chain that is as deep stands again",
             ),
         ),
         source="spec §6 R-72; scenario child_pool has the field's own form of it",
@@ -214,7 +214,7 @@ races = (
             Fix(system="fixed"),
             Fix(
                 system="v2_merge worker_slots=held workers=2",
-                remains="A larger pool only moves the limit: as many runs that sleep fill it.",
+                remains="a larger pool only moves the limit: as many runs that sleep fill it",
             ),
         ),
         answer="confirmed: on one worker no timeout is ever beaten, and other runs wait as long.  "

@@ -254,6 +254,7 @@ wake_loop_storm = Scenario(
     name="wake_loop",
     title="woken again and again, a run tells every wake, and others go on from there",
     law="I-06",  # a heartbeat has one end, however often it is slept through
+    unpromised=("I-06",),
     workflow=wake_loop,
     steps=(stage, take_over),
     client=wake,

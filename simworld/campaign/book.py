@@ -72,7 +72,7 @@ def page(
     knobs: Sequence[str] = (),
     races: Sequence[str] = (),
     expect: Mapping[str, str] = EVERYWHERE,
-    exclusive_bodies: bool = False,
+    unpromised: Sequence[str] = (),
 ) -> Page:
     """A page with its scenario; the first of ``laws`` is the one that it is about."""
     if not laws:
@@ -96,7 +96,7 @@ def page(
         args=lambda workload: (),
         client=client,
         oracle=oracle,
-        exclusive_bodies=exclusive_bodies,
+        unpromised=tuple(unpromised),
         cases=(case,),
     )
     return Page(name, title, scenario, script, tuple(faults), world)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from simworld import marks
-from simworld.campaign.hunt import Hunter, no_collector
+from simworld.campaign.hunt import COLLECT_EVERY, Hunter, no_collector
 from simworld.campaign.scenario import Scenario, claimed_variant
 from simworld.campaign.tally import keys_of
 from simworld.campaign.trial import Trial
@@ -20,8 +20,6 @@ from simworld.records import Finding, Race, Role, Search, Searched
 
 SHRUNK_SEEDS = 3
 """Failures of so many seeds are shrunk, which tells how many moves one takes; the first is told."""
-COLLECT_EVERY = 100
-"""Trials between two collections of garbage."""
 
 
 def check_races(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> None:

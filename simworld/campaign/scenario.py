@@ -100,8 +100,9 @@ class Scenario:
     """What one run may cost (I-27); None: it is not judged."""
     turns_max: int = TURNS_MAX
     """Operations per trial; more of them for workflows that do more."""
-    exclusive_bodies: bool = False
-    """Overlapping bodies of one step are judged (I-14) where the variant promises nothing, too."""
+    unpromised: tuple[str, ...] = ()
+    """Laws that are judged also where the variant promises nothing: I-14 (bodies of one step do not
+    overlap), I-06 (all passes have a sleep end at one instant)."""
     simpler: Callable[[Workload], Iterable[Workload]] | None = None
     """Simpler values than these, the simplest first, beyond smaller and fewer numbers."""
     told: Callable[[Workload], Sequence[str]] | None = None

@@ -118,8 +118,12 @@ def sources_of(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> 
     for race in races.values():
         digest = common.copy()
         digest.update(repr(race).encode())
-        for file in _files_of(scenarios[race.scenario]) if race.scenario else ():
-            digest.update(pathlib.Path(file).read_bytes())
+        if race.scenario:
+            scenario = scenarios[race.scenario]
+            case = scenario.case(race.case)
+            digest.update(repr((scenario.law, scenario.laws, case.budget, case.knobs)).encode())
+            for file in _files_of(scenario):
+                digest.update(pathlib.Path(file).read_bytes())
         sources[race.id] = digest.hexdigest()
     return sources
 

@@ -285,7 +285,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
             name: (step.max_retries, engine.crash_budget(step.max_retries))
             for name, step in program.steps.items()
         },
-        exclusive_bodies=setup.variant.exclusive_bodies or scenario.exclusive_bodies,
+        exclusive_bodies=setup.variant.exclusive_bodies or "I-14" in scenario.unpromised,
         failures=workload.failures,
         faults=faults,
         durations_max_ms=max(workload.durations_ms, default=0),
@@ -298,7 +298,7 @@ def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: F
         minted=mints_first(setup.variant),
         cold_replay=ColdReplays(program, engine, final),
         prefix_events_max=prefix_events_max(engine, setup.checks),
-        one_instant=promises_prefixes(engine) or scenario.law == "I-06",
+        one_instant=promises_prefixes(engine) or "I-06" in scenario.unpromised,
         cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
     )
 

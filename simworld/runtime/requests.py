@@ -203,7 +203,7 @@ class Recorder:
         if self._publish is not None and self._services.policy.publish is Publish.BESIDE_CREATE:
             parts += self._published(self._publish, eager, recorded)
         answers = await self._services.tasks.gather(parts)
-        for request, answer in zip(eager, answers, strict=False):
+        for request, answer in zip(eager, answers[: len(eager)], strict=True):
             if answer is not None and isinstance(request, StepRequest):
                 recorded.owned.add(request.correlation_id)
 
