@@ -74,7 +74,7 @@ class EntityConflictError(WorldError):
     """409: the entity is in another state; ``reason`` is one of ``REASONS``."""
 
     status = 409
-    REASONS = ("terminal", "running", "not_startable", "exists", "not_owner")
+    REASONS = ("terminal", "running", "not_startable", "exists", "not_owner", "moved")
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)

@@ -18,6 +18,7 @@ import attrs
 
 from simworld.campaign.places import Place, place_named
 from simworld.engine import (
+    FAST,
     REPAIRED,
     AttemptGuard,
     BackgroundAfter,
@@ -160,6 +161,11 @@ PRESETS: dict[str, Variant] = {
             "fixed",
             "owner and lease per delivery, failure and crash budgets, log-order delivery",
             REPAIRED,
+        ),
+        Variant(
+            "fast",
+            "as fixed, with as few commits, messages and looks as it can do with",
+            FAST,
         ),
     )
 }

@@ -209,6 +209,34 @@ class Seed(enum.StrEnum):
     """Nothing else; the workflow clock begins at the run's creation."""
 
 
+class Commits(enum.StrEnum):
+    """How much of what one delivery does next is recorded in one commit."""
+
+    EACH = "each"
+    """Every event by itself (as merged)."""
+    TOGETHER = "together"
+    """What a pass asks for, with the start of the step that runs here; and a step's result with
+    what a pass over it asks for, if nothing else has happened to the run meanwhile."""
+
+
+class Wakes(enum.StrEnum):
+    """What becomes of the messages that only say: look at the run."""
+
+    EACH = "each"
+    """Every one is delivered (as merged)."""
+    MERGED = "merged"
+    """One that nobody has begun to handle stands for all that are sent meanwhile."""
+
+
+class Results(enum.StrEnum):
+    """How somebody who waits for a run's end learns of it (spec §2.5)."""
+
+    POLLED = "polled"
+    """He looks at it every second (as merged)."""
+    TOLD = "told"
+    """The world tells him; he still looks every second."""
+
+
 class PassMode(enum.StrEnum):
     """How an invocation gets from one pass to the next (decisions §5.3)."""
 
@@ -393,6 +421,9 @@ class EnginePolicy:
     ids: IdScheme = one_of(IdScheme.MONOTONIC)
     seed: Seed = one_of(Seed.STARTED_AT)
     passes: PassMode = one_of(PassMode.SCRATCH)
+    commits: Commits = one_of(Commits.EACH)
+    wakes: Wakes = one_of(Wakes.EACH)
+    results: Results = one_of(Results.POLLED)
     loop_errors: LoopErrors = one_of(LoopErrors.FAIL_RUN)
     complete_errors: CompleteErrors = one_of(CompleteErrors.USER)
     on_409: RefusedResult = one_of(RefusedResult.CONTINUE)
@@ -457,3 +488,6 @@ REPAIRED = EnginePolicy(
     settle_ms=30_000,  # whatever a step's streams still hold is written before it is done (R-69)
 )
 """Every knob at its repaired value: variant ``fixed``, and what a real worker runs."""
+
+FAST = attrs.evolve(REPAIRED, commits=Commits.TOGETHER, wakes=Wakes.MERGED, results=Results.TOLD)
+"""The repaired engine with as few commits, messages and looks as it can do with: ``fast``."""

@@ -29,6 +29,7 @@ from simworld.ports.tasks import Job, Latch, Pending, Tasks
 from simworld.ports.wire import Replica, Request, Wire
 from simworld.ports.world import (
     Answer,
+    BatchFact,
     Delivery,
     Handler,
     Message,
@@ -41,6 +42,7 @@ from simworld.ports.world import (
 
 __all__ = [
     "Answer",
+    "BatchFact",
     "Bodies",
     "BodyInfo",
     "Chunks",

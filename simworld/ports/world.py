@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import attrs
 
-from simworld.engine import Event, Fact, HookRow, RunRow, StepRow, WaitRow
+from simworld.engine import (
+    AttrSet,
+    Event,
+    Fact,
+    HookRow,
+    RunCompleted,
+    RunFailed,
+    RunRow,
+    StepFact,
+    StepRow,
+    WaitFact,
+    WaitRow,
+)
+
+BatchFact: TypeAlias = StepFact | WaitFact | AttrSet | RunCompleted | RunFailed
+"""What can be recorded together with others: neither hooks, whose tokens concern other runs, nor
+what a run begins with."""
 
 
 class Page(NamedTuple):
@@ -38,6 +54,17 @@ class Storage(Protocol):
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """Record a fact, or refuse it with a ``WorldError`` (spec §1.3)."""
 
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """Record several facts about one run in one commit, as consecutive events; or none.
+
+        Every fact is judged as ``create`` would judge it right after the one before it, and the
+        first refusal refuses them all; the answers hold the rows right after each event.  The run's
+        end may only come last.  ``after``: the position of the last event that the caller knows; if
+        another one is there by now, ``EntityConflictError`` with reason ``moved``.
+        """
+
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """The events after ``cursor`` (None: from the first), one page."""
 
@@ -49,6 +76,12 @@ class Storage(Protocol):
 
     async def active_runs(self) -> Sequence[str]:
         """The ids of the runs that have not ended, sorted: what a restart has to look at."""
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """Return once the run may have ended, at the latest after ``timeout_ms``.
+
+        It may return early: whoever waits looks at the run again.
+        """
 
 
 @attrs.frozen

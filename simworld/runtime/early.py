@@ -7,6 +7,7 @@ the body of a step that is created by its start runs beside that start.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from simworld.engine import (
@@ -20,7 +21,7 @@ from simworld.engine import (
 )
 from simworld.errors import SimworldError
 from simworld.marks import reached
-from simworld.ports import Answer, Delivery, Message
+from simworld.ports import Answer, BatchFact, Delivery, Message
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.services import Services
 
@@ -54,7 +55,7 @@ class EarlyRun:
         self.is_early = False
         """The first pass has not waited, nor may the body of its inline step."""
         self.events, self.run, self.hook = storage.events, storage.run, storage.hook
-        self.active_runs = storage.active_runs
+        self.active_runs, self.wait_end = storage.active_runs, storage.wait_end
 
     async def begin(self, replay: Replay) -> bool:
         """Send run_started on its way; False where the run is not as new as the message says."""
@@ -84,8 +85,18 @@ class EarlyRun:
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``; waits for the run's start, if it is to."""
+        await self._wait_started()
+        return await self._storage.create(run_id, fact)
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``; waits as ``create`` does."""
+        await self._wait_started()
+        return await self._storage.append(run_id, facts, after=after)
+
+    async def _wait_started(self) -> None:
         if self._holds:
             await self._over.wait()
             if not self._started:
                 await self._start_run()
-        return await self._storage.create(run_id, fact)

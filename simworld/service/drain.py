@@ -12,7 +12,7 @@ import trio
 
 from simworld.engine import Fact, HookRow, RunRow, StepStarted
 from simworld.errors import DefiniteFailure
-from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
+from simworld.ports import Answer, BatchFact, Delivery, Handler, Message, Page, Redeliver, Storage
 from simworld.service.faults import Faults, is_fault
 
 
@@ -72,6 +72,18 @@ class DrainedStorage:
         if isinstance(fact, StepStarted):
             self._drain.check()
         return await self._storage.create(run_id, fact)
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``."""
+        if any(isinstance(fact, StepStarted) for fact in facts):
+            self._drain.check()
+        return await self._storage.append(run_id, facts, after=after)
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``."""
+        await self._storage.wait_end(run_id, timeout_ms)
 
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from simworld.engine import Event, Fact, HookRow, RunRow, RunStatus, StepRow, WaitRow
 from simworld.errors import Crashed, WorldError
-from simworld.ports import Answer, Chunks, Page, Storage, StreamInfo, Streams
+from simworld.ports import Answer, BatchFact, Chunks, Page, Storage, StreamInfo, Streams
 from simworld.records import LogRead, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
@@ -23,11 +23,12 @@ from simworld.sim.labels import (
     read_log_op,
     read_run_op,
     stream_op,
+    wait_end_op,
 )
 from simworld.sim.strikes import by_position, torn
 from simworld.sim.substrates import PowerFailed
 from simworld.sim.tasks import Task
-from simworld.sim.world import Watch, outcome_of, run_label
+from simworld.sim.world import Watch, outcome_of, outcomes_of, run_label
 
 T = TypeVar("T")
 
@@ -103,6 +104,36 @@ class InsideStorage(Watch):
         if kernel.trace is not None:
             kernel.remark(outcome_of(answer.event, answer, self._labels))
         return answer
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``."""
+        kernel = self._kernel
+        task = self._begin(self._append_op(run_id, facts))
+        try:
+            answers = await self._here().append(run_id, facts, after=after)
+        except PowerFailed:
+            return await self.append(run_id, facts, after=after)
+        except WorldError as refusal:
+            if kernel.trace is not None:
+                kernel.remark(self._labels.refused(refusal))
+            raise
+        finally:
+            task.doing = None
+        if kernel.trace is not None:
+            kernel.remark(outcomes_of(answers, self._labels))
+        return answers
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``."""
+        task = self._begin(wait_end_op(run_label(self._kernel, self._labels, run_id)))
+        try:
+            await self._here().wait_end(run_id, timeout_ms)
+        except PowerFailed:
+            await self.wait_end(run_id, timeout_ms)
+        finally:
+            task.doing = None
 
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``."""

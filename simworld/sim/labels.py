@@ -119,6 +119,23 @@ def create_op(fact_type: str, run: str, entity: str, tokens: tuple[str, ...] = (
 
 
 @shared
+def append_op(parts: tuple[Op, ...]) -> Op:
+    """Recording several facts in one commit; each part is what ``create_op`` makes of one."""
+    fine: dict[str, bool] = {}
+    for part in parts:
+        for label, written in part.fine.items():
+            fine[label] = fine.get(label, False) or written
+    told = ", ".join(part.text.removeprefix("record ") for part in parts)
+    return Op(f"record {told}", fine, dict(parts[0].coarse))
+
+
+@shared
+def wait_end_op(run: str) -> Op:
+    """Waiting for a run's end: the moment at which it is looked at first."""
+    return Op(f"wait for the end{_of_run(run)}", {f"run {run}": False})
+
+
+@shared
 def read_log_op(run: str) -> Op:
     """Reading a page of the run's log."""
     return Op(f"read the log{_of_run(run)}", {}, {f"log {run}": False})

@@ -25,7 +25,7 @@ from simworld.engine import (
     RunStatus,
 )
 from simworld.errors import IndefiniteFailure, WorldError
-from simworld.ports import Answer, Delivery, Handler, Message, Page, Redeliver, Storage
+from simworld.ports import Answer, BatchFact, Delivery, Handler, Message, Page, Redeliver, Storage
 from simworld.records import (
     FAULTS,
     Committed,
@@ -41,12 +41,14 @@ from simworld.records import (
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
     Labels,
+    append_op,
     checkpoint_op,
     create_op,
     find_hook_op,
     read_log_op,
     read_run_op,
     send_op,
+    wait_end_op,
 )
 from simworld.sim.parking import PARK
 from simworld.sim.strikes import refuse, torn
@@ -91,6 +93,14 @@ class Watch:
         if entity or run_id not in self._tokens:
             return create_op(fact.type, run, entity)
         return create_op(fact.type, run, entity, tuple(self._tokens[run_id]))
+
+    def _append_op(self, run_id: str, facts: Sequence[BatchFact]) -> Op:
+        return append_op(
+            tuple(
+                self._op(run_id, fact, self._readable(getattr(fact, "correlation_id", "")))
+                for fact in facts
+            )
+        )
 
     def refused(self, run_id: str, fact: Fact, entity: str, refusal: WorldError) -> None:
         """The task that runs has been told why its fact is not recorded."""
@@ -169,6 +179,43 @@ class SimStorage(Watch):
             raise lose(kernel, op)
         return answer
 
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``; one operation.
+
+        A refusal is written down as none of any fact: who is refused has them judged one by one.
+        """
+        kernel = self._kernel
+        op = self._append_op(run_id, facts)
+        if kernel.at_point(op):
+            await PARK
+        if kernel.striking is not None:
+            refuse(kernel)
+        losing = kernel.losing
+        try:
+            answers = await self._inner.append(run_id, facts, after=after)
+        except WorldError as refusal:
+            if kernel.trace is not None:
+                kernel.tell(self._labels.refused(refusal))
+            if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
+                raise lose(kernel, op) from refusal
+            raise
+        for answer in answers:
+            assert answer.event is not None
+            self.write_down(answer.event, self._readable(answer.event.correlation_id), answer)
+        if kernel.trace is not None:
+            kernel.tell(outcomes_of(answers, self._labels))
+        if (losing or kernel.losing) and kernel.faults.spends("lost_answer"):
+            raise lose(kernel, op)
+        return answers
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``."""
+        if self._kernel.at_point(wait_end_op(run_label(self._kernel, self._labels, run_id))):
+            await PARK
+        await self._inner.wait_end(run_id, timeout_ms)
+
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``."""
         kernel = self._kernel
@@ -241,6 +288,11 @@ def outcome_of(event: Event | None, answer: Answer, labels: Labels) -> str:
     if isinstance(event.fact, HookConflict):
         return f"{told}: hook_conflict, {labels.run(event.fact.conflicting_run_id)} has the token"
     return told
+
+
+def outcomes_of(answers: Sequence[Answer], labels: Labels) -> str:
+    """What came of an append, for people."""
+    return "; ".join(outcome_of(answer.event, answer, labels) for answer in answers)
 
 
 class InnerQueue(Protocol):

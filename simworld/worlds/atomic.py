@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from simworld.engine import (
     RUN_ENDED,
@@ -56,14 +56,24 @@ from simworld.engine import (
     check_wait,
     release_hook,
 )
-from simworld.errors import EntityNotFoundError, HookNotFoundError, InternalError, UsageError
+from simworld.errors import (
+    EntityNotFoundError,
+    HookNotFoundError,
+    InternalError,
+    UsageError,
+    WorldError,
+)
 from simworld.marks import reached
-from simworld.ports import Answer, Clock, Ids, Page, Tasks
+from simworld.ports import Answer, BatchFact, Clock, Ids, Latch, Page, Tasks
 from simworld.records import LastCursor, LogPosition, TerminalCreate, WorldProfile
+from simworld.worlds.moved import check_unmoved
 from simworld.worlds.names import check_names
 
 CURSOR_MAX = 20
 """Digits of a cursor."""
+
+
+T = TypeVar("T")
 
 
 class _Mint(NamedTuple):
@@ -93,6 +103,8 @@ class AtomicWorld:
         if profile.log_position is LogPosition.MINT_AT_START:
             self._minted = {}
         self._tasks = tasks
+        self._ends: dict[str, Latch] = {}
+        """Run id → what those hear who wait for its end."""
         self.runs: dict[str, RunRow] = {}
         self.steps: dict[tuple[str, str], StepRow] = {}
         self.hooks: dict[tuple[str, str], HookRow] = {}
@@ -116,6 +128,45 @@ class AtomicWorld:
     def commit(self, run_id: str, fact: Fact) -> Answer:
         """``create`` without a coroutine around it, and at once."""
         return _COMMITS[type(fact)](self, run_id, fact, self._clock.now_ms(), None)
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``; atomic."""
+        if self._minted is not None:
+            raise UsageError(
+                "a world that mints positions at the start records one event at a time; use "
+                "commits=each with log_position=mint_at_start"
+            )
+        length = len(self.logs.get(run_id, ()))
+        check_unmoved(run_id, after, length)
+        before = {}
+        for fact in facts:
+            key = (run_id, getattr(fact, "correlation_id", ""))
+            before[key] = (self.steps.get(key), self.waits.get(key))
+        answers: list[Answer] = []
+        try:
+            for fact in facts:
+                answers.append(self.commit(run_id, fact))
+        except WorldError:
+            # A refused end of the run comes last and has changed nothing.
+            for key, (step, wait) in before.items():
+                _put_back(self.steps, key, step)
+                _put_back(self.waits, key, wait)
+            del self.logs.get(run_id, [])[length:]
+            raise
+        return answers
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``."""
+        if self._tasks is None:
+            raise InternalError("a world whose callers wait needs tasks")
+        if run_id in self.runs and self.runs[run_id].status in RUN_TERMINAL:
+            return
+        latch = self._ends.get(run_id)
+        if latch is None:
+            latch = self._ends[run_id] = self._tasks.latch("hear of the run's end")
+        await latch.wait(timeout_ms)
 
     def _mint(self, run_id: str) -> _Mint:
         assert self._minted is not None
@@ -147,7 +198,9 @@ class AtomicWorld:
         return Answer(event, after, cursor=str(event.position))
 
     def _release(self, run_id: str) -> None:
-        """The run has ended: its tokens are free, its waits are gone."""
+        """The run has ended: its tokens are free, its waits are gone, who waits for it is told."""
+        if run_id in self._ends:
+            self._ends.pop(run_id).set()
         for hook in [each for each in self.tokens.values() if each.run_id == run_id]:
             del self.tokens[hook.token]
             self.hooks[run_id, hook.correlation_id] = release_hook(hook)
@@ -270,6 +323,13 @@ class AtomicWorld:
     async def active_runs(self) -> Sequence[str]:
         """See ``ports.Storage``."""
         return sorted(each for each, row in self.runs.items() if row.status not in RUN_TERMINAL)
+
+
+def _put_back(rows: dict[tuple[str, str], T], key: tuple[str, str], row: T | None) -> None:
+    if row is None:
+        rows.pop(key, None)
+    else:
+        rows[key] = row
 
 
 _COMMITS: dict[type[Fact], Callable[..., Answer]] = {

@@ -10,7 +10,7 @@ from simworld.errors import UsageError
 from simworld.ports import Answer, Chunks, Files
 from simworld.records import LocalLog, LocalProfile
 from simworld.worlds.codec import decode_event, decode_row
-from simworld.worlds.local.fold import HOOK, KINDS, STEP, WAIT, RunFold
+from simworld.worlds.fold import HOOK, KINDS, STEP, WAIT, RunFold
 from simworld.worlds.local.layout import (
     EVENTS,
     RUNS,

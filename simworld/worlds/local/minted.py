@@ -64,7 +64,7 @@ from simworld.marks import reached
 from simworld.ports import Answer, Clock, Files, Ids, Page, Tasks
 from simworld.records import LocalMutex, LocalProfile, TerminalCreate, WorldProfile
 from simworld.worlds.codec import encode_row, minted_position
-from simworld.worlds.local.fold import KINDS, STEP
+from simworld.worlds.fold import KINDS, STEP
 from simworld.worlds.local.layout import (
     RUNS,
     claim_path,

@@ -37,10 +37,10 @@ from simworld.marks import reached
 from simworld.ports import Answer, Clock, Files, Ids, Page
 from simworld.records import LastCursor, TerminalCreate, WorldProfile
 from simworld.worlds.codec import decode_event, encode_event
-from simworld.worlds.local.fold import RunFold
+from simworld.worlds.fold import RunFold
 from simworld.worlds.local.layout import RUNS, slot_path, slot_paths
-from simworld.worlds.local.prefixes import Prefixes
 from simworld.worlds.local.tokens import Settled, Tokens
+from simworld.worlds.prefixes import Prefixes
 
 FOLDS_MAX = 1_000
 """Runs that an instance remembers."""

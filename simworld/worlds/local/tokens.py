@@ -28,7 +28,7 @@ from simworld.engine import Event, Fact, HookConflict, HookCreated, HookRow
 from simworld.marks import reached
 from simworld.ports import Answer, Files
 from simworld.worlds.codec import decode_event, decode_row, encode_event, encode_row
-from simworld.worlds.local.fold import RunFold
+from simworld.worlds.fold import RunFold
 from simworld.worlds.local.layout import number_path, token_folder
 
 Settled: TypeAlias = Callable[[RunFold], bool]

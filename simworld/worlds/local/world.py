@@ -5,8 +5,8 @@ from __future__ import annotations
 from simworld.ports import Clock, Files, Ids, Storage, Tasks
 from simworld.records import LocalLog, LocalProfile, WorldProfile
 from simworld.worlds.local.minted import MintedWorld
-from simworld.worlds.local.prefixes import Prefixes
 from simworld.worlds.local.slots import SlotsWorld
+from simworld.worlds.prefixes import Prefixes
 
 
 class LocalWorld:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simworld.engine import Event
-from simworld.worlds.local.fold import RunFold
+from simworld.worlds.fold import RunFold
 
 PREFIXES_MAX = 20_000
 """Prefixes that are remembered; then it begins anew."""
