@@ -3,7 +3,7 @@
 from simworld.campaign.book import EVERYWHERE, Observed, Page, observe, page
 from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
-from simworld.campaign.examining import check_races, searches_of
+from simworld.campaign.examining import check_races, rebased, searches_of
 from simworld.campaign.generated import GENERATED, Node, draw_program, drawn_program, programs
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
@@ -119,6 +119,7 @@ __all__ = [
     "program_text",
     "programs",
     "reading",
+    "rebased",
     "replay",
     "run_log",
     "run_trial",

@@ -9,6 +9,8 @@ import gc
 import time
 from collections.abc import Iterator, Mapping
 
+import attrs
+
 from simworld import marks
 from simworld.campaign.hunt import COLLECT_EVERY, Hunter, no_collector
 from simworld.campaign.scenario import Scenario, claimed_variant
@@ -36,6 +38,37 @@ def check_races(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) ->
                 claimed_variant(system)
         except UsageError as error:
             raise UsageError(f"entry {race.id}: {error}") from None
+
+
+def rebased(race: Race, base: str) -> Race | None:
+    """The entry with ``base`` in the place of ``fixed``; None if nothing of it is about ``fixed``.
+
+    So a change that is meant to alter nothing but speed is judged by all that is known: what mends
+    a race must still mend it, and what brings it about is still found.
+    """
+    faulty = _rebased(race.faulty, base)
+    fixes = [
+        attrs.evolve(fix, system=system)
+        for fix in race.fixes
+        if (system := _rebased(fix.system, base)) and (faulty or not fix.remains)
+    ]
+    if race.absent or not fixes:
+        return None
+    laws = race.laws if faulty else ()
+    return attrs.evolve(race, faulty=faulty, laws=laws, fixes=tuple(fixes))
+
+
+def _rebased(system: str, base: str) -> str:
+    """Empty for a system that is not ``fixed``, or that the base cannot be."""
+    name, _, rest = system.partition(" ")
+    if name != "fixed":
+        return ""
+    system = f"{base} {rest}".rstrip()
+    try:
+        claimed_variant(system)
+    except UsageError:
+        return ""
+    return system
 
 
 def searches_of(race: Race, *, seeds: int, trials: int, clean_trials: int) -> Iterator[Search]:

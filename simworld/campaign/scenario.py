@@ -261,7 +261,7 @@ def claimed_variant(key: str) -> Variant:
     if name in GUARDS and not knobs:
         name, knobs = "v2_merge", [f"attempt_guard={name}"]
     if name not in PRESETS:
-        raise unknown_name("variant in a declared verdict", name, [*PRESETS, *GUARDS])
+        raise unknown_name("variant", name, [*PRESETS, *GUARDS])
     variant = placed(PRESETS[name], place) if place else PRESETS[name]
     for setting in knobs:
         variant = with_knob(variant, setting)

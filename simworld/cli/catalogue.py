@@ -48,6 +48,7 @@ def add(commands: Commands) -> None:
         epilog="examples:\n  simworld catalogue\n  simworld catalogue --run --only R-02,R-26\n"
         "  simworld catalogue --run --jobs auto --report reports   # goes on where it was stopped\n"
         "  simworld catalogue --run --seeds 10 --trials 10000 --clean-trials 1000 --json out.json\n"
+        "  simworld catalogue --run --on fast   # is it as safe as fixed?\n"
         "\nexit codes: 0 all as the catalogue says, 1 something is not, 3 interrupted",
     )
     catalogue.add_argument("--run", action="store_true", help="search; without it, only show")
@@ -83,24 +84,34 @@ def add(commands: Commands) -> None:
         help=f"write {TABLE} there, and a story and a repro per race under {FOLDER}/; what the "
         "last run of the same source has searched is not searched again",
     )
+    catalogue.add_argument(
+        "--on",
+        default="",
+        metavar="SYSTEM",
+        help="search what is about fixed on this system instead, for example 'fast' or 'fixed "
+        "commits=together': does a change for speed keep every fix?",
+    )
     add_scenarios(catalogue)
     catalogue.set_defaults(command=_catalogue)
 
 
 def _catalogue(args: argparse.Namespace) -> int:
-    from simworld.campaign import check_races, load_races
+    from simworld.campaign import check_races, claimed_variant, load_races, rebased
     from simworld.records import Examined
     from simworld.render import Output, check_targets, races_json, races_table
 
     if args.report and not args.run:
         raise UsageError("--report writes what searches show; add --run")
     known, scenarios = load_races(args.scenarios), scenarios_of(args.scenarios)
+    if args.on:
+        claimed_variant(args.on)
+        known = {each.id: new for each in known.values() if (new := rebased(each, args.on))}
     races = chosen(known, args.only, "entry")
     check_races(known, scenarios)
     check_targets(args.json)
     out = Output(args.json)
     if args.run:
-        return _run(args, out, races, scenarios)
+        return _run(args, out, known, races, scenarios)
     if args.json:
         out.write_json(races_json([Examined(race, ()) for race in races.values()]))
     if args.json != "-":
@@ -115,6 +126,7 @@ def _catalogue(args: argparse.Namespace) -> int:
 def _run(
     args: argparse.Namespace,
     out: Output,
+    known: Mapping[str, Race],
     races: Mapping[str, Race],
     scenarios: Mapping[str, Scenario],
 ) -> int:
@@ -134,7 +146,7 @@ def _run(
         )
     ]
     plan.sort(key=lambda search: search.seed)  # whoever stops it has a little of everything
-    report = _Report(args, scenarios) if args.report else None
+    report = _Report(args, known, scenarios) if args.report else None
     done, interrupted = _searched(args, out, plan, report)
     examined = [
         Examined.of(race, [each for each in done if each.search.race == race.id])
@@ -186,8 +198,13 @@ def _searched(
 class _Report:
     """The folder that ``--report`` names."""
 
-    def __init__(self, args: argparse.Namespace, scenarios: Mapping[str, Scenario]) -> None:
-        from simworld.campaign import load_races, load_searched, sources_of
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        races: Mapping[str, Race],
+        scenarios: Mapping[str, Scenario],
+    ) -> None:
+        from simworld.campaign import load_searched, sources_of
 
         self._args, self._scenarios = args, scenarios
         self._folder = Path(args.report)
@@ -196,7 +213,7 @@ class _Report:
             self._stories.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write --report {args.report}: {error.strerror}") from error
-        self._races = load_races(args.scenarios)
+        self._races = races
         self._sources = sources_of(self._races, scenarios)
         kept = load_searched(self._folder / REPORT, self._sources)
         self.known = {each.search.key: each for each in kept}
@@ -237,6 +254,7 @@ class _Report:
         words += ["--trials", str(args.trials)]
         words += ["--clean-trials", str(args.clean_trials)] if args.clean_trials else []
         words += ["--only", args.only] if args.only else []
+        words += ["--on", args.on] if args.on else []
         words += ["--report", args.report]
         page = races_report(examined, command=shlex.join(words), folder=FOLDER)
         write_report(self._folder / TABLE, page)

@@ -170,3 +170,20 @@ def test_a_page_that_cannot_be_written_is_told(
     options = ("--scenarios", SCENARIOS, *search, "--report", str(tmp_path))
     assert main(["catalogue", *options]) == 2
     assert "cannot write --report" in capsys.readouterr().err
+
+
+def test_a_change_for_speed_is_judged_by_what_is_about_fixed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = told(capsys, *SEARCH, "--only", "R-26", "--on", "fixed max_inline=2")
+    assert "fixed max_inline=2 pg_writes=autocommit @ postgres" in out
+    assert "fixed max_inline=2 @ local" in out
+    assert "2 of 2 full fixes clean" in out
+    assert main(["catalogue", "--scenarios", SCENARIOS, "--on", "fixt"]) == 2
+    assert "did you mean fixed" in capsys.readouterr().err
+
+
+def test_a_change_that_brings_a_race_back_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--run", "--seeds", "1", "--trials", "300", "--only", "R-01,R-02", "--jobs", "1")
+    out = told(capsys, *options, "--on", "fixed attempt_guard=G0", code=1)
+    assert "0 of 2 entries answered" in out
