@@ -173,7 +173,7 @@ def test_a_mistake_in_what_is_declared_is_told_in_a_line(pytester):
     result.stdout.fnmatch_lines(
         [
             "order: two scenarios of *test_orders.py are called 'order'",
-            "left_wins: unknown variant in a declared verdict 'v2_merg'; did you mean v2_merge*",
+            "left_wins: unknown variant 'v2_merg'; did you mean v2_merge*",
         ]
     )
     assert "Traceback" not in result.stdout.str()
