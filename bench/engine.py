@@ -1,7 +1,7 @@
-"""What steps and workloads cost in the engine; writes reports/engine.md.
+"""What a step costs in the engine, however long the run is; writes reports/engine.md.
 
-Run with ``python -m bench.engine`` (under a minute).  Counts are exact and the same in every run;
-times are medians of rounds in which all jobs take turns.
+Run with ``python -m bench.engine`` (under a minute).  Times are medians of rounds in which all jobs
+take turns.  What whole workloads take is told by ``simworld bench``.
 """
 
 from __future__ import annotations
@@ -16,55 +16,17 @@ from collections.abc import Iterator
 
 import attrs
 
-from bench.shapes import Shape, shapes
 from bench.timing import no_collector
-from simworld.campaign import Case, Scenario, Trial, Variant, prepared, preset, run_trial, with_knob
-from simworld.engine import StepContext, StreamRef, step, workflow
-from simworld.explore import Default
-from simworld.records import PASS, Delivered, FaultBudget, LogRead, Sent, Workload
-from simworld.runtime import Client
-from simworld.sim import EPOCH_MS, NoFaults
+from simworld.benchmark import Benchmark, counted
+from simworld.campaign import Variant, preset, with_knob
+from simworld.engine import StepContext, step, workflow
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REPORT = ROOT / "reports" / "engine.md"
 COMMAND = "python -m bench.engine"
 STEPS, ROUNDS, WINDOW = 1_000, 7, 20
-TURNS_MAX = 200_000
 TARGET = 1.3
-ENGINES = ("v1", "v2_merge", "b30", "fixed")
 
-
-def boring(shape: Shape, variant: Variant) -> Trial:
-    """The workload in the boring order, its output and its stream's content compared."""
-
-    async def client(user: Client, workload: Workload) -> None:
-        output = await user.result(await user.start(*shape.args))
-        if isinstance(output, StreamRef) and shape.content is not None:
-            chunks = [chunk async for chunk in user.read_stream(output.run_id, output.name)]
-            assert b"".join(chunks) == shape.content(), shape.name
-        else:
-            assert output == shape.expected, shape.name
-
-    case = Case(name="boring", title="", draw=lambda _: Workload(), budget=FaultBudget(), expect={})
-    scenario = Scenario(
-        name=shape.name,
-        title=shape.name,
-        law="L-01",
-        workflow=shape.workflow,
-        steps=shape.steps,
-        args=lambda workload: shape.args,
-        client=client,
-        cases=(case,),
-    )
-    setup = prepared(
-        scenario, case, variant, Workload(), Default(), NoFaults(), turns_max=TURNS_MAX
-    )
-    trial = run_trial(setup)
-    assert trial.verdict.outcome == PASS, trial.verdict
-    return trial
-
-
-# --- what a step costs ----------------------------------------------------------------------------
 
 _seen: list[float] = []
 
@@ -88,7 +50,7 @@ def step_times(variant: Variant) -> list[float]:
     """Seconds between the bodies of consecutive steps of one long run."""
     _seen.clear()
     with no_collector():
-        boring(Shape("ticks", ticks, (tick,), (STEPS,), STEPS), variant)
+        counted(Benchmark("ticks", ticks, (tick,), (STEPS,), STEPS), variant)
     return [late - early for early, late in itertools.pairwise(_seen)]
 
 
@@ -160,29 +122,6 @@ def _lines() -> Iterator[str]:
             f"| {met} |"
         )
     yield ""
-    yield "## The workloads of the field's benchmarks, in virtual time"
-    yield ""
-    yield (
-        "The ★ rows of the specification (§8.2), in the boring order on the atomic world.  Every "
-        "output and every stream's whole content is compared.  Messages / invocations / events / "
-        "log rows read, and the run's virtual time in ms (the bodies' own time is the least)."
-    )
-    yield ""
-    yield f"| workload | least | {' | '.join(ENGINES)} |"
-    yield f"|---|---|{'---|' * len(ENGINES)}"
-    for shape in shapes():
-        cells = [_counts(boring(shape, preset(engine))) for engine in ENGINES]
-        yield f"| {shape.name} | {shape.ideal_ms or ''} | {' | '.join(cells)} |"
-
-
-def _counts(trial: Trial) -> str:
-    messages = sum(1 for each in trial.records if isinstance(each, Sent) and each.message)
-    invocations = sum(1 for each in trial.records if isinstance(each, Delivered))
-    rows = sum(each.rows for each in trial.records if isinstance(each, LogRead))
-    run = trial.final.runs["wrun_1"]
-    events = len(trial.logs["wrun_1"])
-    assert run.created_at_ms == EPOCH_MS
-    return f"{messages} / {invocations} / {events} / {rows}, {run.completed_at_ms - EPOCH_MS}"
 
 
 def main() -> None:

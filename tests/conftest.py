@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import Phase, settings
 
 from tests.pgserver import pg_dsn, pg_server  # noqa: F401  (fixtures)
+from tests.result_table import pytest_addoption, pytest_configure  # noqa: F401  (hooks)
+
+# Pages are as wide as a pipe wants them, whatever terminal the tests are started from.
+os.environ.pop("COLUMNS", None)
 
 # A gate must not depend on luck or on what an earlier run left behind.
 settings.register_profile(

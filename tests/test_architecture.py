@@ -20,8 +20,9 @@ PACKAGE = "simworld"
 FOLDERS = (PACKAGE, "scenarios", "tests", "bench")
 
 ROWS = {
-    "cli": 8,
-    "pytest_plugin": 8,
+    "cli": 9,
+    "pytest_plugin": 9,
+    "benchmark": 8,
     "campaign": 7,
     "conformance": 6,
     "subjects": 6,
@@ -400,7 +401,7 @@ PLANTED = [
     (
         "simworld/engine/facts.py",
         '"""F."""\ndef f():\n    import simworld.cli\n',
-        "3: engine (row 2) imports cli (row 8)",
+        "3: engine (row 2) imports cli (row 9)",
     ),
     (
         "simworld/marks.py",

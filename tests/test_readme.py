@@ -55,6 +55,15 @@ def test_make_test_runs_what_the_gate_runs() -> None:
         assert each in recipe
 
 
+def test_make_bench_runs_every_program() -> None:
+    recipe = run("make", "-n", "bench").stdout
+    programs = {
+        path.stem for path in (ROOT / "bench").glob("*.py") if "__main__" in path.read_text()
+    }
+    assert set(re.findall(r"-m bench\.(\w+)", recipe)) == programs
+    assert "simworld bench --report reports" in recipe
+
+
 @pytest.mark.parametrize(
     "line", [line for line in README.splitlines() if line.startswith("simworld ")]
 )

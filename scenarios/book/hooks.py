@@ -133,7 +133,7 @@ pages = (
         unpromised=("I-14",),
         client=sends,
         oracle=both,
-        script=at("record step_started*"),
+        script=at("record *step_started*"),
         races=("R-11",),
         expect=EVERYWHERE | dict.fromkeys(("v2_draft", "v2_merge", "b12"), "FAIL I-14"),
     ),
@@ -249,7 +249,7 @@ pages = (
         client=sends,
         oracle=both,
         workload=Workload(steps=0, extra=(("payloads", 2),)),
-        script=at("record step_started*"),
+        script=at("record *step_started*"),
         races=("R-34",),
     ),
 )

@@ -5,6 +5,7 @@ from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
 from simworld.campaign.examining import check_races, rebased, searches_of
 from simworld.campaign.generated import GENERATED, Node, draw_program, drawn_program, programs
+from simworld.campaign.grounds import check_together
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
 from simworld.campaign.loading import load_pages, load_races, load_scenarios
@@ -89,6 +90,7 @@ __all__ = [
     "check_possible",
     "check_property",
     "check_races",
+    "check_together",
     "claimed_variant",
     "compared",
     "cores",

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from simworld import marks
+from simworld.campaign.grounds import check_together
 from simworld.campaign.hunt import COLLECT_EVERY, Hunter, no_collector
 from simworld.campaign.scenario import Scenario, claimed_variant
 from simworld.campaign.tally import keys_of
@@ -65,7 +66,7 @@ def _rebased(system: str, base: str) -> str:
         return ""
     system = f"{base} {rest}".rstrip()
     try:
-        claimed_variant(system)
+        check_together(claimed_variant(system))
     except UsageError:
         return ""
     return system

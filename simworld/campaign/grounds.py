@@ -6,21 +6,29 @@ or tables is one, or every message to their server.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-import attrs
-
 from simworld.campaign.places import Ground, place_named
 from simworld.campaign.variants import Variant
-from simworld.engine import RunStatus
+from simworld.engine import Commits
 from simworld.entropy import Stream
-from simworld.errors import InternalError
+from simworld.errors import InternalError, UsageError
 from simworld.ports import Clock, Ids, Row, Storage, Streams, Tasks
-from simworld.records import FaultBudget, LateChunks, LocalLog, LogPosition, PostgresPosition
+from simworld.records import (
+    FaultBudget,
+    LateChunks,
+    LocalCommits,
+    LocalLog,
+    LogPosition,
+    PostgresPosition,
+    PostgresWrites,
+)
 from simworld.sim import (
     POSITION_MAX,
+    AskerIds,
     HostClock,
     InsideStorage,
     InsideStreams,
@@ -48,12 +56,11 @@ from simworld.worlds import (
     PostgresStreams,
     PostgresWorld,
     Prefixes,
+    TableWitness,
     WorldState,
-    event_of,
     minted_cursor,
     read_local,
     read_postgres,
-    rows_after,
     world_tables,
 )
 
@@ -111,6 +118,35 @@ def mints_first(variant: Variant) -> bool:
     return variant.world.log_position is LogPosition.MINT_AT_START
 
 
+@functools.lru_cache(maxsize=256)
+def check_together(variant: Variant) -> None:
+    """``UsageError`` where ``commits=together`` meets a knob that it cannot go with."""
+    if variant.engine.commits is Commits.EACH:
+        return
+    knobs, wrong = variant.knobs, [("engine", "v1"), ("publish", "beside_create")]
+    wrong += _ONE_BY_ONE[place_named(variant.place).ground]
+    for knob, value in wrong:
+        if knobs[knob] == value:
+            raise UsageError(
+                f"commits=together records several events in one commit, and with {knob}={value} "
+                f"each is recorded by itself; use commits=each, or another value of {knob}"
+            )
+
+
+_MINTED = ("log_position", "mint_at_start")
+_ONE_BY_ONE: dict[Ground, tuple[tuple[str, str], ...]] = {
+    Ground.ATOMIC: (_MINTED,),
+    Ground.HOSTED: (_MINTED,),
+    Ground.LOCAL: (("local_log", "minted"),),
+    Ground.POSTGRES: (
+        ("pg_writes", "autocommit"),
+        ("pg_position", "minted"),
+        ("pg_position", "reserved"),
+    ),
+}
+"""Knobs of a world under which it cannot record several events at once."""
+
+
 def now(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that, on a substrate in memory, has nothing to wait for."""
     try:
@@ -160,11 +196,14 @@ def _local(sim: Sim, variant: Variant) -> Standing:
     kernel, profile = sim.kernel, variant.local
     inner = MemoryFiles(tasks=sim.tasks, sync=Sync.EACH if profile.local_sync else Sync.NEVER)
     witness = LocalWitness(inner.contents, profile)
+    grouped = profile.local_commits is LocalCommits.GROUPED
+    askers = AskerIds(kernel, sim.ids) if grouped else None
 
     def published(path: str, data: bytes) -> None:
-        rows = witness.published(path, data)
-        if rows is not None and rows.event is not None:
-            storage.published(rows.event, rows)
+        for rows in witness.published(path, data):
+            event = rows.event
+            assert event is not None
+            storage.published(event, rows, "" if askers is None else askers.asker[event.event_id])
 
     files = SimFiles(kernel, sim.labels, inner, published)
 
@@ -172,7 +211,7 @@ def _local(sim: Sim, variant: Variant) -> Standing:
         world = LocalWorld(
             files,
             clock=HostClock(kernel),
-            ids=sim.ids,
+            ids=askers or sim.ids,
             tasks=sim.tasks,
             profile=profile,
             world=variant.world,
@@ -191,13 +230,7 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
     kernel = sim.kernel
 
     def committed(rows: Sequence[tuple[str, Row]]) -> None:
-        events = [event_of(row) for table, row in rows if table == "events"]
-        for event in events:
-            after = rows_after(inner, event)
-            if event.type == "run_created" and len(events) > 1 and after.run is not None:
-                # It was started in the same commit, but not yet when this event was written.
-                pending = attrs.evolve(after.run, status=RunStatus.PENDING, started_at_ms=0)
-                after = after._replace(run=pending)
+        for event, after in witness.published(rows):
             storage.published(event, after)
 
     inner = MemoryTables(
@@ -208,14 +241,22 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
     )
     kernel.on_bury.append(inner.abandon)  # a job may be cancelled while its host lives on
     tables = SimTables(kernel, sim.labels, inner)
-    world = PostgresWorld(
-        tables,
-        clock=HostClock(kernel),
-        ids=sim.ids,
-        profile=variant.postgres,
-        world=variant.world,
-    )
-    storage = InsideStorage(kernel, sim.labels, lambda: world)
+    witness = TableWitness(inner)
+
+    def make() -> PostgresWorld:
+        return PostgresWorld(
+            tables,
+            clock=HostClock(kernel),
+            ids=sim.ids,
+            profile=variant.postgres,
+            world=variant.world,
+            tasks=sim.tasks,
+            prefixes=_PREFIXES,
+        )
+
+    shared = None if variant.postgres.pg_writes is PostgresWrites.APPEND else make()
+    here = per_host(kernel, make) if shared is None else lambda: shared
+    storage = InsideStorage(kernel, sim.labels, here)
     held = PostgresStreams(tables)
     streams = InsideStreams(kernel, sim.labels, lambda: held)
 

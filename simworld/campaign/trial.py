@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from simworld.campaign.cold import ColdReplays, prefix_events_max, promises_prefixes
-from simworld.campaign.grounds import Sim, mints_first, stand_on
+from simworld.campaign.grounds import Sim, check_together, mints_first, stand_on
 from simworld.campaign.scenario import (
     TURNS_MAX,
     Case,
@@ -349,10 +349,12 @@ def prepared(
     """
     if workload.failures:
         check_failures(scenario, workload)
+    variant = case_variant(case, variant)
+    check_together(variant)
     return Setup(
         scenario,
         case,
-        case_variant(case, variant),
+        variant,
         workload,
         explorer,
         faults,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from simworld import __version__
 from simworld.cli import (
+    bench,
     book,
     catalogue,
     check_log,
@@ -74,6 +75,7 @@ def _parser() -> Parser:
         variants,
         faults,
         serve,
+        bench,
     ):
         each.add(commands)
     return parser

@@ -231,7 +231,14 @@ def _code(args: argparse.Namespace, done: Done, beside: Compared | None, *, surp
 
 def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
     """Every hunt to run; ``UsageError`` for anything nobody knows."""
-    from simworld.campaign import check_possible, declared_verdict, placed, preset, with_knob
+    from simworld.campaign import (
+        check_possible,
+        check_together,
+        declared_verdict,
+        placed,
+        preset,
+        with_knob,
+    )
     from simworld.explore import make_explorer
 
     variants = []
@@ -240,6 +247,7 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
             variant = placed(preset(name), world)
             for setting in args.set:
                 variant = with_knob(variant, setting)
+            check_together(variant)
             variants.append(variant)
     make_explorer(args.explorer)
     _faults(args)

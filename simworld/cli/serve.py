@@ -106,7 +106,7 @@ def _serve(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> ServeOptions:
     import attrs
 
-    from simworld.campaign import PLACES, placed, preset, with_knob
+    from simworld.campaign import PLACES, check_together, placed, preset, with_knob
     from simworld.service import PORT, ServeOptions, ServiceLog, Settings
     from simworld.worlds import TABLE_QUEUE
 
@@ -126,6 +126,7 @@ def _options(args: argparse.Namespace) -> ServeOptions:
     settings = args.set if args.workers is None else [*args.set, f"workers={args.workers}"]
     for setting in settings:
         variant = with_knob(variant, setting)
+    check_together(variant)
     return ServeOptions(
         world=world,
         program=load_program(args.program),

@@ -8,6 +8,7 @@ from simworld.conformance.concurrent import Concurrency, Violation, check_concur
 from simworld.conformance.driver import CountedIds, HeldClock, MakeWorld, WorldUnderTest
 from simworld.conformance.operations import (
     Advance,
+    Append,
     CloseStream,
     Create,
     FollowStream,
@@ -37,6 +38,7 @@ from simworld.conformance.turns import Turns
 
 __all__ = [
     "Advance",
+    "Append",
     "CloseStream",
     "Concurrency",
     "Conformance",

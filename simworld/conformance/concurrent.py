@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from simworld.conformance.cells import CREATED, LATER_MS, LONG_AGO_MS, MINE, THEIRS
-from simworld.conformance.drawing import Model, Tape
+from simworld.conformance.drawing import BATCH_FACTS, ENDS, Model, Tape
 from simworld.conformance.driver import (
     START_MS,
     CountedIds,
@@ -28,6 +28,7 @@ from simworld.conformance.driver import (
     different,
 )
 from simworld.conformance.operations import (
+    Append,
     Create,
     Operation,
     ReadActive,
@@ -60,6 +61,7 @@ from simworld.engine import (
     WaitCreated,
 )
 from simworld.entropy import derive
+from simworld.ports import BatchFact
 from simworld.records import WorldProfile
 
 TIMEOUT_S = 30.0
@@ -120,6 +122,7 @@ def check_concurrent(
     cases: int = 100,
     seed: int = 0,
     profile: WorldProfile | None = None,
+    appends: bool = True,
 ) -> Concurrency:
     """Whether operations at the same time look as if they had been made in some order.
 
@@ -132,7 +135,7 @@ def check_concurrent(
             files = turns.files(MemoryFiles())
             yield WorldUnderTest(LocalWorld(files, clock=clock, ids=ids, ...))
 
-    Without them the operations simply run as tasks of trio.
+    Without them the operations simply run as tasks of trio.  ``appends=False`` leaves these out.
     """
     profile = profile or WorldProfile()
     ground = _Ground(make_world, turns, profile)
@@ -140,7 +143,7 @@ def check_concurrent(
     smallest: dict[str, Violation] = {}
     for data in drawn_bytes(cases, derive(seed, "concurrent")):
         tape = Tape(data)
-        violation = ground.violation(*_case(tape), tape)
+        violation = ground.violation(*_case(tape, with_appends=appends), tape)
         if violation is not None:
             counts[violation.kind] += 1
             if violation.kind not in smallest:
@@ -191,7 +194,7 @@ class _Ground:
 # --- what is done ---------------------------------------------------------------------------------
 
 
-def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
+def _case(tape: Tape, *, with_appends: bool) -> tuple[list[Operation], list[Operation]]:
     """A history, and two to four operations; often one of them more than once."""
     before: list[Operation] = []
     if not tape.once_in(8):
@@ -217,10 +220,29 @@ def _case(tape: Tape) -> tuple[list[Operation], list[Operation]]:
                 together.append(Create(RUN, tape.pick(_ends())))
             case 3 | 4 | 5 | 6 if together:
                 together.append(tape.pick(together))
+            case 1 | 2 if with_appends:
+                some = _of_batches(facts) or [AttrSet("attr_1", b"changes")]
+                model = Model(WorldProfile())
+                for operation in before:
+                    model.perform(operation)
+                together.append(_append(tape, some, len(model.world.logs.get(RUN, ()))))
             case _:
                 run_id = RUN if tape.below(3) or pool is not _hook_facts else OTHER
                 together.append(Create(run_id, tape.pick(facts)))
     return before, together
+
+
+def _of_batches(facts: Sequence[Fact]) -> list[BatchFact]:
+    return [fact for fact in facts if isinstance(fact, BATCH_FACTS)]
+
+
+def _append(tape: Tape, facts: Sequence[BatchFact], count: int) -> Operation:
+    """A few of the facts, and perhaps the run's end; ``count``: the events that are there."""
+    chosen = [tape.pick(facts) for _ in range(1 + tape.below(2))]
+    together: list[BatchFact] = [fact for fact in chosen if not isinstance(fact, ENDS)]
+    if not together or tape.once_in(3):
+        together.append(RunCompleted(b"out"))
+    return Append(RUN, tuple(together), tape.pick((None, count)))
 
 
 def _one_less(operations: tuple[Operation, ...]) -> Iterator[tuple[Operation, ...]]:
@@ -307,7 +329,9 @@ async def _together(
 
         def part(number: int, operation: Operation) -> Callable[[], Awaitable[None]]:
             async def perform() -> None:
-                seen[number] = await driver().perform(operation)
+                client = driver()
+                client.positions = first.positions.copy()
+                seen[number] = await client.perform(operation)
 
             return perform
 

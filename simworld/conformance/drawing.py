@@ -8,12 +8,13 @@ what is there, and says things twice.  At the end everything is looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast, get_args
 
 import attrs
 
 from simworld.conformance.cells import (
     BAD_CELL,
+    CREATED,
     LATER_MS,
     LONG_AGO_MS,
     MINE,
@@ -36,6 +37,7 @@ from simworld.conformance.names import BAD_CURSORS, BAD_NAMES, ODD_NAMES
 from simworld.conformance.operations import (
     STREAM_OPERATIONS,
     Advance,
+    Append,
     CloseStream,
     Create,
     FollowStream,
@@ -73,12 +75,15 @@ from simworld.engine import (
     WaitCreated,
 )
 from simworld.errors import InternalError
-from simworld.ports import Chunks, Latch, Tasks
+from simworld.ports import BatchFact, Chunks, Latch, Tasks
 from simworld.records import LastCursor, LogPosition, WorldProfile
 from simworld.worlds import AtomicWorld, MemoryStreams, WorldState
 
 T = TypeVar("T")
 
+BATCH_FACTS: tuple[type[BatchFact], ...] = get_args(BatchFact)
+ENDS = (RunCompleted, RunFailed)
+"""The facts of an append that may only come last."""
 TAIL_MAX = 16
 """Operations without a target, at the end of a sequence."""
 
@@ -174,10 +179,17 @@ def drawn(
     profile: WorldProfile,
     *,
     with_streams: bool,
+    with_appends: bool = True,
     reopening: bool = False,
 ) -> list[Step]:
     """The sequence that ``data`` stands for."""
-    drawing = _Drawing(Tape(data), profile, with_streams=with_streams, reopening=reopening)
+    drawing = _Drawing(
+        Tape(data),
+        profile,
+        with_streams=with_streams,
+        with_appends=with_appends,
+        reopening=reopening,
+    )
     return list(drawing.sequence(aims))
 
 
@@ -185,11 +197,18 @@ class _Drawing:
     """One sequence in the making."""
 
     def __init__(
-        self, tape: Tape, profile: WorldProfile, *, with_streams: bool, reopening: bool
+        self,
+        tape: Tape,
+        profile: WorldProfile,
+        *,
+        with_streams: bool,
+        with_appends: bool,
+        reopening: bool,
     ) -> None:
         self.tape = tape
         self.model = Model(profile)
         self.with_streams = with_streams
+        self.with_appends = with_appends
         self.reopening = reopening
         self.done: list[Operation] = []
         self.runs: list[str] = ["wrun_nobody"]
@@ -278,7 +297,17 @@ class _Drawing:
                 return [self._stream()]
             case 6 if self.reopening:
                 return [Reopen()]
+            case 6 | 7 if self.with_appends:
+                return self._together()
         return []
+
+    def _together(self) -> list[Operation]:
+        """An append to a run that no target is in, lest that is missed."""
+        run_id = f"wrun_together_{self.tape.below(2)}"
+        if run_id in self.runs:
+            return [self._append(run_id)]
+        self.runs.append(run_id)
+        return [Create(run_id, CREATED), *self._left_open(run_id), self._append(run_id)]
 
     def _read(self) -> Operation:
         tape = self.tape
@@ -343,7 +372,42 @@ class _Drawing:
                 return self._read()
             case 3 if self.with_streams:
                 return self._stream()
+            case 4 | 5 if self.with_appends:
+                return self._append(tape.pick(self.runs))
         return Create(tape.pick(self.runs), self._fact())
+
+    def _append(self, run_id: str) -> Operation:
+        """Some facts; often such that each is legal behind the one before it."""
+        tape = self.tape
+        names, number = tape.pick(self.names), str(len(self.done))
+        facts: list[BatchFact] = []
+        if tape.once_in(3):
+            facts = [
+                fact
+                for _ in range(tape.below(3) + 1)
+                if isinstance(fact := self._fact(), BATCH_FACTS) and not isinstance(fact, ENDS)
+            ]
+        else:
+            known: list[BatchFact] = [
+                StepStarted(names.step, "work"),
+                StepCompleted(names.step, b"2"),
+            ]
+            new: list[BatchFact] = [
+                StepCreated(number, "work", b"2"),
+                WaitCreated(number, self.model.clock.ms + LATER_MS),
+                StepStarted(number, "work", input=b"in"),
+                WaitCompleted(number),
+                AttrSet("", b"2"),
+            ]
+            if (run_id, names.step) in self.model.world.steps:
+                facts += known
+            facts += new[: tape.below(5) + 1]
+        if not facts or tape.once_in(8):
+            ends: list[BatchFact] = [RunCompleted(b"2"), RunFailed(b"2", "USER_ERROR")]
+            facts.append(tape.pick(ends))
+        count = len(self.model.world.logs.get(run_id, ()))
+        after = tape.pick((None, None, count, count, count, max(0, count - 1)))
+        return Append(run_id, tuple(facts), after)
 
     def _fact(self) -> Fact:
         tape = self.tape

@@ -14,7 +14,13 @@ import attrs
 import trio
 import trio.testing
 
-from simworld.conformance.operations import FollowStream, Operation, Seen, seen_event
+from simworld.conformance.operations import (
+    UNKNOWN,
+    FollowStream,
+    Operation,
+    Seen,
+    seen_event,
+)
 from simworld.engine import Event
 from simworld.errors import InternalError, UsageError, WorldError
 from simworld.ports import Answer, Chunks, Clock, Ids, Page, Storage, Streams
@@ -106,6 +112,8 @@ class Driver:
         self._page_max = page_max
         self.cursors: dict[tuple[str, int], str] = {}
         """(run id, number of events before it) → a cursor that stands there."""
+        self.positions: dict[tuple[str, int], int] = {}
+        """(run id, number of events up to it) → the position of an event."""
         self._counts: dict[str, int] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self._last: dict[str, int] = {}
@@ -116,6 +124,10 @@ class Driver:
         """The streams; a sequence without stream operations needs none."""
         assert self.world.streams is not None
         return self.world.streams
+
+    def position(self, run_id: str, count: int) -> int:
+        """Of the last one of the first events of a log; ``UNKNOWN`` if nobody has seen it."""
+        return self.positions.get((run_id, count), UNKNOWN) if count else 0
 
     async def perform(self, operation: Operation) -> Seen:
         """What comes of it: parts of the answer, or ``refused``, or ``raised``; broken rules."""
@@ -143,7 +155,7 @@ class Driver:
             count = before + 1 if preload is None else len(preload)
             self._counts[run_id] = count
             self._watch(run_id, [event], 0 if preload is not None else self._last.get(run_id, 0))
-            self._last[run_id] = event.position
+            self._last[run_id] = self.positions[run_id, count] = event.position
             if answer.cursor:
                 self.cursors[run_id, count] = answer.cursor
         return {
@@ -179,6 +191,8 @@ class Driver:
             page = await self.world.storage.events(run_id, cursor)
             self._check_page(page, more)
             last = self._watch(run_id, page.events, last)
+            for count, event in enumerate(page.events, start=after + len(found) + 1):
+                self.positions[run_id, count] = event.position
             found += page.events
             if not page.events or page.cursor is None:
                 break

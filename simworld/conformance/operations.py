@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from simworld.engine import Event, Fact
+from simworld.ports import BatchFact
 
 if TYPE_CHECKING:
     from simworld.conformance.driver import Driver
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Seen: TypeAlias = Mapping[str, Any]
 """What came of an operation, by the name of each part."""
 
+UNKNOWN = -1
+"""The position of an event that nobody has seen."""
 LITERAL_MAX = 200
 """Longer texts of one repeated character are written as a product."""
 
@@ -31,6 +34,8 @@ def literal(value: object) -> str:
         return f"{value[0]!r} * {len(value)}"
     if isinstance(value, str):
         return ascii(value)
+    if isinstance(value, tuple):
+        return f"({''.join(f'{literal(each)}, ' for each in value).rstrip()})"
     kind: type[Any] = type(value)
     if attrs.has(kind):
         told = [
@@ -77,6 +82,24 @@ class Create:
         """See ``Operation``."""
         answer = await driver.world.storage.create(self.run_id, self.fact)
         return driver.answered(self.run_id, answer)
+
+
+@attrs.frozen
+class Append:
+    """Record facts together."""
+
+    run_id: str
+    facts: tuple[BatchFact, ...]
+    after: int | None = None
+    """The events that the log is to have by now; None: however many."""
+
+    async def on(self, driver: Driver) -> Seen:
+        """See ``Operation``."""
+        after = None if self.after is None else driver.position(self.run_id, self.after)
+        if after is UNKNOWN:
+            return {"skipped": "nobody has seen such an event"}
+        answers = await driver.world.storage.append(self.run_id, self.facts, after=after)
+        return {"answers": [driver.answered(self.run_id, answer) for answer in answers]}
 
 
 @attrs.frozen

@@ -47,7 +47,7 @@ class Difference:
     def snippet(self) -> str:
         """Python that shows it again."""
         kinds = {type(each).__name__ for each in self.operations}
-        facts = {type(fact).__name__ for each in self.operations if (fact := _fact(each))}
+        facts = {type(fact).__name__ for each in self.operations for fact in _facts(each)}
         lines = [f"from simworld.conformance import {', '.join(sorted({*kinds, 'compare'}))}"]
         if facts:
             lines.append(f"from simworld.engine import {', '.join(sorted(facts))}")
@@ -56,8 +56,10 @@ class Difference:
         return "\n".join([*lines, "]))"])
 
 
-def _fact(operation: Operation) -> object:
-    return getattr(operation, "fact", None)
+def _facts(operation: Operation) -> Sequence[object]:
+    fact: object = getattr(operation, "fact", None)
+    facts: Sequence[object] = getattr(operation, "facts", ())
+    return facts if fact is None else (fact,)
 
 
 @attrs.frozen

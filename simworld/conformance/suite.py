@@ -80,13 +80,15 @@ def check_world(
     seed: int = 0,
     profile: WorldProfile | None = None,
     streams: bool = True,
+    appends: bool = True,
     allowed: Mapping[str, str] | None = None,
 ) -> Conformance:
     """Whether a world does what every World does; ``ok`` and ``difference`` tell.
 
     ``make_world(clock, ids)`` gives an empty world for every sequence, as an async context manager
     on trio, and the world takes its time and its ids from these two.  ``profile`` is the one it was
-    made with (a small ``page_max`` tests more); ``streams=False`` leaves streams out.  ``allowed``:
+    made with (a small ``page_max`` tests more); ``streams=False`` leaves streams out,
+    ``appends=False`` appends.  ``allowed``:
     cells in which the world differs on purpose, each with the reason; a sequence ends where it
     shows one.
 
@@ -101,7 +103,9 @@ def check_world(
         report = check_world(make_world, streams=False)
         assert report.ok, str(report)
     """
-    suite = _Suite(lambda: make_world, None, profile, allowed or {}, streams, reopening=False)
+    suite = _Suite(
+        lambda: make_world, None, profile, allowed or {}, streams, appends, reopening=False
+    )
     return suite.run(sequences, seed)
 
 
@@ -112,13 +116,14 @@ def check_reopen(
     seed: int = 0,
     profile: WorldProfile | None = None,
     streams: bool = True,
+    appends: bool = True,
 ) -> Conformance:
     """Whether a world that is closed and opened again, at any time, is still the same world.
 
     ``new_place()`` is asked once for every sequence, and gives a ``make_world`` that opens the same
     data every time: nothing at first, and then what was acknowledged before.
     """
-    suite = _Suite(new_place, None, profile, {}, streams, reopening=True)
+    suite = _Suite(new_place, None, profile, {}, streams, appends, reopening=True)
     return suite.run(sequences, seed)
 
 
@@ -130,9 +135,10 @@ def check_same(
     seed: int = 0,
     profile: WorldProfile | None = None,
     streams: bool = True,
+    appends: bool = True,
 ) -> Conformance:
     """Whether two worlds do the same, right or wrong, such as one world on two substrates."""
-    suite = _Suite(lambda: make_world, other, profile, {}, streams, reopening=False)
+    suite = _Suite(lambda: make_world, other, profile, {}, streams, appends, reopening=False)
     return suite.run(sequences, seed)
 
 
@@ -143,6 +149,7 @@ def deviations(
     seed: int = 0,
     profile: WorldProfile | None = None,
     streams: bool = True,
+    appends: bool = True,
 ) -> list[Difference]:
     """Every cell in which a world differs, each with the shortest sequence found, by cell.
 
@@ -153,7 +160,7 @@ def deviations(
     found: dict[str, Difference] = {}
     aims = targets(with_streams=streams)
     for aim, data in product(aims, drawn_bytes(each, derive(seed, "deviations"))):
-        steps = drawn(data, [aim], profile, with_streams=streams)
+        steps = drawn(data, [aim], profile, with_streams=streams, with_appends=appends)
         difference = against(make_world, steps, profile, None)
         if difference is not None:
             known = found.setdefault(difference.cell, difference)
@@ -175,6 +182,7 @@ class _Suite:
         profile: WorldProfile | None,
         allowed: Mapping[str, str],
         with_streams: bool,
+        with_appends: bool,
         *,
         reopening: bool,
     ) -> None:
@@ -183,6 +191,7 @@ class _Suite:
         self._profile = profile or WorldProfile()
         self._allowed = allowed
         self._with_streams = with_streams
+        self._with_appends = with_appends
         self._reopening = reopening
         self._aims = targets(with_streams=with_streams)
         self._hits: Counter[str] = Counter()
@@ -213,6 +222,7 @@ class _Suite:
             aims,
             self._profile,
             with_streams=self._with_streams,
+            with_appends=self._with_appends,
             reopening=self._reopening,
         )
         difference = against(self._new_place(), steps, self._profile, self._other)

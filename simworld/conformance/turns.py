@@ -96,6 +96,12 @@ class _Files:
         await self._turn()
         return await self._inner.link(path, data)
 
+    async def link_all(self, paths: Sequence[str], parts: Sequence[bytes]) -> int:
+        for done, (path, data) in enumerate(zip(paths, parts, strict=True)):
+            if not await self.link(path, data):
+                return done
+        return len(paths)
+
     async def replace(self, path: str, data: bytes) -> None:
         await self._turn()
         await self._inner.replace(path, data)
@@ -107,6 +113,10 @@ class _Files:
     async def read_all(self, paths: Sequence[str]) -> list[bytes | None]:
         await self._turn()
         return await self._inner.read_all(paths)
+
+    async def read_on(self, paths: Sequence[str]) -> list[bytes]:
+        await self._turn()
+        return await self._inner.read_on(paths)
 
     async def list(self, folder: str) -> list[str]:
         await self._turn()

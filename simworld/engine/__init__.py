@@ -111,8 +111,6 @@ from simworld.engine.payload import (
     result_hint,
 )
 from simworld.engine.policy import (
-    FAST,
-    REPAIRED,
     AttemptGuard,
     BackgroundAfter,
     BackstopKey,
@@ -151,6 +149,7 @@ from simworld.engine.policy import (
     switch,
 )
 from simworld.engine.refs import AbortSignal, StreamRef
+from simworld.engine.repaired import FAST, REPAIRED
 from simworld.engine.replay import (
     Pass,
     Program,

@@ -234,7 +234,7 @@ class Results(enum.StrEnum):
     POLLED = "polled"
     """He looks at it every second (as merged)."""
     TOLD = "told"
-    """The world tells him; he still looks every second."""
+    """The world tells him; he still looks now and then."""
 
 
 class PassMode(enum.StrEnum):
@@ -253,6 +253,8 @@ class StreamWrite(enum.StrEnum):
     """At once (draft)."""
     FLUSHED = "flushed"
     """When the chunk is on the server (as merged)."""
+    PROMPT = "prompt"
+    """As flushed, but no chunk waits for company, and ``ctx.stream`` only where much is behind."""
 
 
 class EarlyStart(enum.StrEnum):
@@ -313,6 +315,8 @@ class StatusCheck(enum.StrEnum):
 
     EQ_RUNNING = "eq_running"
     NOT_TERMINAL = "not_terminal"
+    START_TELLS = "start_tells"
+    """Nobody looks: the start is refused if the run has ended."""
 
 
 class RefusedResult(enum.StrEnum):
@@ -430,8 +434,7 @@ class EnginePolicy:
     stream_write: StreamWrite = one_of(StreamWrite.FLUSHED)
     stream_pipes: StreamPipes = one_of(StreamPipes.SHARED)
     reader_operations: bool = switch(False)
-    """A step waits for those who read streams, or watch an abort signal, as for its writers; they
-    end when the stream does, which may be never (R-71)."""
+    """A step waits for who reads streams or watches an abort signal, too: maybe for ever (R-71)."""
     flush_ms: int = at_least(0, 10)
     """A stream writer collects chunks for so long before it sends them."""
     settle_ms: int = at_least(0, 500)
@@ -463,31 +466,3 @@ class EnginePolicy:
     def crash_budget(self, max_retries: int) -> int:
         """``crashes_max`` with its default filled in."""
         return max_retries + 1 if self.crashes_max < 0 else self.crashes_max
-
-
-REPAIRED = EnginePolicy(
-    attempt_guard=AttemptGuard.G8,
-    inline_gate=InlineGate.OWNED,
-    hook_order=HookOrder.CODE_ORDER,
-    resume=Resume.DURABLE_RETRIED,
-    key_policy=KeyPolicy.EPOCH,
-    bg_after=BackgroundAfter.ALWAYS_CONTINUE,
-    bg_status_check=StatusCheck.NOT_TERMINAL,
-    wait_push=WaitPush.REFRESH,
-    wait_dispatch=WaitDispatch.MESSAGE,
-    unconsumed=UnconsumedEvents.U2,
-    validate=True,
-    delivery=Delivery.D4,
-    clock=WorkflowClock.C1,
-    sleep_clock=SleepClock.WORKFLOW,
-    ids=IdScheme.CALL_SITE,
-    seed=Seed.RUN_ID,
-    passes=PassMode.RETAINED,
-    loop_errors=LoopErrors.RETHROW,
-    complete_errors=CompleteErrors.RETHROW,
-    settle_ms=30_000,  # whatever a step's streams still hold is written before it is done (R-69)
-)
-"""Every knob at its repaired value: variant ``fixed``, and what a real worker runs."""
-
-FAST = attrs.evolve(REPAIRED, commits=Commits.TOGETHER, wakes=Wakes.MERGED, results=Results.TOLD)
-"""The repaired engine with as few commits, messages and looks as it can do with: ``fast``."""

@@ -239,6 +239,10 @@ class PassLoop:
         self.readings: list[int] = []
         """What the workflow was given: see ``PassResult``."""
         self.races = 0
+        self.real_ids: dict[str, str] = {}
+        """Of events on which races were called before they were recorded: the ids they got."""
+        self.time_asked = False
+        """The workflow has looked at its clock (since somebody has set this to False)."""
         self.closed = False
         self.misuse: UsageError | None = None
         """Set where the workflow awaits what is not ours: no ``except`` of its may hide that."""
@@ -287,7 +291,9 @@ class PassLoop:
     def request_wait(self, duration_ms: int) -> WaitHandle:
         """Ask for a sleep that counts from now, by the clock the variant goes by (R-44)."""
         correlation_id = self._draw("wait", "", b"%d" % duration_ms)
-        now_ms = self.host_now_ms if self.sleeps_by_host else self.now_ms
+        now_ms = self.read_clock()
+        if self.sleeps_by_host:
+            now_ms = self.host_now_ms
         request = WaitRequest(correlation_id, len(self.requests) + 1, now_ms + duration_ms)
         handle = WaitHandle(request)
         self._ask(handle)
@@ -318,6 +324,11 @@ class PassLoop:
         handle = AttrHandle(AttrRequest(correlation_id, len(self.requests) + 1, changes))
         self._ask(handle)
         return handle
+
+    def read_clock(self) -> int:
+        """The workflow's clock."""
+        self.time_asked = True
+        return self.now_ms
 
     def finish(self, request: Request) -> None:
         """Nothing more is to come for ``request``."""
@@ -411,7 +422,8 @@ class RaceWatch:
         loop = self.loop
         if loop.event is not None:
             parts = tuple([_decided_by(part) for part in self.parts])
-            told = Decision(self.number, winner, loop.event.event_id, self.called_id, parts)
+            called_id = loop.real_ids.get(self.called_id, self.called_id)
+            told = Decision(self.number, winner, loop.event.event_id, called_id, parts)
             loop.decisions.append(told)
 
 

@@ -17,7 +17,7 @@ import attrs
 from simworld.engine import program
 from simworld.engine.authoring import Step, Workflow
 from simworld.engine.consumer import Consumer
-from simworld.engine.events import Event, RunCreated
+from simworld.engine.events import Event, RunCreated, StepCompleted
 from simworld.engine.ids import RunIdentity
 from simworld.engine.payload import decode, error_text, hydrate_args
 from simworld.engine.policy import EnginePolicy
@@ -122,6 +122,46 @@ class Pass:
             raise loop.misuse
         return self._result(self._outcome(main, log))
 
+    def feed_ahead(
+        self, log: list[Event], fact: StepCompleted, now_ms: int = 0
+    ) -> PassResult | None:
+        """Go on as if ``fact`` were the next event of the log; D4 and C1 only.
+
+        ``settle`` it once it is, or ``close`` the pass: what it has seen has not happened.  None:
+        close it, for it has asked for the time of that event, or disagrees with the log.
+        """
+        loop = self._loop
+        loop.time_asked = False
+        event_id, position = _ahead_id(fact), log[-1].position + 1
+        log.append(
+            Event(
+                self._identity.run_id, event_id, position, 0, fact.type, fact.correlation_id, fact
+            )
+        )
+        try:
+            result = self.feed(log, now_ms)
+        finally:
+            log.pop()
+        if loop.time_asked or not isinstance(result.outcome, Completed | Failed | Suspension):
+            return None
+        return result
+
+    def settle(self, result: PassResult, event: Event) -> PassResult:
+        """What it was fed ahead has been recorded as ``event``: ``result`` as it is now."""
+        loop, fact = self._loop, event.fact
+        assert isinstance(fact, StepCompleted)
+        loop.event = event
+        loop.now_ms = max(loop.now_ms, event.created_at_ms)
+        if not loop.races:
+            return result
+        assumed = _ahead_id(fact)
+        loop.real_ids[assumed] = event.event_id
+        decisions = [
+            each._replace(event_id=event.event_id) if each.event_id == assumed else each
+            for each in result.decisions
+        ]
+        return attrs.evolve(result, decisions=decisions)
+
     def _result(self, outcome: Outcome) -> PassResult:
         loop = self._loop
         handed, decided, read = self._told
@@ -172,6 +212,11 @@ class Pass:
             self._loop.close()
         finally:
             program.leave()
+
+
+def _ahead_id(fact: StepCompleted) -> str:
+    """The id of an event that is not recorded yet."""
+    return f"{fact.correlation_id} ahead"
 
 
 def run_pass(

@@ -33,8 +33,9 @@ def sleep(duration: int | datetime.timedelta) -> WaitHandle:
 def now_ms() -> int:
     """The workflow's clock, in ms since the epoch: it stands still while the workflow runs."""
     loop = current_loop("now_ms was called")
-    loop.readings.append(loop.now_ms)
-    return loop.now_ms
+    time_ms = loop.read_clock()
+    loop.readings.append(time_ms)
+    return time_ms
 
 
 def random() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from simworld.engine import EnginePolicy, Event, PassResult, Program, RunIdentity
+from simworld.engine import EnginePolicy, Event, PassResult, Program, Request, RunIdentity
 
 
 class PassReport(NamedTuple):
@@ -43,6 +43,13 @@ class RunLog(Protocol):
 
     def pass_ended(self, report: PassReport) -> None:
         """A pass has ended."""
+
+    def asked_ahead(self, run_id: str, asked: Sequence[tuple[int, Request]]) -> None:
+        """A pass over what may become the log asks for this, which is about to be recorded.
+
+        Each with the position of the event that is to create it.  If that comes about, the pass is
+        told of with ``pass_ended``; else nobody has asked for it.
+        """
 
     def owned_inline(self, run_id: str, step_ids: Sequence[str]) -> None:
         """The handler is about to run these steps inline, as their owner."""

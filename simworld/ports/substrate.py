@@ -34,6 +34,12 @@ class Files(Protocol):
     async def link(self, path: str, data: bytes) -> bool:
         """Write a temporary file, then give it its name: complete or absent.  False if taken."""
 
+    async def link_all(self, paths: Sequence[str], parts: Sequence[bytes]) -> int:
+        """``link`` in this order, up to the first path that is taken: how many got their names.
+
+        A host that dies, or an error, may leave the first few of them.
+        """
+
     async def replace(self, path: str, data: bytes) -> None:
         """Write a temporary file, then rename it over ``path``: the old content or the new."""
 
@@ -42,6 +48,9 @@ class Files(Protocol):
 
     async def read_all(self, paths: Sequence[str]) -> list[bytes | None]:
         """Several files in one operation, which is no snapshot; None for those that are not."""
+
+    async def read_on(self, paths: Sequence[str]) -> list[bytes]:
+        """As ``read_all``, but only up to the first that is not there."""
 
     async def list(self, folder: str) -> list[str]:
         """The names in a folder, files and folders, sorted; empty if there is no such folder."""
@@ -107,7 +116,8 @@ class TableSession(Protocol):
     async def insert(self, table: str, row: Row, *, on_conflict: str = "error") -> Row | None:
         """The row as stored; ``on_conflict="nothing"``: None if a unique index has it already.
 
-        ``on_conflict="error"``: ``UniqueViolation`` if one has.
+        ``on_conflict="error"``: ``UniqueViolation`` if one has.  ``on_conflict="replace"``: the row
+        takes the place of the one with its primary key; of a table without other unique keys.
         """
 
     async def update(
@@ -117,13 +127,24 @@ class TableSession(Protocol):
         where: Predicate | None = None,
         *,
         key: Key = (),
+        among: Sequence[Row] | None = None,
+        skips_locked: bool = False,
     ) -> list[Row]:
-        """The rows after the change, in the order of their primary key."""
+        """The rows after the change, in the order of their primary key.
+
+        ``among``: the only rows that are looked at; a ``select`` has seen them before the statement
+        wrote or waited.  ``skips_locked``: others' rows are left alone instead of waited for.
+        """
 
     async def delete(
-        self, table: str, where: Predicate | None = None, *, key: Key = ()
+        self,
+        table: str,
+        where: Predicate | None = None,
+        *,
+        key: Key = (),
+        among: Sequence[Row] | None = None,
     ) -> list[Row]:
-        """The rows that were deleted."""
+        """The rows that were deleted; ``among`` as in ``update``."""
 
     async def advisory_lock(self, key: str) -> None:
         """Until the end of the transaction; whoever wants it meanwhile waits."""

@@ -7,10 +7,11 @@ its request was, or will be, performed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from simworld.engine import Fact
+from simworld.ports.world import BatchFact
 
 T = TypeVar("T")
 
@@ -19,12 +20,15 @@ class Request(NamedTuple):
     """What is asked of the server; enough to tell what it touches."""
 
     verb: str
-    """``create``, ``events``, ``run``, ``hook``, or what is done to a stream: ``read stream``."""
+    """``create``, ``append``, ``wait for the end``, ``events``, ``run``, ``hook``, or what is done
+    to a stream: ``read stream``."""
     run_id: str = ""
     name: str = ""
     """Of the stream, or the token of the hook."""
     fact: Fact | None = None
     """What is to be recorded."""
+    facts: Sequence[BatchFact] = ()
+    """What is to be recorded together."""
     writes: bool = False
     waits: bool = False
     """The server answers when there is something to say, however long that takes."""

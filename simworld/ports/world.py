@@ -129,5 +129,20 @@ Handler = Callable[[Message, Delivery], Awaitable[Redeliver | None]]
 class Queue(Protocol):
     """At-least-once delivery (spec §2.3, decisions §3)."""
 
-    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
-        """Accept a message, or drop it because its ``key`` is live; its id, empty if dropped."""
+    async def send(
+        self, message: Message, *, key: str = "", delay_s: int = 0, merge: bool = False
+    ) -> str:
+        """Accept a message, or drop it because its ``key`` is live; its id, empty if dropped.
+
+        ``merge``: it only says that somebody should look at the run, and is dropped, too, if
+        another such message of the run is due and nobody has begun to handle it: whoever will looks
+        at the run after now.  That is no deduplication, whose keys may live while a message is
+        handled, or longer, and so swallow a wake: such a message has neither key nor delay.  A
+        queue that cannot merge delivers every one.
+        """
+
+    def let_pass(self, delivery: Delivery) -> None:
+        """This delivery has looked at its run, and goes on with what may take long.
+
+        Until then, or its end, a queue that merges may have others wait that want to look, too.
+        """

@@ -68,6 +68,17 @@ class FlowOrder(enum.StrEnum):
     """In the order of their deliveries, within a process (PostgreSQL)."""
 
 
+class Merging(enum.StrEnum):
+    """With which message of its run one is merged that only says: look at the run."""
+
+    NEVER = "never"
+    """With none: every one is delivered."""
+    QUEUED = "queued"
+    """With one that nobody has begun to handle: whoever will looks at the run after both."""
+    IN_FLIGHT = "in_flight"
+    """With one that is being handled, too: it may have looked already, and the wake is lost."""
+
+
 class Keeps(enum.StrEnum):
     """What is left of a queue when every process that works on it has died (§2.6)."""
 
@@ -112,6 +123,7 @@ class QueueProfile:
     worker_slots: WorkerSlots = one_of(WorkerSlots.RELEASED)
     delays: Delays = one_of(Delays.HONOURED)
     keeps: Keeps = one_of(Keeps.MESSAGES)
+    merging: Merging = one_of(Merging.QUEUED)
 
     def again_after_ms(self, attempt: int) -> int:
         """Delay after the ``attempt``-th delivery of a message has failed."""

@@ -36,6 +36,15 @@ class LocalMutex(enum.StrEnum):
     """A mutex in the process's memory (the pull request)."""
 
 
+class LocalCommits(enum.StrEnum):
+    """How a process records what several of its callers want of one run (``local_log=slots``)."""
+
+    EACH = "each"
+    """Everyone links a slot, and decides again where another one was first."""
+    GROUPED = "grouped"
+    """Those who come while one is linking are decided together, and linked as one file."""
+
+
 @attrs.frozen
 class LocalProfile:
     """The file world: which of its micro-steps are guarded, and how."""
@@ -57,6 +66,9 @@ class LocalProfile:
     """A hook's disposal is claimed before its row is written (R-32)."""
     local_linked_events: bool = switch(True)
     """Events are linked into place whole; else they are written in place (R-57)."""
+    local_commits: LocalCommits = one_of(LocalCommits.EACH)
+    local_memory: bool = switch(False)
+    """A process keeps the events of a log that it has seen, and reads on from there."""
     local_sync: bool = switch(True)
     """What is written is on the disk before it is answered; else a power loss may take it."""
 
@@ -68,6 +80,8 @@ class PostgresWrites(enum.StrEnum):
     """Every statement is a transaction of its own (as merged)."""
     TRANSACTION = "transaction"
     """One transaction that locks the run's row first."""
+    APPEND = "append"
+    """One statement that moves the run's row on from the position that was decided on."""
 
 
 class PostgresPosition(enum.StrEnum):

@@ -4,6 +4,7 @@ Nearly everything here is a function from records to ``str`` or ``bytes``; who p
 where, is not known to them.  Only ``Output`` and the progress bar write by themselves.
 """
 
+from simworld.render.benchmarks import bench_json, bench_report, bench_text, read_bench
 from simworld.render.book import book_json, book_report, book_table
 from simworld.render.explain import explanation_json, explanation_text
 from simworld.render.faults import faults_json, faults_table
@@ -12,7 +13,8 @@ from simworld.render.judged import log_verdict_json, log_verdict_text
 from simworld.render.junit import JunitTold, junit_xml
 from simworld.render.output import Output, check_targets
 from simworld.render.phrases import hunt_heading, known_lines, repro_names, surprise_lines
-from simworld.render.progress import Pace, progress_bar, reading_bar, searches_bar
+from simworld.render.plots import bench_plots
+from simworld.render.progress import Pace, counting_bar, progress_bar, reading_bar, searches_bar
 from simworld.render.races import (
     examined_summary,
     examined_table,
@@ -33,10 +35,15 @@ __all__ = [
     "Output",
     "Pace",
     "Roles",
+    "bench_json",
+    "bench_plots",
+    "bench_report",
+    "bench_text",
     "book_json",
     "book_report",
     "book_table",
     "check_targets",
+    "counting_bar",
     "delivery_of",
     "examined_summary",
     "examined_table",
@@ -59,6 +66,7 @@ __all__ = [
     "races_json",
     "races_report",
     "races_table",
+    "read_bench",
     "reading_bar",
     "replay_json",
     "repro_names",

@@ -74,6 +74,7 @@ def check_targets(
     json_target: str | None,
     folder: str | None = None,
     *,
+    folder_option: str = "--save",
     others: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
     """``UsageError`` unless everything that will be written can be; leaves no trace.
@@ -81,7 +82,7 @@ def check_targets(
     ``others``: option → the file it names.
     """
     if folder is not None:
-        _check_folder(Path(folder))
+        _check_folder(folder_option, Path(folder))
     if json_target and json_target != STDOUT:
         _check_file("--json", Path(json_target))
     for option, target in others.items():
@@ -100,7 +101,7 @@ def _check_file(option: str, path: Path) -> None:
         raise UsageError(f"cannot write {option} {path}: {error.strerror}") from error
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(option: str, folder: Path) -> None:
     """Make the folder and a file in it, and take away again what was not there before."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
@@ -108,7 +109,7 @@ def _check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"cannot write into --save {folder}: {error.strerror}") from error
+        raise UsageError(f"cannot write into {option} {folder}: {error.strerror}") from error
     finally:
         for each in missing:
             with contextlib.suppress(OSError):

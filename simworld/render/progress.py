@@ -94,7 +94,23 @@ def _said(progress: Progress) -> str:
 @contextlib.contextmanager
 def searches_bar(total: int, *, stream: TextIO) -> Iterator[Callable[[Searched], None]]:
     """What to call after every search."""
-    done, pace = 0, Pace()
+    done = 0
+    with counting_bar("searching", total, "search/searches", stream=stream) as counting:
+
+        def update(searched: Searched) -> None:
+            nonlocal done
+            done += 1
+            counting(f"{searched.search.race} on {searched.search.system}", done)
+
+        yield update
+
+
+@contextlib.contextmanager
+def counting_bar(
+    label: str, total: int, noun: str, *, stream: TextIO
+) -> Iterator[Callable[[str, int], None]]:
+    """What to call with a word on what has been done last, and how many are done of the total."""
+    pace = Pace()
     bar = Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -105,16 +121,13 @@ def searches_bar(total: int, *, stream: TextIO) -> Iterator[Callable[[Searched],
         auto_refresh=False,
         disable=not stream.isatty(),
     )
-    task = bar.add_task("searching", total=total)
+    task = bar.add_task(label, total=total)
 
-    def update(searched: Searched) -> None:
-        nonlocal done
-        done += 1
-        said = f"{searched.search.race} on {searched.search.system}"
+    def update(said: str, done: int) -> None:
         bar.update(task, completed=done, description=said)
         bar.refresh()
         if not stream.isatty() and pace.due:
-            print(f"{count(done, 'search/searches')} of {total}: {said}", file=stream, flush=True)
+            print(f"{count(done, noun)} of {total}: {said}", file=stream, flush=True)
 
     with bar:
         yield update

@@ -16,7 +16,13 @@ from simworld.errors import (
     UsageError,
 )
 from simworld.ports import ClientCalled, Message
-from simworld.runtime.runs import RunFailedError, resume_hook, run_output, start_run
+from simworld.runtime.runs import (
+    RunFailedError,
+    have_looked_at,
+    resume_hook,
+    run_output,
+    start_run,
+)
 from simworld.runtime.services import Services
 from simworld.runtime.streams import read_stream
 from simworld.runtime.webhooks import WebhookRequest, WebhookResponse, resume_webhook
@@ -110,7 +116,7 @@ class Client:
                 await storage.create(run_id, fact)
             except (EntityConflictError, EntityNotFoundError):
                 continue  # it is over already, or its run is
-        await self._services.queue.send(Message(run_id))
+        await have_looked_at(self._services, run_id)
 
     async def _open_waits(self, run_id: str) -> dict[str, WaitCreated]:
         waits: dict[str, WaitCreated] = {}

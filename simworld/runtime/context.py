@@ -118,7 +118,7 @@ class BodyContext:
     ) -> None:
         try:
             async for chunk in chunks:
-                await writer.write(chunk)
+                await writer.feed(chunk)
             await writer.close()
         except InternalError:
             raise

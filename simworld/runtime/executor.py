@@ -6,8 +6,8 @@ L198 and L469 are the two attempt guards; who is right is the guards' affair (en
 from __future__ import annotations
 
 import math
-from collections.abc import Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
@@ -60,6 +60,10 @@ RETRY_S = 1
 """Seconds until a body that failed with an ordinary error is tried again."""
 
 
+Complete: TypeAlias = Callable[[StepCompleted], Awaitable[bool]]
+"""Records a step's result with what follows from it; False: it has recorded nothing."""
+
+
 class StepOutcome(NamedTuple):
     """How an execution ended; ``after_s`` is set for retry and throttled."""
 
@@ -109,11 +113,14 @@ class StepExecutor:
         inline: bool,
         lazy_input: bytes = b"",
         early: bool = False,
+        row: StepRow | None = None,
+        complete: Complete | None = None,
     ) -> StepOutcome:
         """Start the step, run its body, record the result.
 
         ``inline``: between two passes of this delivery; ``lazy_input``: the start creates the step;
-        ``early``: and the body does not wait for it.
+        ``early``: and the body does not wait for it; ``row``: it is started already; ``complete``
+        may record the result with what follows from it.
         Answers that belong to the step's own lifecycle become an outcome; other world faults are
         raised, so that the queue delivers the message again.
         """
@@ -126,21 +133,29 @@ class StepExecutor:
                 "it to Program.of(workflow, *steps)"
             )
             return await self._fail(step_id, missing, kind="fatal", owner="")
-        owner = start_owner(policy, self._by, inline=inline)
-        lease_until_ms = self._services.clock.now_ms() + policy.lease_ms if owner else 0
-        admit = start_condition(policy)
-        fact = StepStarted(step_id, step_name, owner, lease_until_ms, admit, lazy_input)
-        if early:
-            return await self._execute_early(step, fact)
-        row = await self._start(fact)
-        if isinstance(row, StepOutcome):
-            return row
+        if row is None:
+            fact = self.start(step_id, step_name, inline=inline, lazy_input=lazy_input)
+            if early:
+                return await self._execute_early(step, fact)
+            answer = await self._start(fact)
+            if isinstance(answer, StepOutcome):
+                return answer
+            row = answer
         why = before_body(policy, row, self._by, step.max_retries)
         if why:
             error = _give_up(why, row, step)
             return await self._fail(step_id, error, kind=why, owner=self._failure_owner())
         started = _Started(row, step)
-        return await self._record(started, await self._run_body(started))
+        return await self._record(started, await self._run_body(started), complete)
+
+    def start(
+        self, step_id: str, step_name: str, *, inline: bool, lazy_input: bytes = b""
+    ) -> StepStarted:
+        """The start of a step by this delivery, now."""
+        owner = start_owner(self._policy, self._by, inline=inline)
+        lease_until_ms = self._services.clock.now_ms() + self._policy.lease_ms if owner else 0
+        admit = start_condition(self._policy)
+        return StepStarted(step_id, step_name, owner, lease_until_ms, admit, lazy_input)
 
     async def _start(self, fact: StepStarted) -> StepRow | StepOutcome:
         """The started step's row, or what it means that the start was refused."""
@@ -197,12 +212,15 @@ class StepExecutor:
             await services.bodies.ended(body, "ok", None, result)
         return _Ran(result, settled, error)
 
-    async def _record(self, started: _Started, ran: _Ran) -> StepOutcome:
+    async def _record(
+        self, started: _Started, ran: _Ran, complete: Complete | None = None
+    ) -> StepOutcome:
         if ran.error is not None:
             return await self._body_failed(started, ran.error)
-        step_id = started.row.correlation_id
+        fact = StepCompleted(started.row.correlation_id, ran.result)
         try:
-            await self._create(self._run_id, StepCompleted(step_id, ran.result))
+            if complete is None or not ran.settled or not await complete(fact):
+                await self._create(self._run_id, fact)
         except EntityConflictError:
             return StepOutcome(SKIPPED)
         except SimworldError as refusal:

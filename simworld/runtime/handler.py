@@ -15,6 +15,7 @@ import attrs
 from simworld.engine import (
     RUN_TERMINAL,
     BackgroundAfter,
+    Commits,
     EnginePolicy,
     HookRequest,
     RefusedResult,
@@ -42,8 +43,10 @@ from simworld.runtime.early import EarlyRun
 from simworld.runtime.executor import GONE, RETRY, SKIPPED, THROTTLED, StepExecutor, StepOutcome
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.requests import Recorded, Recorder
+from simworld.runtime.runs import have_looked_at
 from simworld.runtime.services import Services
 from simworld.runtime.timer import ReplayTimer
+from simworld.runtime.together import SeenStorage, Together
 
 
 class FlowHandler:
@@ -124,11 +127,18 @@ class _Invocation:
         self._run_id = run_id
         self._began_ms = services.clock.now_ms()
         self._by = by
+        self._delivery = delivery
         self._timer = ReplayTimer(services, run_id, delivery)
-        self._executor = StepExecutor(services, run_id, by, self._timer)
+        self._replay = Replay(services, run_id, message.recoveries)
+        self._recording = services
+        if services.policy.commits is Commits.TOGETHER:
+            seen = SeenStorage(services.storage, run_id, self._replay)
+            self._recording = attrs.evolve(services, storage=seen)
+        self._executor = StepExecutor(self._recording, run_id, by, self._timer)
         self._dispatcher: Dispatcher | None = None
         """From the first suspension on; most deliveries never get there."""
-        self._replay = Replay(services, run_id, message.recoveries)
+        self._together: Together | None = None
+        """As the dispatcher, where several events are recorded at once."""
         self._carried: set[str] = set()
         """Steps created in an iteration that went on at once: still ours in the next one."""
 
@@ -149,7 +159,8 @@ class _Invocation:
                 policy.bg_after is BackgroundAfter.REPLAY_IF_NEW
             )
             while True:
-                if self._services.clock.now_ms() - self._began_ms >= policy.inline_limit_ms:
+                now_ms = self._services.clock.now_ms()
+                if not replay.is_ahead and now_ms - self._began_ms >= policy.inline_limit_ms:
                     await self._go_on_later()
                     return None
                 suspension = await replay.advance()
@@ -166,29 +177,36 @@ class _Invocation:
     async def _run_step(self) -> tuple[bool, Redeliver | None]:
         """A step message (spec §3.5); True: go on into the loop with a loaded log."""
         message, policy, services = self._message, self._policy, self._services
-        try:
-            run = await services.storage.run(self._run_id)
-        except EntityNotFoundError:
-            services.log.note(self._run_id, "a step message came for a run nobody created")
-            return False, None
-        if policy.bg_status_check is StatusCheck.EQ_RUNNING:
-            if run.status is not RunStatus.RUNNING:
+        run = None
+        if policy.bg_status_check is not StatusCheck.START_TELLS:
+            run = await self._run_that_goes_on()
+            if run is None:
                 return False, None
-        elif run.status in RUN_TERMINAL:
-            return False, None
         outcome = await self._executor.execute(message.step_id, message.step_name, inline=False)
         if outcome.kind in (RETRY, THROTTLED):
             return False, Redeliver(outcome.after_s)
         if outcome.kind == GONE or trusts_another(policy, outcome):
             return False, None
         if outcome.pending_ops or policy.bg_after is BackgroundAfter.ALWAYS_CONTINUE:
-            await services.queue.send(Message(self._run_id))
+            await have_looked_at(services, self._run_id)
             return False, None
         view = await self._replay.load_all()
         if policy.bg_after is BackgroundAfter.LAST_COMPLETER and view.pending_steps:
             return False, None  # the last completer replays
-        self._replay.of_run(run)
+        self._replay.of_run(run or await services.storage.run(self._run_id))
         return True, None
+
+    async def _run_that_goes_on(self) -> RunRow | None:
+        """The run's row; None where no step of it may run any more."""
+        services = self._services
+        try:
+            run = await services.storage.run(self._run_id)
+        except EntityNotFoundError:
+            services.log.note(self._run_id, "a step message came for a run nobody created")
+            return None
+        if self._policy.bg_status_check is StatusCheck.EQ_RUNNING:
+            return run if run.status is RunStatus.RUNNING else None
+        return None if run.status in RUN_TERMINAL else run
 
     async def _handle_suspension(self, suspension: Suspension) -> tuple[bool, Redeliver | None]:
         """Record what the pass asked for, queue it, run what is ours (spec §3.6).
@@ -199,8 +217,7 @@ class _Invocation:
         if dispatcher is None:
             dispatcher = Dispatcher(self._services, self._run_id, self._by)
             self._dispatcher = dispatcher
-        recorder = Recorder(self._services, self._run_id, publish=dispatcher.publish)
-        recorded = await recorder.record(suspension, carried=len(self._carried))
+        recorded = await self._record(suspension, dispatcher)
         if recorded.conflict:
             return False, Redeliver(0)
         recorded.owned |= self._carried
@@ -211,7 +228,10 @@ class _Invocation:
             return False, None
         view = self._replay.view
         assert view is not None
-        inline = dispatcher.choose_inline(recorded, view)
+        if recorded.started:
+            inline = [each for each in recorded.steps if each.correlation_id in recorded.started]
+        else:
+            inline = dispatcher.choose_inline(recorded, view)
         await dispatcher.send_steps(recorded, inline, view)
         now_ms = self._services.clock.now_ms()
         woken_for = self._message.wait_id
@@ -224,6 +244,23 @@ class _Invocation:
             self._services.log.owned_inline(self._run_id, owned)
         return await self._run_inline(inline, recorded, dispatcher, answer)
 
+    async def _record(self, suspension: Suspension, dispatcher: Dispatcher) -> Recorded:
+        carried = len(self._carried)
+        if self._recording is self._services:
+            recorder = Recorder(self._services, self._run_id, publish=dispatcher.publish)
+            return await recorder.record(suspension, carried=carried)
+        if self._together is None:
+            self._together = Together(
+                self._recording,
+                self._run_id,
+                self._replay,
+                dispatcher,
+                self._executor,
+                storage=self._services.storage,
+                until_ms=self._began_ms + self._policy.inline_limit_ms,
+            )
+        return await self._together.record(suspension, carried=carried)
+
     async def _run_inline(
         self,
         inline: list[StepRequest],
@@ -232,6 +269,7 @@ class _Invocation:
         answer: Redeliver | None,
     ) -> tuple[bool, Redeliver | None]:
         """Run the bodies side by side, then go on as their results say."""
+        self._services.queue.let_pass(self._delivery)
         if len(inline) == 1:
             outcomes = [await self._execute(inline[0], recorded)]
         else:
@@ -254,8 +292,11 @@ class _Invocation:
 
     async def _go_on_later(self) -> None:
         """Hand over to a new message, which is what this one was."""
-        message = Message(self._run_id, wait_id=self._message.wait_id)
-        await self._services.queue.send(message)
+        if self._message.wait_id:  # it stands for the wait, too, as no other message does
+            message = Message(self._run_id, wait_id=self._message.wait_id)
+            await self._services.queue.send(message)
+        else:
+            await have_looked_at(self._services, self._run_id)
 
     async def _execute(self, step: StepRequest, recorded: Recorded) -> StepOutcome:
         lazy_input = step.input if step.correlation_id in recorded.lazy else b""
@@ -266,6 +307,8 @@ class _Invocation:
             inline=True,
             lazy_input=lazy_input,
             early=early and bool(lazy_input),
+            row=recorded.started.get(step.correlation_id),
+            complete=None if self._together is None else self._together.complete,
         )
 
     def _asks_for_more(self, suspension: Suspension) -> bool:

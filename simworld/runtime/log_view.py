@@ -54,6 +54,11 @@ class LogView:
         """Steps and waits that are over, wherever in the list their creation stands."""
         self._add(events)
 
+    @property
+    def is_prefix(self) -> bool:
+        """Nothing is missing before the last event."""
+        return self.in_order and self.events[-1].position == len(self.events)
+
     def extend(self, events: Iterable[Event], *, dedupe: bool) -> None:
         """Add events that were read; ``dedupe`` drops those that are here already (R-39)."""
         known = self._known

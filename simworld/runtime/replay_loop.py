@@ -7,7 +7,7 @@ the run is already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from simworld.engine import (
     Completed,
@@ -15,12 +15,14 @@ from simworld.engine import (
     Event,
     Failed,
     LoopErrors,
+    Outcome,
     Pass,
     PassResult,
     RunCompleted,
     RunFailed,
     RunIdentity,
     RunRow,
+    StepCompleted,
     Suspension,
     Unconsumed,
     UnconsumedEvents,
@@ -42,7 +44,7 @@ from simworld.errors import (
     WorldError,
 )
 from simworld.marks import reached
-from simworld.ports import Message, PassReport
+from simworld.ports import Answer, Message, PassReport
 from simworld.runtime.log_view import LogView
 from simworld.runtime.services import Services
 
@@ -63,6 +65,15 @@ class Replay:
         self._fed: LogView | None = None
         """The view that the retained pass has seen."""
         self.view: LogView | None = None
+        self._news = 0
+        """Events that were recorded here and are in the view since it was last read."""
+        self._behind = False
+        """Something was recorded here that does not follow the view: the log has to be read."""
+        self._looks_ahead = self._policy.retains
+        self._was_ending = False
+        """The last pass ahead has completed the run, if nothing came between."""
+        self._ahead: Completed | Failed | Suspension | None = None
+        """What a pass ahead has ended with, once what it had assumed is in the log."""
 
     def of_run(self, run: RunRow, preload: Sequence[Event] | None = None) -> None:
         """The run that is replayed, and its log if run_started has answered it."""
@@ -73,9 +84,7 @@ class Replay:
 
     def close(self) -> None:
         """The invocation is over."""
-        if self._pass is not None:
-            self._pass.close()
-            self._pass = None
+        self.drop_pass()
 
     async def advance(self) -> Suspension | None:
         """One iteration; None where it has ended the run, or found it ended.
@@ -108,23 +117,33 @@ class Replay:
 
     async def _iterate(self) -> Failed | Suspension | Unconsumed | Diverged | None:
         """What the pass ended with; None if the run is completed, or has ended before."""
-        view = await self._load()
-        if view.open_waits and not view.ended and await self._complete_waits(view):
+        outcome: Outcome | None = self._ahead
+        self._ahead = None
+        if outcome is None:
             view = await self._load()
-        if view.ended:
+            if view.open_waits and not view.ended and await self._complete_waits(view):
+                view = await self._load()
+            if view.ended:
+                if self._was_ending:
+                    reached("run.ended_by_another")
+                return None
+            try:
+                outcome = self._run_pass(view).outcome
+            except UsageError as error:
+                raise mistake(self._place, error) from error
+        elif self.view is not None and self.view.ended:
             return None
-        try:
-            outcome = self._run_pass(view).outcome
-        except UsageError as error:
-            raise mistake(self._place, error) from error
         if not isinstance(outcome, Completed):
             return outcome
+        await self._end_run(self.end_of(outcome))
+        return None
+
+    def end_of(self, outcome: Completed) -> RunCompleted:
+        """The run's end; ``UsageError`` where its output cannot be stored."""
         try:
-            output = encode(outcome.output)
+            return RunCompleted(encode(outcome.output))
         except UsageError as error:
             raise UsageError(f"the result of {self._place} cannot be stored: {error}") from error
-        await self._end_run(RunCompleted(output))
-        return None
 
     @property
     def _place(self) -> str:
@@ -137,21 +156,43 @@ class Replay:
         if self.view is None and self._preload is not None:
             self.view = LogView(self._preload)
             return self.view
+        news, self._news = self._news, 0
+        if self.view is not None and news and not self._behind:
+            return self.view  # what was recorded here has followed it at once
         if self.view is None or self._cursor is None:
             if self.view is not None and self._preload is None:
                 self._services.log.note(self._run_id, "the world broke the cursor contract")
             self._preload = None  # it came without a cursor; from now on one is expected
             return await self.load_all()
         delta, cursor = await self._read(self._cursor)
-        self._cursor = cursor or self._cursor
+        self._cursor, self._behind = cursor or self._cursor, False
         self.view.extend(delta, dedupe=self._policy.dedupe)
         return self.view
 
     async def load_all(self) -> LogView:
         """Read the whole log anew."""
         events, self._cursor = await self._read(None)
-        self.view = LogView(events)
+        self.view, self._behind = LogView(events), False
         return self.view
+
+    def saw(self, answers: Iterable[Answer]) -> None:
+        """This delivery has recorded these events of its run, in this order.
+
+        If they follow the view at once, nothing else has happened, and they need not be read.
+        """
+        view = self.view
+        if view is None:
+            return
+        for answer in answers:
+            event = answer.event
+            if event is None:
+                continue
+            if self._behind or event.position != view.events[-1].position + 1:
+                self._behind = True
+                return
+            view.extend([event], dedupe=self._policy.dedupe)
+            self._cursor = answer.cursor
+            self._news += 1
 
     async def _read(self, cursor: str | None) -> tuple[Sequence[Event], str | None]:
         """All events after the cursor, page by page, and the last cursor that was answered."""
@@ -220,6 +261,76 @@ class Replay:
             )
         )
         return result
+
+    def missed(self) -> None:
+        """Something has happened to the run that this delivery was not told."""
+        self._behind = True
+
+    # The pass ahead.
+
+    @property
+    def position(self) -> int:
+        """Where the log ends, as far as it is known."""
+        assert self.view is not None
+        return self.view.events[-1].position
+
+    @property
+    def is_ahead(self) -> bool:
+        """The next ``advance`` gives what a pass ahead has ended with."""
+        return self._ahead is not None
+
+    def feed_ahead(self, fact: StepCompleted) -> PassResult | None:
+        """What the next pass ends with if ``fact`` is recorded next; None: nobody can tell yet."""
+        view = self.view
+        if view is None or self._fed is not view or self._pass is None:
+            return None
+        if not self._looks_ahead or self._behind or not view.is_prefix:
+            return None
+        if view.ended or view.open_waits:
+            return None
+        if view.pending_steps.keys() != {fact.correlation_id}:
+            return None  # others are under way, and will come first
+        try:
+            result = self._pass.feed_ahead(view.events, fact, self._services.clock.now_ms())
+        except UsageError:
+            result = None  # the slow way tells it, and where
+        if result is None:
+            self._looks_ahead = False  # it would ask for the time again
+            self.drop_pass()
+            return None
+        self._was_ending = isinstance(result.outcome, Completed)
+        return result
+
+    def settle(self, result: PassResult, answers: Sequence[Answer]) -> None:
+        """What a pass ahead has assumed is recorded, by the first of these events."""
+        services, view = self._services, self.view
+        event = answers[0].event
+        assert self._pass is not None
+        assert view is not None
+        assert event is not None
+        result = self._pass.settle(result, event)
+        self.saw(answers[:1])
+        services.log.pass_ended(
+            PassReport(
+                services.program,
+                self._identity,
+                view.events,
+                self._policy,
+                services.clock.now_ms(),
+                result,
+                retained=True,
+            )
+        )
+        self.saw(answers[1:])
+        outcome = result.outcome
+        assert isinstance(outcome, Completed | Failed | Suspension)
+        self._ahead = outcome
+
+    def drop_pass(self) -> None:
+        """The retained pass has seen what has not happened; the next one begins anew."""
+        if self._pass is not None:
+            self._pass.close()
+            self._pass = None
 
     async def _diverged(self, message: str) -> None:
         """The log and the pass do not fit: the run fails, or is replayed anew (spec §5.5)."""

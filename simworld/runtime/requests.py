@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
@@ -24,26 +24,32 @@ from simworld.engine import (
     HookRequest,
     InlineGate,
     Publish,
+    Request,
     StepCreated,
     StepRequest,
+    StepRow,
+    StepStarted,
     Suspension,
     WaitCreated,
     WaitRequest,
 )
 from simworld.errors import (
     EntityConflictError,
+    EntityNotFoundError,
     HookNotFoundError,
     RunExpiredError,
     SimworldError,
+    TooEarlyError,
     WorldError,
 )
 from simworld.marks import reached
-from simworld.ports import Answer
+from simworld.ports import Answer, BatchFact
 from simworld.runtime.services import Services
 
 CREATED = (EntityConflictError,)
 ENDED = (EntityConflictError, RunExpiredError)
 GONE = (EntityConflictError, RunExpiredError, HookNotFoundError)
+REFUSED = (EntityConflictError, EntityNotFoundError, RunExpiredError, TooEarlyError)
 
 
 @attrs.define
@@ -63,6 +69,8 @@ class Recorded:
     """Attributes were set: whoever awaits that may go on at once."""
     published: frozenset[str] = frozenset()
     """Steps whose message was sent beside their creation (R-64)."""
+    started: dict[str, StepRow] = attrs.Factory(dict)
+    """Steps that were started with what the pass has asked for, which are all that run inline."""
 
     def wake_after_s(self, now_ms: int) -> int | None:
         """Seconds to the soonest wait, at least one; None without waits."""
@@ -81,6 +89,55 @@ def seconds_to(time_ms: int, now_ms: int) -> int:
     return math.ceil(max(1_000, time_ms - now_ms) / 1_000)
 
 
+Asked: TypeAlias = StepRequest | WaitRequest | AttrRequest
+"""What is recorded behind the hooks, side by side or at once."""
+
+
+class Starter(Protocol):
+    """Says which steps run inline, and starts them with what their pass has asked for."""
+
+    def starts(self, recorded: Recorded) -> list[StepStarted]:
+        """The starts of the steps that run inline once this is recorded; empty: each for itself."""
+
+
+class Batch:
+    """What a pass asks for behind its hooks, as facts of one commit."""
+
+    def __init__(self, new: Sequence[Asked], recorded: Recorded, starter: Starter) -> None:
+        """``recorded``: nothing in it is changed before this is accepted."""
+        self._recorded = recorded
+        self._eager = [each for each in new if each.correlation_id not in recorded.lazy]
+        steps = {each.correlation_id for each in self._eager if isinstance(each, StepRequest)}
+        self._owned = recorded.owned | steps
+        self._starts: list[StepStarted] = []
+        if not (recorded.conflict or recorded.again):
+            self._starts = starter.starts(attrs.evolve(recorded, owned=self._owned))
+        self.facts: list[BatchFact] = [*map(_created, self._eager), *self._starts]
+
+    def creations(self, position: int) -> list[tuple[int, Request]]:
+        """What is created, and by the event at which position, if the first has this one."""
+        told: list[tuple[int, Request]] = list(enumerate(self._eager, position))
+        by_id = {step.correlation_id: step for step in self._recorded.steps}
+        for place, start in enumerate(self._starts, position + len(self._eager)):
+            if start.input:
+                told.append((place, by_id[start.correlation_id]))
+        return told
+
+    def accepted(self, answers: Sequence[Answer]) -> None:
+        """It is recorded."""
+        self._recorded.owned = self._owned
+        for start, answer in zip(self._starts, answers[len(self._eager) :], strict=True):
+            assert answer.step is not None
+            self._recorded.started[start.correlation_id] = answer.step
+
+
+def is_recorded(request: Request) -> bool:
+    """Whether the log has all that the pass asks for with it."""
+    if isinstance(request, HookRequest):
+        return request.created and not request.dispose and request.abort is None
+    return request.created
+
+
 class Recorder:
     """Writes the requests of one run's suspensions."""
 
@@ -96,14 +153,17 @@ class Recorder:
         self._run_id = run_id
         self._publish = publish
 
-    async def record(self, suspension: Suspension, *, carried: int = 0) -> Recorded:
+    async def record(
+        self, suspension: Suspension, *, carried: int = 0, starter: Starter | None = None
+    ) -> Recorded:
         """Write what is not in the log yet; faults that the spec does not swallow are raised.
 
-        ``carried``: steps that are the handler's own from an earlier iteration.
+        ``carried``: steps that are the handler's own from an earlier iteration; ``starter``: all
+        but hooks is written in one commit, with what it starts.
         """
         recorded = Recorded([], [], set(), set())
         hooks: list[HookRequest] = []
-        others: list[StepRequest | WaitRequest | AttrRequest] = []
+        others: list[Asked] = []
         for request in suspension.requests:
             if isinstance(request, StepRequest):
                 recorded.steps.append(request)
@@ -124,8 +184,36 @@ class Recorder:
             recorded.conflict = await record(hooks)
         if others:
             recorded.lazy = self._lazy(recorded, carried)
-            await self._create_all(others, recorded)
+            if starter is None or not await self._append(Batch(others, recorded, starter)):
+                await self._create_all(others, recorded)
         return recorded
+
+    def follow(self, suspension: Suspension, starter: Starter) -> tuple[Recorded, Batch | None]:
+        """What can be recorded with the result that this follows from; None: nothing of it."""
+        recorded = Recorded([], [], set(), set())
+        new: list[Asked] = []
+        for request in suspension.requests:
+            if isinstance(request, StepRequest):
+                recorded.steps.append(request)
+                if not request.created:
+                    new.append(request)
+            elif not is_recorded(request):
+                return recorded, None
+        if not new:
+            return recorded, None
+        recorded.lazy = self._lazy(recorded, 0)
+        return recorded, Batch(new, recorded, starter)
+
+    async def _append(self, batch: Batch) -> bool:
+        """Write it all in one commit; False: somebody else was there, so each for itself."""
+        if len(batch.facts) < 2:
+            return False
+        try:
+            batch.accepted(await self._services.storage.append(self._run_id, batch.facts))
+        except REFUSED:
+            reached("creation.one_by_one")
+            return False
+        return True
 
     async def _record_hooks(self, hooks: Sequence[HookRequest]) -> bool:
         """Creations, then disposals, then aborts; whether a token was taken."""
@@ -192,9 +280,7 @@ class Recorder:
             # Best effort: the log has it, and an earlier handler may have closed the stream.
             self._services.log.note(self._run_id, "abort not streamed", why=str(error))
 
-    async def _create_all(
-        self, new: Sequence[StepRequest | WaitRequest | AttrRequest], recorded: Recorded
-    ) -> None:
+    async def _create_all(self, new: Sequence[Asked], recorded: Recorded) -> None:
         """Steps, waits and attributes side by side; the accepted step creations are ours."""
         eager = [each for each in new if each.correlation_id not in recorded.lazy]
         parts: list[tuple[str, Coroutine[Any, Any, Answer | None]]] = [
@@ -210,7 +296,7 @@ class Recorder:
     def _published(
         self,
         publish: Callable[[StepRequest], Coroutine[Any, Any, None]],
-        eager: Sequence[StepRequest | WaitRequest | AttrRequest],
+        eager: Sequence[Asked],
         recorded: Recorded,
     ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """The messages of new steps that will not run inline."""
@@ -260,7 +346,7 @@ def _hook_created(hook: HookRequest) -> HookCreated:
     )
 
 
-def _created(request: StepRequest | WaitRequest | AttrRequest) -> Fact:
+def _created(request: Asked) -> StepCreated | WaitCreated | AttrSet:
     if isinstance(request, StepRequest):
         return StepCreated(request.correlation_id, request.step_name, request.input)
     if isinstance(request, WaitRequest):

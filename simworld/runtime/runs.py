@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from simworld.engine import (
     HookReceived,
     HookRow,
+    Results,
     Resume,
     RunCreated,
     RunRow,
     RunStatus,
+    Wakes,
     Workflow,
     decode_error,
     encode,
@@ -38,6 +40,8 @@ T = TypeVar("T")
 
 POLL_MS = 1_000
 """How often somebody who waits for a run looks at it."""
+LOOK_MS = 5_000
+"""How often he does whom the world tells of its end: that may get lost on its way."""
 TRIES_MAX = 5
 """How often an operation that may be repeated is tried, one poll apart."""
 WAKE_RETRIES_MS = (25, 100)
@@ -145,7 +149,10 @@ async def run_output(services: Services, run_id: str) -> Any:
     """The run's output, once it has completed; ``RunFailedError`` if it ended otherwise."""
     row = await _known_run(services, run_id)
     while row.status in (RunStatus.PENDING, RunStatus.RUNNING):
-        await services.clock.sleep_ms(POLL_MS)
+        if services.policy.results is Results.TOLD:
+            await steadily(services, lambda: services.storage.wait_end(run_id, LOOK_MS))
+        else:
+            await services.clock.sleep_ms(POLL_MS)
         row = await steadily(services, lambda: services.storage.run(run_id))
     if row.status is RunStatus.COMPLETED:
         workflow = services.program.workflows.get(row.workflow_name)
@@ -170,6 +177,15 @@ async def _known_run(services: Services, run_id: str) -> RunRow:
             f"there is no run {run_id}, {sum(UNKNOWN_RETRIES_S)} s after the first look: neither "
             "its start nor its first message has come through; start it again"
         ) from error
+
+
+async def have_looked_at(services: Services, run_id: str) -> None:
+    """Have somebody look at the run, now that its log holds what it may have waited for.
+
+    Whoever has not begun to handle such a message will read the log after this, so that one of them
+    is enough (``wakes=merged``).  It is not for those who send a message because one may be gone.
+    """
+    await services.queue.send(Message(run_id), merge=services.policy.wakes is Wakes.MERGED)
 
 
 async def recover(services: Services) -> int:
@@ -213,9 +229,9 @@ async def _wake(services: Services, run_id: str) -> None:
     if services.policy.resume is Resume.DURABLE_RETRIED:
         for after_ms in WAKE_RETRIES_MS:
             try:
-                await services.queue.send(Message(run_id))
+                await have_looked_at(services, run_id)
                 return
             except DefiniteFailure:
                 reached("wake.sent_again")
                 await services.clock.sleep_ms(after_ms)
-    await services.queue.send(Message(run_id))
+    await have_looked_at(services, run_id)

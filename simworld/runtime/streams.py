@@ -2,8 +2,9 @@
 
 A writer collects chunks for a while and sends them together; one job at a time does the sending, so
 chunks arrive in the order of their writes (R-68).  When a write returns is a knob: once its chunks
-are on the server, or at once (R-67).  A reader gets what is there and then what comes, up to the
-end marker; whoever reads on later says from which index.
+are on the server, or at once (R-67).  A prompt writer does not collect: it sends the first chunk at
+once, and meanwhile the next ones become company for one another.  A reader gets what is there and
+then what comes, up to the end marker; whoever reads on later says from which index.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from simworld.runtime.services import Services
 BATCH_CHUNKS_MAX = 1_000
 BATCH_BYTES_MAX = 1 << 20
 """A batch holds at most so much, but one chunk always."""
+AHEAD_MAX = BATCH_BYTES_MAX
+"""Bytes that ``feed`` lets wait for a prompt writer to send them."""
 
 
 class Operations:
@@ -54,12 +57,14 @@ class Operations:
 class _Batch:
     """Chunks that travel together."""
 
-    __slots__ = ("chunks", "error", "sent", "size")
+    __slots__ = ("chunks", "error", "is_over", "sent", "size")
 
     def __init__(self, sent: Latch) -> None:
         self.chunks: list[bytes] = []
         self.size = 0
         self.sent = sent
+        self.is_over = False
+        """Sent or lost."""
         self.error: SimworldError | None = None
 
     def has_room(self, size: int) -> bool:
@@ -76,18 +81,51 @@ class StreamWriter:
         self._services = services
         self._run_id = run_id
         self._name = name
-        self._flushed = services.policy.stream_write is StreamWrite.FLUSHED
+        self._prompt = services.policy.stream_write is StreamWrite.PROMPT
+        self._flushed = services.policy.stream_write is not StreamWrite.BUFFERED
         # Under ``buffered`` a flush is nobody's operation: that is what loses the tail (R-67).
         self._operations = operations if self._flushed else None
         self._waiting: deque[_Batch] = deque()
         self._newest: _Batch | None = None
         self._sending = False
         self._closed = False
+        self._fed: deque[tuple[bytes, _Batch]] = deque()
+        """What nobody has waited for yet, with what it travels in."""
+        self._fed_bytes = 0
         self._lost: SimworldError | None = None
         """Why chunks got lost that no write waits for."""
 
     async def write(self, chunk: bytes) -> None:
         """Append a chunk; returns when the policy says so, raises if it got lost."""
+        batch = self._put(chunk)
+        if self._flushed:
+            await batch.sent.wait()
+            if batch.error is not None:
+                raise batch.error
+        self._services.log.chunk_written(self._run_id, self._name, chunk)
+
+    async def feed(self, chunk: bytes) -> None:
+        """``write`` for who has no use for knowing when: a prompt writer lets some chunks wait."""
+        if not self._prompt:
+            await self.write(chunk)
+            return
+        await self._see_fed(AHEAD_MAX)  # first, so that nothing goes behind what got lost
+        self._fed.append((chunk, self._put(chunk)))
+        self._fed_bytes += len(chunk)
+
+    async def _see_fed(self, left: int) -> None:
+        """Wait until no more bytes than this are on their way; raises if some got lost."""
+        while self._fed and (self._fed_bytes > left or self._fed[0][1].is_over):
+            chunk, batch = self._fed.popleft()
+            if not batch.is_over:
+                await batch.sent.wait()
+            if batch.error is not None:
+                raise batch.error
+            self._fed_bytes -= len(chunk)
+            self._services.log.chunk_written(self._run_id, self._name, chunk)
+
+    def _put(self, chunk: bytes) -> _Batch:
+        """Have it sent."""
         if not isinstance(chunk, bytes):
             raise UsageError(
                 f"a chunk of {self._place} is bytes, not {type(chunk).__name__}; encode it first"
@@ -103,15 +141,12 @@ class StreamWriter:
             if self._operations is not None:
                 self._operations.begun()
             self._services.tasks.start("flush", self._send_all())
-        if self._flushed:
-            await batch.sent.wait()
-            if batch.error is not None:
-                raise batch.error
-        self._services.log.chunk_written(self._run_id, self._name, chunk)
+        return batch
 
     async def close(self) -> None:
         """End the stream behind everything that was written; raises if some of that got lost."""
         self._closed = True
+        await self._see_fed(-1)
         if self._newest is not None:
             await self._newest.sent.wait()
         self._raise_lost()
@@ -138,14 +173,15 @@ class StreamWriter:
         return batch
 
     async def _send_all(self) -> None:
-        """The job: wait for company, then send batch by batch; what follows a lost one is lost."""
+        """The job: wait for company, send batch by batch; what follows a lost one is lost."""
         services, error = self._services, None
-        await services.clock.sleep_ms(services.policy.flush_ms)
+        if not self._prompt:
+            await services.clock.sleep_ms(services.policy.flush_ms)
         while self._waiting:
             batch = self._waiting.popleft()
             if error is None:
                 error = await self._send(batch)
-            batch.error = error
+            batch.error, batch.is_over = error, True
             batch.sent.set()
         if not self._flushed:
             self._lost = error

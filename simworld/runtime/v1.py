@@ -15,6 +15,7 @@ from simworld.runtime.executor import GONE, RETRY, THROTTLED, StepExecutor
 from simworld.runtime.handler import FlowHandler, begin_run, give_up, trusts_another, wake
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.requests import Recorder
+from simworld.runtime.runs import have_looked_at
 from simworld.runtime.services import Services
 from simworld.runtime.timer import ReplayTimer
 
@@ -71,7 +72,7 @@ class V1Handler:
         if outcome.kind in (RETRY, THROTTLED):
             return Redeliver(outcome.after_s)
         if not (outcome.kind == GONE or trusts_another(self._services.policy, outcome)):
-            await self._services.queue.send(Message(message.run_id))
+            await have_looked_at(self._services, message.run_id)
         return None
 
 

@@ -10,19 +10,22 @@
 from simworld.service.app import App
 from simworld.service.asgi import AsgiApp
 from simworld.service.flow import BODY_MAX, encode_message, flow_app
+from simworld.service.fronts import FRONTS, open_front
 from simworld.service.log import QUIET, ServiceLog
 from simworld.service.opening import Settings
 from simworld.service.remote import HttpQueue
 from simworld.service.server import GRACE_S, ServeOptions, serve, serve_app
-from simworld.service.worker import PORT, Worker, connect, working
+from simworld.service.worker import PORT, Front, Worker, connect, working
 
 __all__ = [
     "BODY_MAX",
+    "FRONTS",
     "GRACE_S",
     "PORT",
     "QUIET",
     "App",
     "AsgiApp",
+    "Front",
     "HttpQueue",
     "ServeOptions",
     "ServiceLog",
@@ -31,6 +34,7 @@ __all__ = [
     "connect",
     "encode_message",
     "flow_app",
+    "open_front",
     "serve",
     "serve_app",
     "working",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import attrs
@@ -77,6 +77,17 @@ def request_of(scope: Scope, receive: Receive) -> Request:
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
     return Request(scope["method"], scope["path"], headers, receive)
+
+
+def whole_request(
+    method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes
+) -> Request:
+    """A request that a framework has received already."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    return Request(method, path, {name.lower(): value for name, value in headers}, receive)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:

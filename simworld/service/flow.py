@@ -22,7 +22,6 @@ from simworld.engine import Workflow, encode, hydrate_args
 from simworld.errors import SimworldError, WorldError
 from simworld.ports import Delivery, Handler, Message, Queue, RunInput
 from simworld.service.asgi import (
-    AsgiApp,
     Gone,
     Receive,
     Refused,
@@ -78,6 +77,7 @@ class _Sent(_Flow, rename="camel", forbid_unknown_fields=True):
 
     key: str = ""
     delay_seconds: int = 0
+    merge: bool = False
 
 
 _NO_PAYLOAD = (TypeError, ValueError, AttributeError, OverflowError, RecursionError)
@@ -87,8 +87,10 @@ _flow = msgspec.json.Decoder(_Flow)
 _sent = msgspec.json.Decoder(_Sent)
 
 
-def encode_message(message: Message, *, key: str = "", delay_s: int = 0) -> bytes:
-    """The body of ``POST /messages``; without a key and a delay, of ``POST /flow`` as well."""
+def encode_message(
+    message: Message, *, key: str = "", delay_s: int = 0, merge: bool = False
+) -> bytes:
+    """The body of ``POST /messages``; without the options, of ``POST /flow`` as well."""
     body: dict[str, object] = {"runId": message.run_id}
     if message.step_id:
         body |= {"stepId": message.step_id, "stepName": message.step_name}
@@ -103,6 +105,8 @@ def encode_message(message: Message, *, key: str = "", delay_s: int = 0) -> byte
         body["key"] = key
     if delay_s:
         body["delaySeconds"] = delay_s
+    if merge:
+        body["merge"] = True
     return msgspec.json.encode(body)
 
 
@@ -127,12 +131,13 @@ class FlowApp:
             await send({"type": "websocket.close"})
         else:
             try:
-                reply = await self._answer(request_of(scope, receive))
+                reply = await self.answer(request_of(scope, receive))
             except Gone:
                 return
             await send_reply(send, reply)
 
-    async def _answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request) -> Reply:
+        """What is answered to a request, for whoever hosts the routes in his own way."""
         try:
             return await self._route(request)
         except Refused as refused:
@@ -183,12 +188,16 @@ class FlowApp:
             raise Refused(400, f"delaySeconds is not in 0…{DELAY_MAX_S}")
         if body.key:
             _check_name("key", body.key)
+        if body.merge and (body.key or body.delay_seconds or message != Message(message.run_id)):
+            raise Refused(400, "merge goes with runId and nothing else")
         self._check_accepting()
         assert self.queue is not None
         if not await self._concerns(message):
             return Reply(202, {"messageId": ""})
         try:
-            sent = await self.queue.send(message, key=body.key, delay_s=body.delay_seconds)
+            sent = await self.queue.send(
+                message, key=body.key, delay_s=body.delay_seconds, merge=body.merge
+            )
         except SimworldError as error:
             raise _faulted(error) from error
         return Reply(202, {"messageId": sent})
@@ -260,7 +269,7 @@ def flow_app(
     health: Callable[[], dict[str, object]] = lambda: {"status": "ok"},
     secret: str = "",
     body_max: int = BODY_MAX,
-) -> AsgiApp:
+) -> FlowApp:
     """The routes of a worker.
 
     ``workflows``: those it knows, by their names; ``queue``: where ``/messages`` puts them (None:

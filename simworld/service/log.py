@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
+from simworld.engine import Request
 from simworld.ports import ClientCalled, PassReport
 from simworld.records import RunLogLine
 from simworld.render import log_json, log_text
@@ -49,6 +50,9 @@ class ServiceLog:
 
     def client_called(self, call: ClientCalled, phase: str) -> None:
         """See ``ports.RunLog``; nor from calls."""
+
+    def asked_ahead(self, run_id: str, asked: Sequence[tuple[int, Request]]) -> None:
+        """See ``ports.RunLog``; nor from what may come."""
 
     def owned_inline(self, run_id: str, step_ids: Sequence[str]) -> None:
         """See ``ports.RunLog``; nor from owners."""

@@ -127,7 +127,9 @@ def world_on(
     if ground.tables is not None:
         tables = ground.tables
         profile = settings.postgres
-        in_tables = PostgresWorld(tables, clock=clock, ids=ids, profile=profile, world=world)
+        in_tables = PostgresWorld(
+            tables, clock=clock, ids=ids, profile=profile, world=world, tasks=tasks
+        )
         return in_tables, PostgresStreams(tables)
     atomic = AtomicWorld(clock=clock, ids=ids, profile=world, tasks=tasks)
     return atomic, MemoryStreams(tasks=tasks)

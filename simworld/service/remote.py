@@ -13,7 +13,7 @@ import httpx
 import trio
 
 from simworld.errors import DefiniteFailure, IndefiniteFailure, UsageError, WorldError
-from simworld.ports import Message
+from simworld.ports import Delivery, Message
 from simworld.service.flow import encode_message
 
 PATIENCE_S = 20.0
@@ -39,9 +39,11 @@ class HttpQueue:
             self._headers["authorization"] = f"Bearer {secret}"
         self._patience_s = patience_s
 
-    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
+    async def send(
+        self, message: Message, *, key: str = "", delay_s: int = 0, merge: bool = False
+    ) -> str:
         """See ``ports.Queue``."""
-        body = encode_message(message, key=key, delay_s=delay_s)
+        body = encode_message(message, key=key, delay_s=delay_s, merge=merge)
         give_up_at = trio.current_time() + self._patience_s
         pause_s, may_have, why = PAUSE_FIRST_S, False, ""
         while True:
@@ -64,6 +66,9 @@ class HttpQueue:
                 )
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
+
+    def let_pass(self, delivery: Delivery) -> None:
+        """See ``ports.Queue``; nothing is delivered from here."""
 
 
 def _refused(answer: httpx.Response) -> str:

@@ -52,6 +52,8 @@ class Torture:
     """The name of the world's preset, as ``simworld serve`` knows it; empty: the repaired one."""
     settings: Settings = attrs.Factory(Settings)
     """The same knobs for the client."""
+    knobs: Sequence[str] = ()
+    """Those in which the workers differ from the preset: ``name=value``."""
     seed: int = 0
     runs: int = 40
     kills: int = 10
@@ -148,7 +150,7 @@ async def torture(plan: Torture) -> Outcome:
     options = ["--world", f"{plan.preset or place.kind}:{place.where}", "--log", "json"]
     options += ["--program", "simworld.service.ordeal:PROGRAM", "--grace-s", "5"]
     options += ["--job-lease-s", JOB_LEASE_S]
-    for knob in KNOBS:
+    for knob in (*KNOBS, *plan.knobs):
         options += ["--set", knob]
     async with worker_processes(plan.workers, options, plan.folder) as hands:
         urls = [hand.url for hand in hands]

@@ -6,10 +6,11 @@ sending every run that has not ended a message, whatever has become of the last 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
+import trio
 
 from simworld import __version__
 from simworld.engine import Program
@@ -102,6 +103,10 @@ class Worker:
         return await self._drain.close(grace_s)
 
 
+Front = Callable[[Worker, trio.Nursery], Awaitable[Handler]]
+"""Serves a worker's handler from within the nursery, and gives what its queue delivers to."""
+
+
 @asynccontextmanager
 async def working(
     world: str,
@@ -110,9 +115,11 @@ async def working(
     settings: Settings | None = None,
     log: ServiceLog = QUIET,
     die: Callable[[str], object] = exit_now,
+    front: Front | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker on ``world`` for as long as the block lasts.
 
+    ``front``: what its own queue delivers through, in place of calling the handler.
     Leaving the block ends everything where it stands; ``stop`` is for a good order.
     """
     place, settings = parse_place(world), settings or Settings()
@@ -133,10 +140,11 @@ async def working(
         faults = Faults(log, "a delivery")
         handler = drain.handler(handler_for(services).handle, faults)
         worker = Worker(place.kind, services, handler, drain, jobs, (faults, taking))
+        deliver = handler if front is None else await front(worker, host.nursery)
         if isinstance(queue, MemoryQueue):
-            queue.handler = handler
+            queue.handler = deliver
         else:
-            host.nursery.start_soon(queue.consume, handler)
+            host.nursery.start_soon(queue.consume, deliver)
         await worker.recover()
         yield worker
 

@@ -1,7 +1,7 @@
 """The simulator: kernel, virtual time, interposition of every port, and the nemesis."""
 
 from simworld.sim.cycles import cycle_of
-from simworld.sim.inside import InsideStorage, InsideStreams, per_host
+from simworld.sim.inside import AskerIds, InsideStorage, InsideStreams, per_host
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import Labels
 from simworld.sim.lockstep import LockstepKernel
@@ -22,6 +22,7 @@ __all__ = [
     "EPOCH_MS",
     "PARK",
     "POSITION_MAX",
+    "AskerIds",
     "Faults",
     "FlakeError",
     "Host",

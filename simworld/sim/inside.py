@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from simworld.engine import Event, Fact, HookRow, RunRow, RunStatus, StepRow, WaitRow
 from simworld.errors import Crashed, WorldError
-from simworld.ports import Answer, BatchFact, Chunks, Page, Storage, StreamInfo, Streams
+from simworld.ports import Answer, BatchFact, Chunks, Ids, Page, Storage, StreamInfo, Streams
 from simworld.records import LogRead, Op
 from simworld.sim.kernel import Kernel
 from simworld.sim.labels import (
@@ -186,13 +186,36 @@ class InsideStorage(Watch):
         finally:
             task.doing = None
 
-    def published(self, event: Event, rows: Rows) -> None:
-        """An event has come into being; ``rows`` are those right after it."""
+    def published(self, event: Event, rows: Rows, by: str = "") -> None:
+        """An event has come into being; ``rows`` are those right after it.
+
+        ``by``: the task that has asked for it, if that is not the one that runs.
+        """
         run = rows.run
         if run is None:  # nobody has created it: what a law makes of that is its affair
             run = RunRow(event.run_id, RunStatus.PENDING, "", b"", 0)
         answer = Answer(event, run, rows.step, hook=rows.hook, wait=rows.wait)
-        self.write_down(event, self._readable(event.correlation_id), answer)
+        self.write_down(event, self._readable(event.correlation_id), answer, by)
+
+
+class AskerIds:
+    """``ports.Ids`` that remember who has asked for an event, where another may record it."""
+
+    def __init__(self, kernel: Kernel, inner: Ids) -> None:
+        self._kernel = kernel
+        self._inner = inner
+        self.run_id, self.message_id = inner.run_id, inner.message_id
+        self.asker: dict[str, str] = {}
+        """Event id → the name of a task."""
+
+    def event_id(self) -> str:
+        """See ``ports.Ids``."""
+        event_id = self._inner.event_id()
+        task = self._kernel.current
+        if task is None:
+            raise Crashed("this host is dead")
+        self.asker[event_id] = task.name
+        return event_id
 
 
 class InsideStreams:

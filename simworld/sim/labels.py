@@ -36,12 +36,35 @@ class Labels:
         self._of: dict[str, str] = {}
         self.known = self._of.get
         """The label of an id that has one, else None."""
+        self._expected: dict[str, dict[int, str]] = {}
+        """Id → position in the log → its label, if it is created there."""
         self._children: dict[str, int] = {}
         self._reworded: dict[str, str] = {}
 
     def learn(self, identifier: str, label: str) -> None:
         """``identifier`` is called ``label``, if it has no label yet."""
         self._of.setdefault(identifier, label)
+
+    def expect(self, identifier: str, position: int, label: str) -> None:
+        """If ``identifier`` is created by the event at this position, it is called ``label``."""
+        if identifier not in self._of:
+            self._expected.setdefault(identifier, {})[position] = label
+
+    def expected(self, identifier: str) -> str:
+        """The label of an id; of one that is not created yet what it was last expected to be."""
+        label = self._of.get(identifier)
+        if label is None:
+            (label,) = [*self._expected.get(identifier, {}).values()][-1:] or (identifier,)
+        return label
+
+    def created(self, identifier: str, position: int) -> str:
+        """The label of an id that has none yet, now that it is created at this position."""
+        label = self._expected.get(identifier, {}).get(position)
+        if label is None:
+            return identifier
+        del self._expected[identifier]
+        self._of[identifier] = label
+        return label
 
     def readable(self, identifier: str) -> str:
         """The label of an id; anything else, and nothing, is its own label."""
@@ -167,9 +190,15 @@ def stream_op(verb: str, run: str, name: str, *, writes: bool) -> Op:
 
 
 @shared
-def send_op(run: str, part: str, keyed: bool) -> Op:
-    """Sending a message; the deduplication key is what two senders race for."""
-    return Op(f"send {part}{_of_run(run)}", {f"key {run}/{part}": True} if keyed else {})
+def send_op(run: str, part: str, keyed: bool, standing: str = "") -> Op:
+    """Sending a message; the deduplication key is what two senders race for.
+
+    ``standing``: the message that stands for it, unless that has begun to be handled.
+    """
+    fine = {f"key {run}/{part}": True} if keyed else {}
+    if standing:
+        fine[f"message {standing}"] = True
+    return Op(f"send {part}{_of_run(run)}", fine)
 
 
 @shared

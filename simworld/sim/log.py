@@ -84,6 +84,11 @@ class SimLog:
         if self._checks is not None and _drawn(self._checks, len(report.log), report.retained):
             self._check(report)
 
+    def asked_ahead(self, run_id: str, asked: Sequence[tuple[int, Request]]) -> None:
+        """See ``ports.RunLog``."""
+        for position, request in asked:
+            self._labels.expect(request.correlation_id, position, request.label)
+
     def _write(self, report: PassReport) -> None:
         kernel, log, outcome = self._kernel, report.log, report.result.outcome
         task = kernel.current

@@ -32,6 +32,7 @@ class LateHooks:
         self._late: dict[str, None] = {}
         """The tasks that have found a hook and come late to it."""
         self.events, self.run, self.active_runs = inner.events, inner.run, inner.active_runs
+        self.append, self.wait_end = inner.append, inner.wait_end
 
     async def hook(self, token: str) -> HookRow:
         """See ``ports.Storage``."""

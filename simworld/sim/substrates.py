@@ -186,6 +186,13 @@ class SimFiles:
         self._parts.done(op, "" if done else "it exists")
         return done
 
+    async def link_all(self, paths: Sequence[str], parts: Sequence[bytes]) -> int:
+        """See ``ports.Files``; one operation each, so a crash leaves any first few of them."""
+        for done, (path, data) in enumerate(zip(paths, parts, strict=True)):
+            if not await self.link(path, data):
+                return done
+        return len(paths)
+
     async def replace(self, path: str, data: bytes) -> None:
         """See ``ports.Files``."""
         op = self._parts.of_file("write", path, writes=True)
@@ -216,6 +223,19 @@ class SimFiles:
             self._parts.done(op)
         else:
             self._parts.done(op, f"{len(paths) - found.count(None)} of {len(paths)} are there")
+        return found
+
+    async def read_on(self, paths: Sequence[str]) -> list[bytes]:
+        """See ``ports.Files``; one operation, as it is one batch on a disk."""
+        op = self._parts.of_file("read on from", paths[0] if paths else "", writes=False)
+        if self._kernel.at_point(op):
+            await PARK
+        self._goes_on()
+        found = await self._inner.read_on(paths)
+        if self._kernel.trace is None:
+            self._parts.done(op)
+        else:
+            self._parts.done(op, f"{len(found)} of {len(paths)} are there")
         return found
 
     async def list(self, folder: str) -> list[str]:

@@ -8,7 +8,7 @@ is written down when the server performs it, whether or not anybody hears of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from simworld.errors import Crashed, IndefiniteFailure, UsageError, WorldError
@@ -26,18 +26,24 @@ from simworld.sim.labels import (
     read_log_op,
     read_run_op,
     stream_op,
+    wait_end_op,
 )
 from simworld.sim.parking import PARK
 from simworld.sim.strikes import refuse, torn
 from simworld.sim.tasks import Task
-from simworld.sim.world import Watch, lose, outcome_of, run_label
+from simworld.sim.world import Watch, lose, outcomes_of, run_label
 
 T = TypeVar("T")
 
 LATE_MAX_MS = 10_000
 """A request that is late comes at most so long after its sender has given up."""
 
-_PARTS = {"events": "read_log", "run": "read_run", "hook": "find_hook"}
+_PARTS = {
+    "events": "read_log",
+    "run": "read_run",
+    "hook": "find_hook",
+    "wait for the end": "wait_end",
+}
 
 
 class _Call:
@@ -71,7 +77,7 @@ class SimWire(Watch):
         changes = {"lost_request": 1, "duplicate_request": 1, "late_answer": LATE_MAX_MS}
         rows = {"lost_request": 1, "stale_read": profile.lag_max}
         log = {**rows, "holed_read": profile.lag_max + 1}
-        self._faults = {"create": changes, "run": rows, "events": log}
+        self._faults = {"create": changes, "append": changes, "run": rows, "events": log}
         self._other_faults = {"lost_request": 1}
 
     async def call(self, request: Request, perform: Callable[[Replica], Awaitable[T]]) -> T:
@@ -103,6 +109,8 @@ class SimWire(Watch):
         if request.fact is not None:
             entity = self._readable(getattr(request.fact, "correlation_id", ""))
             return self._op(request.run_id, request.fact, entity)
+        if request.facts:
+            return self._append_op(request.run_id, request.facts)
         if request.verb == "active runs":
             return checkpoint_op("list the active runs")
         if request.verb == "hook":
@@ -112,6 +120,8 @@ class SimWire(Watch):
             return read_log_op(run)
         if request.verb == "run":
             return read_run_op(run)
+        if request.verb == "wait for the end":
+            return wait_end_op(run)
         name = self._labels.reworded(request.name)
         return stream_op(request.verb, run, name, writes=request.writes)
 
@@ -185,8 +195,9 @@ class SimWire(Watch):
             told = self._refused(error)
         else:
             told = self._outcome(answer)
-        if isinstance(answer, Answer) and answer.event is not None:
-            self.write_down(answer.event, self._readable(answer.event.correlation_id), answer)
+        for each in _answers(answer):
+            if each.event is not None:
+                self.write_down(each.event, self._readable(each.event.correlation_id), each)
         if call.late:
             kernel.disturb(kernel.now_ms)
         kernel.tell(told)
@@ -207,9 +218,10 @@ class SimWire(Watch):
     def _outcome(self, answer: object) -> str:
         if self._kernel.trace is None:
             return ""
+        answers = _answers(answer)
+        if answers:
+            return outcomes_of(answers, self._labels)
         match answer:
-            case Answer():
-                return outcome_of(answer.event, answer, self._labels)
             case Page():
                 last = answer.events[-1].position if answer.events else 0
                 return f"{len(answer.events)} events, up to position {last}"
@@ -252,6 +264,15 @@ class SimWire(Watch):
         kernel.records.append(LostAnswer(kernel.turn, kernel.now_ms, task.name, op.text))
         kernel.tell(f"no answer within {self._timeout_ms} ms")
         return IndefiniteFailure(f"no answer to '{op.text}' within {self._timeout_ms} ms")
+
+
+def _answers(answer: object) -> Sequence[Answer]:
+    """Those of a create or of an append."""
+    if isinstance(answer, Answer):
+        return (answer,)
+    if isinstance(answer, list):
+        return [each for each in answer if isinstance(each, Answer)]
+    return ()
 
 
 def _replica(fault: Fault) -> Replica:

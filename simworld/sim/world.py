@@ -97,7 +97,7 @@ class Watch:
     def _append_op(self, run_id: str, facts: Sequence[BatchFact]) -> Op:
         return append_op(
             tuple(
-                self._op(run_id, fact, self._readable(getattr(fact, "correlation_id", "")))
+                self._op(run_id, fact, self._labels.expected(getattr(fact, "correlation_id", "")))
                 for fact in facts
             )
         )
@@ -115,25 +115,30 @@ class Watch:
                 WaitRefused(kernel.turn, kernel.now_ms, task.name, run_id, entity)
             )
 
-    def write_down(self, event: Event, entity: str, answer: Answer) -> None:
-        """An event has been committed; the rows of ``answer`` are those right after it."""
+    def write_down(self, event: Event, entity: str, answer: Answer, by: str = "") -> None:
+        """An event has been committed; the rows of ``answer`` are those right after it.
+
+        ``by``: the task that has asked for it, if that is not the one that runs.
+        """
         kernel, fact, run_id = self._kernel, event.fact, event.run_id
         task = kernel.current
         assert task is not None
+        if entity and entity == event.correlation_id:
+            entity = self._labels.created(entity, event.position)
         if event.type == "run_created":
             self._created[run_id] = None
         elif isinstance(fact, RunStarted) and run_id not in self._created and answer.preload:
             # It has brought the run's data and created the run, in the same commit.
             pending = attrs.evolve(answer.run, status=RunStatus.PENDING, started_at_ms=0)
             created = Answer(answer.preload[0], pending)
-            self.write_down(answer.preload[0], "", created)
+            self.write_down(answer.preload[0], "", created, by)
         elif isinstance(fact, HookCreated):
             self._tokens.setdefault(run_id, {})[self._readable(fact.token)] = None
         kernel.records.append(
             Committed(
                 kernel.turn,
                 kernel.now_ms,
-                task.name,
+                by or task.name,
                 event,
                 entity,
                 answer.run,
@@ -300,8 +305,14 @@ class InnerQueue(Protocol):
 
     handler: Handler | None
 
-    def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
+    def accept(self, message: Message, *, key: str, delay_ms: int, merge: bool) -> str:
         """Accept or drop at once; the message's id, empty if dropped."""
+
+    def standing(self, run_id: str) -> str:
+        """First delivery of the message that others of the run are merged with; empty: none is."""
+
+    def let_pass(self, delivery: Delivery) -> None:
+        """See ``ports.Queue``."""
 
     def name_of(self, message_id: str) -> str:
         """Causal path of the message's first delivery."""
@@ -368,17 +379,20 @@ class SimQueue:
         """After the trial."""
         self._inner.handler = None
 
-    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
+    async def send(
+        self, message: Message, *, key: str = "", delay_s: int = 0, merge: bool = False
+    ) -> str:
         """See ``ports.Queue``."""
         kernel, inner = self._kernel, self._inner
         step = self._readable(message.step_id)
         run = run_label(kernel, self._labels, message.run_id)
-        op = send_op(run, step or "flow", bool(key))
+        standing = inner.standing(message.run_id) if merge else ""
+        op = send_op(run, step or "flow", bool(key), standing)
         if kernel.at_point(op):
             await PARK
         if kernel.striking is not None:
             refuse(kernel)
-        message_id = inner.accept(message, key=key, delay_ms=delay_s * 1_000)
+        message_id = inner.accept(message, key=key, delay_ms=delay_s * 1_000, merge=merge)
         task = kernel.current
         assert task is not None
         name = inner.name_of(message_id) if message_id else ""
@@ -402,14 +416,18 @@ class SimQueue:
             for _ in range(extra):
                 inner.duplicate(message_id)
         if kernel.trace is not None:
-            kernel.tell(_sent(name, extra, delay_s))
+            kernel.tell(_sent(name, extra, delay_s, merge=merge))
         if kernel.losing and kernel.faults.spends("lost_answer"):
             raise lose(kernel, op)
         return message_id
 
+    def let_pass(self, delivery: Delivery) -> None:
+        """See ``ports.Queue``; nothing that anybody could see."""
+        self._inner.let_pass(delivery)
 
-def _sent(name: str, extra: int, delay_s: int) -> str:
+
+def _sent(name: str, extra: int, delay_s: int, *, merge: bool) -> str:
     if not name:
-        return "dropped: the same key is in the queue"
+        return f"dropped: {'one stands for it' if merge else 'the same key is in the queue'}"
     after = f", due in {delay_s} s" if delay_s else ""
     return f"queued as {name}{after}{f', delivered {extra + 1} times' if extra else ''}"

@@ -40,6 +40,13 @@ class MemoryFiles:
         """See ``ports.Files``."""
         return self._put_new(path, data)
 
+    async def link_all(self, paths: Sequence[str], parts: Sequence[bytes]) -> int:
+        """See ``ports.Files``."""
+        for done, (path, data) in enumerate(zip(paths, parts, strict=True)):
+            if not self._put_new(path, data):
+                return done
+        return len(paths)
+
     async def replace(self, path: str, data: bytes) -> None:
         """See ``ports.Files``."""
         if path in self.contents:
@@ -55,6 +62,16 @@ class MemoryFiles:
     async def read_all(self, paths: Sequence[str]) -> list[bytes | None]:
         """See ``ports.Files``."""
         return [*map(self.contents.get, paths)]
+
+    async def read_on(self, paths: Sequence[str]) -> list[bytes]:
+        """See ``ports.Files``."""
+        found = []
+        for path in paths:
+            data = self.contents.get(path)
+            if data is None:
+                break
+            found.append(data)
+        return found
 
     async def list(self, folder: str) -> Names:
         """See ``ports.Files``."""

@@ -41,6 +41,8 @@ class MemoryTables:
         self._stored = {each.name: StoredTable(each) for each in tables}
         self.advisory: dict[str, Transaction] = {}
         """Key → who holds it."""
+        self.births = 0
+        """How many rows have come into being so far."""
         self.on_commit = on_commit
         """Called at each commit that has added rows, before anybody else goes on."""
         self._owner = owner
@@ -75,6 +77,11 @@ class MemoryTables:
     def peek(self, table: str, key: Key) -> Row | None:
         """The committed row with this primary key, at once: for the harness."""
         return self.stored_table(table).rows.get(key)
+
+    def under(self, table: str, key: Key) -> list[Row]:
+        """The committed rows whose primary key begins so, in its order: for the harness."""
+        rows = self.stored_table(table).under(key)
+        return [rows[each] for each in sorted(rows)]
 
     def rows(self, table: str) -> list[Row]:
         """All committed rows in the order of their primary key, at once: for the harness."""
@@ -163,8 +170,8 @@ class Transaction:
     """``ports.Session`` towards the world, ``ports.TableSession`` towards the twins."""
 
     __slots__ = (
-        "_done", "_is_open", "_latch", "_locks", "_told", "_usable", "_waits", "_wrote", "tables",
-        "waits_for",
+        "_began", "_done", "_is_open", "_latch", "_locks", "_told", "_usable", "_waits", "_wrote",
+        "tables", "waits_for",
     )  # fmt: skip
 
     def __init__(self, tables: MemoryTables) -> None:
@@ -181,6 +188,8 @@ class Transaction:
         """False while a statement is under way, and after one has failed."""
         self._waits = 0
         """How often the statement under way has waited."""
+        self._began = 0
+        """How many rows there had been when it began."""
         self._wrote = False
 
     # Towards the world.
@@ -189,7 +198,7 @@ class Transaction:
         """See ``ports.Session``."""
         if not (self._usable and self._is_open):
             raise InternalError(f"'{statement.name}': its transaction has failed, ended or is busy")
-        self._waits = 0
+        self._waits, self._began = 0, self.tables.births
         self._wrote = self._usable = False
         rows = list(await statement.twin(self, values))
         self._usable = True
@@ -204,6 +213,8 @@ class Transaction:
             for key, row in done.items():
                 if table.put(key, row):
                     assert row is not None
+                    self.tables.births += 1
+                    table.births[key] = self.tables.births
                     inserted.append((table.name, row))
         self._end(inserted, list(self._told))
 
@@ -227,9 +238,10 @@ class Transaction:
         self, table: str, where: Predicate | None = None, *, key: Key = (), lock: bool = False
     ) -> list[Row]:
         """See ``ports.TableSession``."""
-        if not lock:
-            return [row for _, row in self._candidates(self._read(table), where, key)]
-        return [row for _, row in await self._take_all(self._read(table), where, key)]
+        stored, candidates = self._look(table, where, key, None)
+        if lock:
+            candidates = await self._take_all(stored, candidates, where)
+        return [row for _, row in candidates]
 
     async def update(
         self,
@@ -238,11 +250,15 @@ class Transaction:
         where: Predicate | None = None,
         *,
         key: Key = (),
+        among: Sequence[Row] | None = None,
+        skips_locked: bool = False,
     ) -> list[Row]:
         """See ``ports.TableSession``."""
-        stored = self._read(table)
+        stored, candidates = self._look(table, where, key, among)
         changed = []
-        for each, row in self._candidates(stored, where, key):
+        for each, row in candidates:
+            if skips_locked and stored.holders.get(each, self) is not self:
+                continue
             before = await self._take(stored, each, row, where)
             if before is None:
                 continue
@@ -258,12 +274,17 @@ class Transaction:
         return changed
 
     async def delete(
-        self, table: str, where: Predicate | None = None, *, key: Key = ()
+        self,
+        table: str,
+        where: Predicate | None = None,
+        *,
+        key: Key = (),
+        among: Sequence[Row] | None = None,
     ) -> list[Row]:
         """See ``ports.TableSession``."""
-        stored = self._read(table)
+        stored, candidates = self._look(table, where, key, among)
         deleted = []
-        for each, row in await self._take_all(stored, where, key):
+        for each, row in await self._take_all(stored, candidates, where):
             self._write(stored, each, None)
             deleted.append(row)
         self._wrote = True
@@ -287,12 +308,23 @@ class Transaction:
                 for index in stored.unique:
                     if await self._is_taken(stored, index, key, row):
                         return None
+        elif on_conflict == "replace":
+            return await self._replace(stored, key, row)
         elif await self._key_is_taken(stored, key):
             raise UniqueViolation(f"{table} has a row {'/'.join(map(str, key))} already")
         # From here on others wait for this row; PostgreSQL enters it into one index after another.
         self._write(stored, key, row)
         for index in stored.unique:
             await self._claim(stored, index, key, row)
+        return row
+
+    async def _replace(self, stored: StoredTable, key: Key, row: Row) -> Row:
+        """Enter the row, or change the one that is there, which a lock of another's guards."""
+        if stored.unique:
+            raise InternalError(f"a row of {stored.name} has other unique keys to be looked at")
+        while (holder := stored.holders.get(key)) is not None and holder is not self:
+            await self._wait_for(holder)
+        self._write(stored, key, row)
         return row
 
     async def advisory_lock(self, key: str) -> None:
@@ -310,10 +342,17 @@ class Transaction:
 
     # Rows.
 
-    def _read(self, table: str) -> StoredTable:
+    def _look(
+        self, table: str, where: Predicate | None, key: Key, among: Sequence[Row] | None
+    ) -> tuple[StoredTable, list[tuple[Key, Row]]]:
+        """The rows that a statement sees, or those it has seen before."""
+        stored = self.tables.stored_table(table)
+        if among is not None:
+            rows = [(stored.key_of(row), row) for row in among if where is None or where(row)]
+            return stored, [pair for pair in rows if stored.births.get(pair[0], 0) <= self._began]
         if self._waits or self._wrote:
             raise InternalError("a twin looks at tables once, before it writes or has waited")
-        return self.tables.stored_table(table)
+        return stored, self._candidates(stored, where, key)
 
     def _own(self, stored: StoredTable, key: Key) -> Row | None:
         """The newest row with this primary key that is committed or made by this transaction."""
@@ -340,10 +379,10 @@ class Transaction:
         )
 
     async def _take_all(
-        self, stored: StoredTable, where: Predicate | None, key: Key
+        self, stored: StoredTable, candidates: list[tuple[Key, Row]], where: Predicate | None
     ) -> list[tuple[Key, Row]]:
         taken = []
-        for each, row in self._candidates(stored, where, key):
+        for each, row in candidates:
             newest = await self._take(stored, each, row, where)
             if newest is not None:
                 taken.append((each, newest))

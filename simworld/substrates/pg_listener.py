@@ -6,14 +6,17 @@ when it leaves the next one reads.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
 from simworld.errors import DefiniteFailure
 from simworld.ports import Notices
 from simworld.substrates.pg_wire import Connection, LostError
+
+IDLE_MAX = 32
+"""Channels that nobody wants at the moment; most of them somebody soon wants again."""
 
 
 class Listener:
@@ -38,7 +41,10 @@ class Listener:
         self._heard.setdefault(channel, 0)
         self._users[channel] = self._users.get(channel, 0) + 1
         try:
-            if channel not in self._active and self._reading is not None:
+            if self._reading is None and self._connection is not None:
+                with self._losing():
+                    self._take(self._connection)  # what was told before is no news
+            elif channel not in self._active and self._reading is not None:
                 self._reading.cancel()  # whoever reads has to listen to one channel more
             await self._attend(lambda: channel in self._active)
             yield _Heard(self, channel)
@@ -69,17 +75,23 @@ class Listener:
                 await self._news.wait()
                 continue
             try:
-                with trio.CancelScope() as self._reading:
+                with self._losing(), trio.CancelScope() as self._reading:
                     await self._read()
-            except LostError as error:
-                self.close()
-                for channel in self._heard:
-                    self._heard[channel] += 1  # whatever was missed, let everybody look
-                raise DefiniteFailure(f"notifications were lost: {error}") from error
             finally:
                 self._reading = None
                 self._news.set()
                 self._news = trio.Event()
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        """The connection may be gone: whatever was missed, let everybody look."""
+        try:
+            yield
+        except LostError as error:
+            self.close()
+            for channel in self._heard:
+                self._heard[channel] += 1
+            raise DefiniteFailure(f"notifications were lost: {error}") from error
 
     async def _read(self) -> None:
         """Listen to what is wanted, then wait for the server to tell something."""
@@ -87,15 +99,19 @@ class Listener:
             self._connection = await self._connect()
         connection = self._connection
         wanted = [f'LISTEN "{each}"' for each in self._heard if each not in self._active]
-        past = [f'UNLISTEN "{each}"' for each in sorted(self._active) if each not in self._heard]
+        idle = [] if len(self._active - self._heard.keys()) <= IDLE_MAX else sorted(self._active)
+        past = [f'UNLISTEN "{each}"' for each in idle if each not in self._heard]
         if wanted or past:
-            now = set(self._heard)
+            now = self._heard.keys() | (() if past else self._active)
             self._active &= now  # whoever wants one of the others again has to be told to wait
             with trio.CancelScope(shield=True):
                 await connection.command(";".join(wanted + past).encode())
             self._active = now
         else:
             await connection.readable()
+        self._take(connection)
+
+    def _take(self, connection: Connection) -> None:
         for channel in connection.heard():
             if channel in self._heard:
                 self._heard[channel] += 1

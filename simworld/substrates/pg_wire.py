@@ -2,17 +2,19 @@
 
 psycopg splits talking to the server into generators that say what they wait for; here trio does the
 waiting, so there is neither a thread nor another event loop.  Values are those of ``ports.Row``:
-text, whole numbers, booleans, bytes and None, and parameters may be lists of bytes; statements are
-prepared when first run.
+text, whole numbers, booleans, bytes and None; parameters may be lists of bytes, too, and tuples of
+rows, which go as JSON.  Statements are prepared when first run, and answer in binary.
 """
 
 from __future__ import annotations
 
 import re
+import select
 import struct
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import psycopg
 import trio
 from psycopg import generators, pq
@@ -35,11 +37,13 @@ T = TypeVar("T")
 CANCEL_S = 2.0
 """How long a statement that nobody waits for any more may take to be cancelled."""
 
+_encode_json = msgspec.json.Encoder().encode
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 _PORTS = re.compile(r"[\d,]*")
 _SQLSTATE = pq.DiagnosticField.SQLSTATE
 _MESSAGE = pq.DiagnosticField.MESSAGE_PRIMARY
 _BYTEA = 17
+_BINARY = pq.Format.BINARY
 _LOST = ("57P01", "57P02", "57P03", "57P05", "08")
 """SQL states of a server that goes away; what was under way may have been done."""
 
@@ -96,9 +100,22 @@ def _encoded(name: str, value: object) -> tuple[bytes | None, int]:
         return b"%d" % value, 0
     if isinstance(value, bytes):
         return value, 1
-    if isinstance(value, (list, tuple)) and all(isinstance(each, bytes) for each in value):
+    if isinstance(value, tuple):
+        return _json(name, value), 0
+    if isinstance(value, list) and all(isinstance(each, bytes) for each in value):
         return _array(value), 1
     raise InternalError(f"{name} is a {type(value).__name__}; columns hold text, numbers, bytes")
+
+
+def _json(name: str, rows: tuple[Row, ...]) -> bytes:
+    """Rows as JSON."""
+    try:
+        data = _encode_json(rows)
+    except UnicodeEncodeError as error:
+        raise WorldError(f"{name} hold what is not text", status=400) from error
+    if b"\\u0000" in data and any("\0" in str(value) for row in rows for value in row.values()):
+        raise WorldError(f"{name} hold a NUL, which no text may have", status=400)
+    return data
 
 
 def _array(values: Sequence[bytes]) -> bytes:
@@ -111,25 +128,37 @@ def _array(values: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _decode_bytes(data: bytes) -> bytes:
-    return bytes.fromhex(data[2:].decode())
+def _decode_int(data: bytes) -> int:
+    return int.from_bytes(data, signed=True)
+
+
+def _decode_numeric(data: bytes) -> int:
+    """A whole one: digits of base 10000, of which zeros at the end are left out."""
+    count, weight, sign = struct.unpack_from("!hhH", data)
+    digits = struct.unpack_from(f"!{count}h", data, 8)
+    value: int = sum(digit * 10_000 ** (weight - place) for place, digit in enumerate(digits))
+    return -value if sign else value
 
 
 _DECODERS: dict[int, Callable[[bytes], object]] = {
-    16: b"t".__eq__,
-    _BYTEA: _decode_bytes,
-    20: int,
-    21: int,
-    23: int,
+    16: b"\1".__eq__,
+    _BYTEA: bytes,
+    20: _decode_int,
+    21: _decode_int,
+    23: _decode_int,
     25: bytes.decode,
     1043: bytes.decode,
-    1700: int,
+    1700: _decode_numeric,
     2278: lambda data: None,
 }
-"""Type → how its text is read: bool, bytea, int8, int2, int4, text, varchar, numeric, void."""
+"""Type → how its binary form is read: bool, bytea, int8, int2, int4, text, varchar, numeric, and
+void."""
+
+_Columns = Sequence[tuple[int, str, Callable[[bytes], object]]]
+"""The number of a column, its name, and how its values are read."""
 
 
-def _rows(result: pq.abc.PGresult) -> list[Row]:
+def _columns(result: pq.abc.PGresult) -> _Columns:
     columns = []
     for number in range(result.nfields):
         name = (result.fname(number) or b"").decode()
@@ -137,12 +166,17 @@ def _rows(result: pq.abc.PGresult) -> list[Row]:
         if decode is None:
             raise InternalError(f"column {name} has type {result.ftype(number)}, which rows lack")
         columns.append((number, name, decode))
+    return columns
+
+
+def _rows(result: pq.abc.PGresult, columns: _Columns) -> list[Row]:
+    get = result.get_value
     found: list[Row] = []
     for line in range(result.ntuples):
         row: dict[str, Any] = {}
         for number, name, decode in columns:
-            value = result.get_value(line, number)
-            row[name] = None if value is None else decode(bytes(value))
+            value = get(line, number)
+            row[name] = None if value is None else decode(value)
         found.append(row)
     return found
 
@@ -227,7 +261,10 @@ class Connection:
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self._pgconn = pgconn
         self._fileno = pgconn.socket
-        self._prepared: set[bytes] = set()
+        self._prepared: dict[bytes, _Columns] = {}
+        """Statement → the columns of its rows."""
+        self._poll = select.poll()
+        self._poll.register(self._fileno, select.POLLIN)
         self.closed = False
         pgconn.notice_handler = None
         self._told: list[pq.PGnotify] = []
@@ -253,7 +290,7 @@ class Connection:
 
     def alive(self) -> bool:
         """Whether it seems good for another statement; the server may have hung up meanwhile."""
-        if not self.closed:
+        if not self.closed and self._poll.poll(0):
             try:
                 self._pgconn.consume_input()  # its last words, if it had any
                 self._pgconn.consume_input()  # and then the end
@@ -278,15 +315,16 @@ class Connection:
         if missing:
             raise InternalError(f"{statement.text!r} lacks values for {', '.join(missing)}")
         encoded = [_encoded(name, values[name]) for name in statement.order]
-        if statement.name not in self._prepared:
-            await self._send(lambda: self._pgconn.send_prepare(statement.name, statement.text))
-            self._prepared.add(statement.name)
+        name = statement.name
+        if name not in self._prepared:
+            await self._send(lambda: self._pgconn.send_prepare(name, statement.text))
+            described = await self._send(lambda: self._pgconn.send_describe_prepared(name))
+            self._prepared[name] = _columns(described)
         data, formats = [value for value, _ in encoded], [form for _, form in encoded]
-        return _rows(
-            await self._send(
-                lambda: self._pgconn.send_query_prepared(statement.name, data, formats)
-            )
+        result = await self._send(
+            lambda: self._pgconn.send_query_prepared(name, data, formats, _BINARY)
         )
+        return _rows(result, self._prepared[name])
 
     async def _send(self, send: Callable[[], None]) -> pq.abc.PGresult:
         """The last result of what ``send`` sends, or the error that the server answers with."""

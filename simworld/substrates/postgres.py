@@ -37,7 +37,8 @@ ROLLBACK_S = 2.0
 
 _SESSION = b"""
 SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
-SET bytea_output = hex;
+SET plan_cache_mode = force_generic_plan;
+SET jit = off;
 SET client_min_messages = warning
 """
 
@@ -54,20 +55,23 @@ class PostgresTables:
 
     async def run(self, statement: Statement, **values: object) -> list[Row]:
         """See ``ports.Session``."""
-        async with self._connection() as connection:
-            try:
-                return await connection.run(self._compiled(statement), values)
-            except LostError as error:
-                if not any(statement.touches(values).values()):
-                    raise DefiniteFailure(f"cannot {statement.name}: {error}") from error
-                raise IndefiniteFailure(
-                    f"whether it did {statement.name} is not known: {error}"
-                ) from error
+        connection = await self._take()
+        try:
+            return await connection.run(self._compiled(statement), values)
+        except LostError as error:
+            if not any(statement.touches(values).values()):
+                raise DefiniteFailure(f"cannot {statement.name}: {error}") from error
+            raise IndefiniteFailure(
+                f"whether it did {statement.name} is not known: {error}"
+            ) from error
+        finally:
+            self._give_back(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """See ``ports.Tables``."""
-        async with self._connection() as connection:
+        connection = await self._take()
+        try:
             session = _Transaction(connection, self._compiled)
             await session.command(b"BEGIN")
             try:
@@ -76,6 +80,8 @@ class PostgresTables:
                 await _roll_back(connection)
                 raise
             await _commit(connection)
+        finally:
+            self._give_back(connection)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[Notices]:
         """See ``ports.Tables``; all listeners share one connection, which stays."""
@@ -104,26 +110,28 @@ class PostgresTables:
         self._idle.clear()
         self._listener.close()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        """One connection of the pool, to oneself."""
-        async with self._room:
-            connection = await self._take()
-            try:
-                yield connection
-            finally:
-                if not connection.closed:
-                    self._idle.append(connection)
-
     async def _take(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.alive():
-                return connection
+        """One connection of the pool, to oneself until it is given back."""
         try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await self._room.acquire()
+        try:
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.alive():
+                    return connection
             return await self._connect()
-        except LostError as error:
-            raise DefiniteFailure(f"the database cannot be reached: {error}") from error
+        except BaseException as error:
+            self._room.release()
+            if isinstance(error, LostError):
+                raise DefiniteFailure(f"the database cannot be reached: {error}") from error
+            raise
+
+    def _give_back(self, connection: Connection) -> None:
+        if not connection.closed:
+            self._idle.append(connection)
+        self._room.release()
 
     async def _connect(self) -> Connection:
         connection = await Connection.open(self._conninfo)

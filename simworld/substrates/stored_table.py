@@ -64,7 +64,7 @@ class StoredTable:
         self.key_of = _getter(table.key)
         self.rows: dict[Key, Row] = {}
         self.births: dict[Key, int] = {}
-        """How often a row with this key was inserted: one that came back is another row."""
+        """The number of the row with this key: one that was deleted and came back has another."""
         self.holders: dict[Key, Transaction] = {}
         """The open transaction that has changed or locked a row."""
         self.unique = [UniqueIndex(each) for each in table.indexes if each.unique]
@@ -96,7 +96,4 @@ class StoredTable:
             self._heads.setdefault(key[0], {})[key] = row
         elif before is not None:
             del self.rows[key], self._heads[key[0]][key]
-        is_new = before is None and row is not None
-        if is_new:
-            self.births[key] = self.births.get(key, 0) + 1
-        return is_new
+        return before is None and row is not None

@@ -6,6 +6,7 @@ them here, written against substrates.
 """
 
 from simworld.worlds.atomic import AtomicWorld
+from simworld.worlds.codec import decode_event, encode_event
 from simworld.worlds.hosted import HostedStreams, HostedWorld
 from simworld.worlds.local import (
     LocalStreams,
@@ -20,10 +21,9 @@ from simworld.worlds.postgres import (
     PostgresStreams,
     PostgresWorld,
     RowsAfter,
+    TableWitness,
     ddl,
-    event_of,
     read_postgres,
-    rows_after,
     schema_version,
     world_tables,
 )
@@ -49,14 +49,15 @@ __all__ = [
     "Prefixes",
     "RowsAfter",
     "TableQueue",
+    "TableWitness",
     "WorldState",
     "check_name",
     "ddl",
-    "event_of",
+    "decode_event",
+    "encode_event",
     "minted_cursor",
     "read_local",
     "read_postgres",
-    "rows_after",
     "schema_version",
     "world_tables",
 ]

@@ -64,9 +64,10 @@ from simworld.errors import (
     WorldError,
 )
 from simworld.marks import reached
-from simworld.ports import Answer, BatchFact, Clock, Ids, Latch, Page, Tasks
+from simworld.ports import Answer, BatchFact, Clock, Ids, Page, Tasks
 from simworld.records import LastCursor, LogPosition, TerminalCreate, WorldProfile
-from simworld.worlds.moved import check_unmoved
+from simworld.worlds.ends import Ends
+from simworld.worlds.moved import check_batch, check_unmoved
 from simworld.worlds.names import check_names
 
 CURSOR_MAX = 20
@@ -103,8 +104,7 @@ class AtomicWorld:
         if profile.log_position is LogPosition.MINT_AT_START:
             self._minted = {}
         self._tasks = tasks
-        self._ends: dict[str, Latch] = {}
-        """Run id → what those hear who wait for its end."""
+        self._ends = None if tasks is None else Ends(tasks)
         self.runs: dict[str, RunRow] = {}
         self.steps: dict[tuple[str, str], StepRow] = {}
         self.hooks: dict[tuple[str, str], HookRow] = {}
@@ -138,6 +138,7 @@ class AtomicWorld:
                 "a world that mints positions at the start records one event at a time; use "
                 "commits=each with log_position=mint_at_start"
             )
+        check_batch(facts)
         length = len(self.logs.get(run_id, ()))
         check_unmoved(run_id, after, length)
         before = {}
@@ -159,14 +160,10 @@ class AtomicWorld:
 
     async def wait_end(self, run_id: str, timeout_ms: int) -> None:
         """See ``ports.Storage``."""
-        if self._tasks is None:
+        if self._ends is None:
             raise InternalError("a world whose callers wait needs tasks")
-        if run_id in self.runs and self.runs[run_id].status in RUN_TERMINAL:
-            return
-        latch = self._ends.get(run_id)
-        if latch is None:
-            latch = self._ends[run_id] = self._tasks.latch("hear of the run's end")
-        await latch.wait(timeout_ms)
+        if run_id not in self.runs or self.runs[run_id].status not in RUN_TERMINAL:
+            await self._ends.wait(run_id, timeout_ms)
 
     def _mint(self, run_id: str) -> _Mint:
         assert self._minted is not None
@@ -199,8 +196,8 @@ class AtomicWorld:
 
     def _release(self, run_id: str) -> None:
         """The run has ended: its tokens are free, its waits are gone, who waits for it is told."""
-        if run_id in self._ends:
-            self._ends.pop(run_id).set()
+        if self._ends is not None:
+            self._ends.tell(run_id)
         for hook in [each for each in self.tokens.values() if each.run_id == run_id]:
             del self.tokens[hook.token]
             self.hooks[run_id, hook.correlation_id] = release_hook(hook)

@@ -7,6 +7,7 @@ its fact inside ``eventData``; payloads are base64, for they are bytes of the pa
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, TypeVar, get_args
 
 import attrs
@@ -93,6 +94,26 @@ def decode_event(data: bytes) -> Event:
         found.correlation_id,
         fact,
     )
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """Events of one commit: one as itself, several as a list."""
+    if len(events) == 1:
+        return encode_event(events[0])
+    return b"[%s]" % b",".join(map(encode_event, events))
+
+
+def decode_events(data: bytes) -> Sequence[Event]:
+    """The reverse of ``encode_events``; ``UsageError`` if it is none."""
+    return _decode_list(data) if data.startswith(b"[") else (decode_event(data),)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _decode_list(data: bytes) -> Sequence[Event]:
+    parts: list[msgspec.Raw] = _decode(data, list[msgspec.Raw])
+    if not parts:
+        raise UsageError("this is no event: an empty list")
+    return tuple(decode_event(bytes(part)) for part in parts)
 
 
 def encode_row(row: attrs.AttrsInstance) -> bytes:

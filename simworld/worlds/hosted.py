@@ -15,7 +15,17 @@ from typing import NamedTuple
 
 from simworld.engine import Event, Fact, HookRow, RunRow
 from simworld.marks import reached
-from simworld.ports import Answer, Chunks, Page, Replica, Request, StreamInfo, Streams, Wire
+from simworld.ports import (
+    Answer,
+    BatchFact,
+    Chunks,
+    Page,
+    Replica,
+    Request,
+    StreamInfo,
+    Streams,
+    Wire,
+)
 from simworld.records import HostedProfile
 from simworld.worlds.atomic import AtomicWorld
 
@@ -45,10 +55,34 @@ class HostedWorld:
     async def _create(self, run_id: str, fact: Fact, _: Replica) -> Answer:
         answer = await self._server.create(run_id, fact)
         if answer.event is not None:
-            server = self._server
-            versions = self._versions.setdefault(run_id, deque(maxlen=self._kept))
-            versions.append(_Version(server.runs[run_id], tuple(server.logs[run_id])))
+            self._committed(run_id)
         return answer
+
+    def _committed(self, run_id: str) -> None:
+        server = self._server
+        versions = self._versions.setdefault(run_id, deque(maxlen=self._kept))
+        versions.append(_Version(server.runs[run_id], tuple(server.logs[run_id])))
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``; one request, and one commit."""
+
+        async def append(_: Replica) -> Sequence[Answer]:
+            answers = await self._server.append(run_id, facts, after=after)
+            self._committed(run_id)
+            return answers
+
+        request = Request("append", run_id, facts=tuple(facts), writes=True)
+        return await self._wire.call(request, append)
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``; it is the server that waits."""
+
+        async def wait(_: Replica) -> None:
+            await self._server.wait_end(run_id, timeout_ms)
+
+        await self._wire.call(Request("wait for the end", run_id, waits=True), wait)
 
     async def events(self, run_id: str, cursor: str | None = None) -> Page:
         """See ``ports.Storage``; by a replica."""

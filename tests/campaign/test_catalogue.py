@@ -6,10 +6,6 @@ found again.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-
 import pytest
 
 from simworld.campaign import load_races, load_scenarios, searches_of
@@ -30,24 +26,16 @@ RACES = load_races()
 
 
 def searched(name: str) -> list[Searched]:
-    """All systems of an entry; called in another process."""
+    """All systems of an entry."""
     race = RACES[name]
     scenario = load_scenarios(deep=True)[race.scenario]
     searches = searches_of(race, seeds=SEED + 1, trials=TRIALS, clean_trials=CLEAN)
     return [made(each, race, scenario)[0] for each in searches if each.seed == SEED]
 
 
-@pytest.fixture(scope="module")
-def answers() -> Iterator[dict]:
-    """Every entry's searches, two entries at a time."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
-        yield {name: pool.submit(searched, name) for name in QUICKEST}
-
-
 @pytest.mark.parametrize("name", QUICKEST)
-def test_the_race_is_found_and_its_fixes_hold(name: str, answers: dict) -> None:
-    entry = Examined.of(RACES[name], answers[name].result())
+def test_the_race_is_found_and_its_fixes_hold(name: str) -> None:
+    entry = Examined.of(RACES[name], searched(name))
     assert len(entry.shown) == len(RACES[name].systems)
     for shown in entry.shown:
         (each,) = shown.searched

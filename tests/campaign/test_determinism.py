@@ -150,6 +150,7 @@ def test_a_real_clock_in_a_payload_is_caught() -> None:
         hunt(clocked, preset("fixed"), trials=10, run_twice=True)
 
 
+@pytest.mark.slow
 def test_iterating_a_set_is_caught_across_hash_seeds(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "unordered_scenarios"
     folder.mkdir()
@@ -162,6 +163,7 @@ def test_iterating_a_set_is_caught_across_hash_seeds(tmp_path: pathlib.Path) -> 
     assert all(line.startswith("  step work#") for line in (one, other))  # side by side
 
 
+@pytest.mark.slow
 def test_a_body_that_iterates_a_set_is_not_taken_for_its_workflow(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "unordered_bodies"
     folder.mkdir()
@@ -206,6 +208,7 @@ def test_a_workflow_that_does_not_depend_on_its_log_alone_is_its_author_s_mistak
     assert "use now_ms" in said
 
 
+@pytest.mark.slow
 def test_what_a_hunt_had_found_before_it_diverged_is_kept() -> None:
     """The mistake shows late: only in a workflow that is asked for four steps."""
     reads = itertools.count()
@@ -282,6 +285,7 @@ def test_a_retained_pass_that_differs_is_a_record(monkeypatch: pytest.MonkeyPatc
     assert all(" in one pass and step work#1 (" in each.difference for each in found)
 
 
-def test_other_hash_seeds_change_nothing_in_ours() -> None:
-    for scenario in SCENARIOS.values():
-        check_hash_seeds(scenario, preset("v2_merge"), where=None, seed=1, trials=20)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_other_hash_seeds_change_nothing_in_ours(name: str) -> None:
+    check_hash_seeds(SCENARIOS[name], preset("v2_merge"), where=None, seed=1, trials=20)

@@ -206,6 +206,7 @@ def test_every_knob_can_be_set_to_what_it_is() -> None:
             assert with_knob(variant, f"{knob}={value}") == variant
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_scenario_is_kept_out_of_the_fixed_variant_s_way() -> None:
     """The fixed variant holds under every kind of fault at once, also beyond its own cases."""
     budget = FaultBudget(duplicates=4, crashes=2, lost_answers=2, kill_bodies=6)
@@ -238,6 +239,7 @@ def test_a_body_with_a_mistake_in_it_does_not_pass() -> None:
     assert str(result.verdict) == "FAIL I-18"
 
 
+@pytest.mark.slow
 def test_each_case_is_compared_with_its_own_claim() -> None:
     """The verdict of the whole is as declared, but one case shows what it must not."""
     whole = scenario()

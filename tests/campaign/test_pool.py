@@ -165,6 +165,7 @@ def written(tmp_path: pathlib.Path) -> Callable[[str], tuple[str, Scenario]]:
     return write
 
 
+@pytest.mark.slow
 def test_the_chunk_of_a_killed_worker_is_run_again(
     written: Callable[[str], tuple[str, Scenario]],
 ) -> None:
@@ -178,6 +179,7 @@ def test_the_chunk_of_a_killed_worker_is_run_again(
     assert all("of dying on fixed; another one does it again" in line for line in said)
 
 
+@pytest.mark.slow
 def test_what_kills_every_worker_is_named(written: Callable[[str], tuple[str, Scenario]]) -> None:
     where, dying = written(DYING.format(condition="True"))
     with (

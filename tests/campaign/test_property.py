@@ -116,12 +116,14 @@ def found(request: pytest.FixtureRequest) -> tuple[PropertyFinding, list[str]]:
     return finding, laws
 
 
+@pytest.mark.slow
 def test_a_faulty_variant_is_refuted(found: tuple[PropertyFinding, list[str]]) -> None:
     finding, laws = found
     assert finding.anomaly.law in laws
     assert "moves:" in str(finding)
 
 
+@pytest.mark.slow
 def test_hypothesis_shrinks_the_scenario_and_we_the_schedule(
     found: tuple[PropertyFinding, list[str]],
 ) -> None:
@@ -132,6 +134,7 @@ def test_hypothesis_shrinks_the_scenario_and_we_the_schedule(
     assert len(found[0].repro.schedule.entries) + len(found[0].repro.faults) <= 10
 
 
+@pytest.mark.slow
 def test_the_finding_replays(found: tuple[PropertyFinding, list[str]]) -> None:
     finding, _ = found
     story = replay(finding.repro, SCENARIOS)
@@ -139,6 +142,7 @@ def test_the_finding_replays(found: tuple[PropertyFinding, list[str]]) -> None:
     assert story.anomaly.law == finding.anomaly.law
 
 
+@pytest.mark.slow
 def test_the_search_is_deterministic() -> None:
     variant, _ = FAULTY["concurrent_first_attempts"]
     answers = [

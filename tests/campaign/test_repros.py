@@ -38,6 +38,7 @@ def finding() -> Finding:
 
 
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.slow
 def test_the_headline_races_are_found_from_every_seed(seed: int) -> None:
     for name, variant, moves_max in (
         ("inflated_attempts", preset("v2_merge"), 10),
@@ -71,6 +72,7 @@ def test_a_shrunk_repro_cannot_lose_a_move(finding: Finding) -> None:
         assert story is None
 
 
+@pytest.mark.slow
 def test_a_repro_replays_a_hundred_times(finding: Finding) -> None:
     for _ in range(100):
         story = replay(finding.repro, SCENARIOS)

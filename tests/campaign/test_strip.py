@@ -45,8 +45,9 @@ def laws(strip: Strip) -> dict[str, list[str]]:
     return found
 
 
-def test_the_fixed_engine_recovers_wherever_it_is_struck() -> None:
-    strip = crash_strip(the_run(), preset("fixed"), pairs_max=100)
+@pytest.mark.parametrize("variant", ["fixed", "fast"])
+def test_the_repaired_engine_recovers_wherever_it_is_struck(variant: str) -> None:
+    strip = crash_strip(the_run(), preset(variant), pairs_max=100)
     assert strip.rows == ()
     assert strip.undecided == ""
     assert strip.singles > strip.operations  # most are struck in both ways
@@ -54,9 +55,10 @@ def test_the_fixed_engine_recovers_wherever_it_is_struck() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("variant", ["fixed", "fast"])
 @pytest.mark.parametrize("world", ["local", "postgres", "hosted"])
-def test_and_so_it_does_on_every_world(world: str) -> None:
-    strip = crash_strip(the_run(), placed(preset("fixed"), world), pairs_max=50)
+def test_and_so_it_does_on_every_world(world: str, variant: str) -> None:
+    strip = crash_strip(the_run(), placed(preset(variant), world), pairs_max=50)
     assert (strip.rows, strip.undecided) == ((), "")
 
 
@@ -98,6 +100,7 @@ def test_a_pair_counts_where_its_first_fault_alone_does_not_do_it(last: Strip) -
         assert first not in alone
 
 
+@pytest.mark.slow
 def test_equal_seeds_strike_equal_pairs(last: Strip) -> None:
     assert crash_strip(the_run(), LAST, pairs_max=PAIRS) == last
     other = crash_strip(the_run(), LAST, pairs_max=PAIRS, seed=1)

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-
 import pytest
 
-from tests.campaign.cells import ATTEMPTS, Cell, Outcome, cells, check_outcome, run_cell
+from tests.campaign.cells import ATTEMPTS, Cell, cells, check_outcome, run_cell
 
 pytestmark = pytest.mark.slow
 
 TRIALS, CLEAN_TRIALS = 1_000, 500
 """Of a cell that must fail, which ends at its first failure, and of one that must not."""
 CELLS = cells()
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> Iterator[dict[str, Future[Outcome]]]:
-    """All cells, on two cores; the slow (clean) ones first."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
-        ordered = sorted(CELLS, key=lambda cell: cell.claim != "PASS")
-        yield {
-            cell.name: pool.submit(run_cell, cell, CLEAN_TRIALS if cell.claim == "PASS" else TRIALS)
-            for cell in ordered
-        }
 
 
 def test_the_table_is_complete() -> None:
@@ -42,5 +26,5 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
-def test_cell(cell: Cell, outcomes: dict[str, Future[Outcome]]) -> None:
-    check_outcome(cell, outcomes[cell.name].result())
+def test_cell(cell: Cell) -> None:
+    check_outcome(cell, run_cell(cell, CLEAN_TRIALS if cell.claim == "PASS" else TRIALS))

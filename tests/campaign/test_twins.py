@@ -198,6 +198,7 @@ def test_where_nothing_strikes_it_is_a_planned_failure() -> None:
     assert twin.body not in passing(story).workload.failures
 
 
+@pytest.mark.slow
 def test_where_nothing_helps_there_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten workers hold what ten runs wait for, whoever comes first."""
     monkeypatch.setattr(twins, "TURNS_MAX", 20_000)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from simworld.campaign import PRESETS, knob_table, preset, with_knob
+from simworld.campaign import (
+    PLACES,
+    PRESETS,
+    check_together,
+    knob_table,
+    placed,
+    preset,
+    with_knob,
+)
 from simworld.errors import UsageError
 
 TABLE = """
@@ -51,6 +59,14 @@ def test_v1_is_the_merge_with_another_engine_its_guard_and_its_continuations() -
     }  # fmt: skip
 
 
+def test_fast_is_fixed_with_less_to_do() -> None:
+    fast, fixed = preset("fast").knobs, preset("fixed").knobs
+    assert {knob: value for knob, value in fast.items() if value != fixed[knob]} == {
+        "commits": "together", "wakes": "merged", "results": "told", "stream_write": "prompt",
+        "bg_status_check": "start_tells",
+    }  # fmt: skip
+
+
 def test_knobs_outside_the_table_are_those_of_the_merge_unless_fixed() -> None:
     told = {knob for knob, *_ in LINES}
     merge = preset("v2_merge").knobs
@@ -58,7 +74,7 @@ def test_knobs_outside_the_table_are_those_of_the_merge_unless_fixed() -> None:
         (name, knob): value
         for name, variant in PRESETS.items()
         for knob, value in variant.knobs.items()
-        if knob not in told and value != merge[knob]
+        if knob not in told and value != merge[knob] and name != "fast"
     }
     assert odd == {
         ("v1", "engine"): "v1",
@@ -72,7 +88,7 @@ def test_knobs_outside_the_table_are_those_of_the_merge_unless_fixed() -> None:
 
 
 def test_only_fixed_promises_exclusive_bodies() -> None:
-    assert [each.name for each in PRESETS.values() if each.exclusive_bodies] == ["fixed"]
+    assert [each.name for each in PRESETS.values() if each.exclusive_bodies] == ["fixed", "fast"]
 
 
 def test_what_is_assumed_is_a_knob_and_fixed_assumes_nothing() -> None:
@@ -86,6 +102,33 @@ def test_every_knob_can_be_set_by_its_name_to_each_of_its_values() -> None:
         for value in knob.values or (knob.default,):
             changed = with_knob(preset("b30"), f"{knob.name}={value}")
             assert changed.knobs[knob.name] == value
+
+
+@pytest.mark.parametrize(
+    ("world", "setting", "knob"),
+    [
+        ("atomic", "log_position=mint_at_start", "log_position=mint_at_start"),
+        ("hosted", "log_position=mint_at_start", "log_position=mint_at_start"),
+        ("local", "local_log=minted", "local_log=minted"),
+        ("local-pr", "max_inline=2", "local_log=minted"),
+        ("postgres", "pg_writes=autocommit", "pg_writes=autocommit"),
+        ("postgres", "pg_position=reserved", "pg_position=reserved"),
+        ("postgres-merged", "max_inline=2", "pg_writes=autocommit"),
+        ("atomic", "engine=v1", "engine=v1"),
+        ("atomic", "publish=beside_create", "publish=beside_create"),
+    ],
+)
+def test_one_commit_for_several_events_cannot_be_had_everywhere(world, setting, knob) -> None:
+    variant = with_knob(placed(preset("fast"), world), setting)
+    with pytest.raises(UsageError, match=f"with {knob} each is recorded by itself; use commits="):
+        check_together(variant)
+    check_together(with_knob(variant, "commits=each"))
+
+
+def test_several_events_are_recorded_at_once_on_every_repaired_world() -> None:
+    for place in PLACES.values():
+        if place.repaired:
+            check_together(placed(preset("fast"), place.name))
 
 
 def test_a_switch_takes_true_and_false_only() -> None:

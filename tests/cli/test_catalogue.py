@@ -36,6 +36,7 @@ def test_machines_get_the_entries(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"system": "fixed", "remains": ""} in race["fixes"]
 
 
+@pytest.mark.slow
 def test_a_race_is_found_told_and_kept(
     capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_an_older_repro_is_not_told_as_if_it_had_been_found_now(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["races", "races.json", "races.md"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_found(
     capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +151,7 @@ def test_a_folder_without_entries(
     assert "--scenarios" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_entry_s_run_leaves_the_others_in_the_report(
     capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
 ) -> None:

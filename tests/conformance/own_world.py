@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from simworld.conformance import WorldUnderTest, check_reopen, check_world
+from simworld.errors import WorldError
 from simworld.records import WorldProfile
 from simworld.worlds import AtomicWorld
 from simworld.worlds.codec import decode_fact, encode_fact
@@ -33,11 +34,11 @@ class CountedEvents:
     """Event ids that are the same every time the journal is read."""
 
     def __init__(self):
-        self._count = 0
+        self.count = 0
 
     def event_id(self):
-        self._count += 1
-        return f"evnt_{self._count}"
+        self.count += 1
+        return f"evnt_{self.count}"
 
 
 class JournalWorld(AtomicWorld):
@@ -45,7 +46,8 @@ class JournalWorld(AtomicWorld):
 
     def __init__(self, path, *, clock, profile):
         self._moment = Moment(clock)
-        super().__init__(clock=self._moment, ids=CountedEvents(), profile=profile)
+        self._counted = CountedEvents()
+        super().__init__(clock=self._moment, ids=self._counted, profile=profile)
         self._path = path
         for line in path.read_text().splitlines() if path.exists() else []:
             self._moment.replaying_ms, run_id, event_type, fact = json.loads(line)
@@ -55,10 +57,24 @@ class JournalWorld(AtomicWorld):
     async def create(self, run_id, fact):
         answer = await super().create(run_id, fact)
         if answer.event is not None:
-            line = [self._moment.now_ms(), run_id, fact.type, encode_fact(fact).decode()]
-            with self._path.open("a") as journal:
-                journal.write(f"{json.dumps(line)}\n")
+            self._write_down(run_id, [fact])
         return answer
+
+    async def append(self, run_id, facts, *, after=None):
+        count = self._counted.count
+        try:
+            answers = await super().append(run_id, facts, after=after)
+        except WorldError:
+            self._counted.count = count
+            raise
+        self._write_down(run_id, facts)
+        return answers
+
+    def _write_down(self, run_id, facts):
+        with self._path.open("a") as journal:
+            for fact in facts:
+                line = [self._moment.now_ms(), run_id, fact.type, encode_fact(fact).decode()]
+                journal.write(f"{json.dumps(line)}\n")
 
 
 PROFILE = WorldProfile(page_max=3)

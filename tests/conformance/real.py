@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import attrs
+
 from simworld.campaign.places import PLACES
 from simworld.conformance import WorldUnderTest
 from simworld.ports import Replica, Statement
@@ -58,9 +60,9 @@ def each_time(new_place):
     return make_world
 
 
-def local(place="local", *, world=SMALL, around=same):
+def local(place="local", *, world=SMALL, around=same, **knobs):
     """The file world in memory."""
-    profile = PLACES[place].local
+    profile = attrs.evolve(PLACES[place].local, **knobs)
 
     @asynccontextmanager
     async def make_world(clock, ids):
@@ -101,22 +103,22 @@ def _on_files(files, profile, world, clock, ids, tasks):
     return WorldUnderTest(storage, streams, partial(read_local, files, profile))
 
 
-def twins(place="postgres", *, world=SMALL, around=same):
+def twins(place="postgres", *, world=SMALL, around=same, **knobs):
     """The SQL world on tables in memory."""
-    profile = PLACES[place].postgres
+    profile = attrs.evolve(PLACES[place].postgres, **knobs)
 
     @asynccontextmanager
     async def make_world(clock, ids):
         async with open_host(on_error=fail) as host:
             tables = around(MemoryTables(world_tables(profile), tasks=host.tasks))
-            yield _on_tables(tables, profile, world, clock, ids)
+            yield _on_tables(tables, profile, world, clock, ids, host.tasks)
 
     return make_world
 
 
-def postgres_places(dsn, place="postgres", *, world=SMALL):
+def postgres_places(dsn, place="postgres", *, world=SMALL, **knobs):
     """Gives the one database, emptied, and who opens the SQL world in it."""
-    profile = PLACES[place].postgres
+    profile = attrs.evolve(PLACES[place].postgres, **knobs)
 
     def new_place():
         used = False
@@ -126,20 +128,23 @@ def postgres_places(dsn, place="postgres", *, world=SMALL):
             nonlocal used
             version = schema_version(profile)
             script = ddl(world_tables(profile), version)
-            async with open_postgres(dsn, ddl=script, version=version) as tables:
+            async with (
+                open_host(on_error=fail) as host,
+                open_postgres(dsn, ddl=script, version=version) as tables,
+            ):
                 if not used:
                     await tables.run(_empty(profile))
                 used = True
-                yield _on_tables(tables, profile, world, clock, ids)
+                yield _on_tables(tables, profile, world, clock, ids, host.tasks)
 
         return make_world
 
     return new_place
 
 
-def postgres(dsn, place="postgres", *, world=SMALL):
+def postgres(dsn, place="postgres", *, world=SMALL, **knobs):
     """The SQL world on a server, each time emptied."""
-    return each_time(postgres_places(dsn, place, world=world))
+    return each_time(postgres_places(dsn, place, world=world, **knobs))
 
 
 def _empty(profile):
@@ -148,8 +153,8 @@ def _empty(profile):
     return Statement("empty", f"WITH {rest} DELETE FROM {names[0]}", None, None)
 
 
-def _on_tables(tables, profile, world, clock, ids):
-    storage = PostgresWorld(tables, clock=clock, ids=ids, profile=profile, world=world)
+def _on_tables(tables, profile, world, clock, ids, tasks):
+    storage = PostgresWorld(tables, clock=clock, ids=ids, profile=profile, world=world, tasks=tasks)
     return WorldUnderTest(storage, PostgresStreams(tables), partial(read_postgres, tables))
 
 

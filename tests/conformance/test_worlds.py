@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from simworld.conformance import (
@@ -32,7 +34,18 @@ def passes(report):
     assert report.refused_share >= 0.2
 
 
-IN_MEMORY = {"local": real.local, "postgres": real.twins, "hosted": real.hosted}
+def appending():
+    """The SQL world with one statement per commit."""
+    return real.twins(pg_writes="append")
+
+
+IN_MEMORY = {
+    "local": real.local,
+    "local, grouped": partial(real.local, local_commits="grouped", local_memory=True),
+    "postgres": real.twins,
+    "postgres, appending": appending,
+    "hosted": real.hosted,
+}
 
 
 @pytest.mark.parametrize("place", IN_MEMORY)
@@ -79,6 +92,13 @@ def test_merged_files_do_the_same_on_a_disk_and_in_memory(tmp_path):
 
 
 @pytest.mark.slow
+def test_appends_do_the_same_on_a_server_and_in_memory(pg_dsn):
+    server, memory = real.postgres(pg_dsn, pg_writes="append"), appending()
+    report = check_same(server, memory, sequences=2, profile=SMALL)
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
 def test_merged_statements_do_the_same_on_a_server_and_in_memory(pg_dsn):
     place = "postgres-merged"
     server, memory = real.postgres(pg_dsn, place), real.twins(place)
@@ -106,6 +126,13 @@ def test_repaired_worlds_explain_what_happens_at_the_same_time(place):
     assert report.ok, str(report)
 
 
+def test_commits_of_one_statement_explain_what_happens_at_the_same_time():
+    turns = Turns()
+    world = real.twins(world=WHOLE, around=turns.tables, pg_writes="append")
+    report = check_concurrent(world, turns=turns, cases=200)
+    assert report.ok, str(report)
+
+
 @pytest.mark.parametrize("place", ["local-pr", "local-4x", "postgres-merged"])
 def test_merged_worlds_cannot(place):
     assert at_the_same_time(place, 40).violations
@@ -118,8 +145,9 @@ def test_a_disk_explains_what_happens_at_the_same_time(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_explains_what_happens_at_the_same_time(pg_dsn):
-    report = check_concurrent(real.postgres(pg_dsn, world=WHOLE), cases=60)
+@pytest.mark.parametrize("writes", ["transaction", "append"])
+def test_a_server_explains_what_happens_at_the_same_time(pg_dsn, writes):
+    report = check_concurrent(real.postgres(pg_dsn, world=WHOLE, pg_writes=writes), cases=60)
     assert report.ok, str(report)
 
 

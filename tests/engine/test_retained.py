@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simworld.campaign.generated import programs
-from simworld.engine import Delivery, Pass, SleepClock, WorkflowClock
+from simworld.engine import (
+    Delivery,
+    Pass,
+    SleepClock,
+    StepCompleted,
+    Suspension,
+    WorkflowClock,
+)
 from simworld.entropy import Stream
 from tests.engine.comparing_passes import (
     complaints,
@@ -158,3 +165,71 @@ def test_passes_that_may_not_be_retained_are_found():
     assert min(differing, changing) >= 3
     _, changing = found(delivery=Delivery.D0, clock=WorkflowClock.C0)
     assert changing >= 10
+
+
+class Ahead:
+    """A pass that is fed every result of a step before it is recorded."""
+
+    def __init__(self, *args):
+        self.args = args
+        self.inner = Pass(*args)
+        self.decisions, self.counts = [], collections.Counter()
+        self.length = 0
+
+    def feed(self, log, now_ms):
+        is_new, self.length = len(log) > self.length, len(log)
+        if is_new and isinstance(log[-1].fact, StepCompleted):
+            known = list(log[:-1])
+            result = self.inner.feed(known, now_ms)
+            self.decisions += result.decisions
+            if isinstance(result.outcome, Suspension):
+                ahead = self.inner.feed_ahead(known, log[-1].fact, now_ms)
+                assert known == log[:-1]
+                self.counts[ahead is not None] += 1
+                if ahead is not None:
+                    result = self.inner.settle(ahead, log[-1])
+                    self.decisions += result.decisions
+                    return result
+            self.close()
+            self.inner, self.decisions = Pass(*self.args), []
+        result = self.inner.feed(log, now_ms)
+        self.decisions += result.decisions
+        return result
+
+    def close(self):
+        self.inner.close()
+
+
+def test_a_pass_that_has_gone_ahead_agrees_with_passes_from_scratch():
+    counts, raced = collections.Counter(), 0
+    for number in range(250):
+        drawn, made = drawn_pair(number), []
+
+        def make(*args, made=made):
+            made.append(Ahead(*args))
+            return made[0]
+
+        fed = []
+        told = first_difference(drawn, Stream(number).fork("cuts"), fed_by(make, fed))
+        assert told == "", f"pair {number}"
+        assert made[0].decisions == list(drawn.scratch(len(fed[-1])).decisions), f"pair {number}"
+        counts += made[0].counts
+        raced += bool(made[0].decisions)
+    assert counts[True] > 50
+    assert counts[False] > 10  # they have asked for the time
+    assert raced > 10
+
+
+def fed_by(make, fed):
+    """``make``, with every log that it is fed noted in ``fed``."""
+
+    class Noted:
+        def __init__(self, *args):
+            self.inner = make(*args)
+            self.close = self.inner.close
+
+        def feed(self, log, now_ms):
+            fed.append(log)
+            return self.inner.feed(log, now_ms)
+
+    return Noted

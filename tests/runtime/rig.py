@@ -62,6 +62,7 @@ MERGE = preset("v2_merge").engine
 B12 = preset("b12").engine
 B30 = preset("b30").engine
 FIXED = preset("fixed").engine
+FAST = preset("fast").engine
 POLICIES = {"v2_merge": MERGE, "fixed": FIXED}
 
 
@@ -98,6 +99,12 @@ class Wrapped:
     async def create(self, run_id, fact):
         return await self.inner.create(run_id, fact)
 
+    async def append(self, run_id, facts, *, after=None):
+        return await self.inner.append(run_id, facts, after=after)
+
+    async def wait_end(self, run_id, timeout_ms):
+        await self.inner.wait_end(run_id, timeout_ms)
+
     async def events(self, run_id, cursor=None):
         return await self.inner.events(run_id, cursor)
 
@@ -130,6 +137,16 @@ class Refusing:
         if errors:
             raise errors.pop(0)
         return await self._inner.create(run_id, fact)
+
+    async def append(self, run_id, facts, *, after=None):
+        for fact in facts:
+            errors = self._errors.get(fact.type)
+            if errors:
+                raise errors.pop(0)
+        return await self._inner.append(run_id, facts, after=after)
+
+    async def wait_end(self, run_id, timeout_ms):
+        await self._inner.wait_end(run_id, timeout_ms)
 
 
 @attrs.frozen

@@ -127,6 +127,71 @@ def test_a_flushed_write_returns_when_its_chunk_is_on_the_server():
     assert seen == [(10, 0)]
 
 
+def test_a_prompt_write_waits_for_no_company_and_is_flushed_all_the_same():
+    here = bench(stream_write="prompt", flush_ms=10)
+    writer, seen = here.writer(), []
+
+    async def body():
+        for chunk in (b"a", b"b"):
+            await writer.write(chunk)
+            seen.append((here.tasks.now_ms(), (await here.streams.info(RUN, "out")).tail))
+
+    here.run(body())
+    assert seen == [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("stream_write", "batches"), [("prompt", [2, 1, 1]), ("flushed", [1, 1, 1, 1])]
+)
+def test_who_is_fed_runs_ahead_of_a_prompt_writer_by_a_batch_and_no_more(stream_write, batches):
+    here = bench(stream_write=stream_write)
+    writer = here.writer()
+    chunks = [bytes([number]) * (1 << 19) for number in range(4)]
+
+    async def body():
+        for chunk in chunks:
+            await writer.feed(chunk)
+        await writer.close()
+
+    here.run(body())
+    assert [len(sent) for _, sent in here.streams.writes] == batches
+    assert here.chunks() == chunks
+
+
+def test_what_is_fed_is_told_in_order_once_it_is_there():
+    here = bench(stream_write="prompt")
+    writer, told = here.writer(), []
+    here.services.log.chunk_written = lambda run_id, stream, chunk: told.append(chunk)
+
+    async def body():
+        for chunk in (b"a", b"b", b"c"):
+            await writer.feed(chunk)
+        assert told == []
+        await writer.close()
+
+    here.run(body())
+    assert told == [b"a", b"b", b"c"]
+
+
+def test_nothing_follows_a_fed_chunk_that_got_lost():
+    here = bench(stream_write="prompt")
+    here.streams.errors = [EntityConflictError("closed", reason="terminal")]
+    writer, refused = here.writer(), []
+
+    async def body():
+        await writer.feed(b"a")
+        await here.tasks.sleep_ms(1)
+        for call in (writer.feed(b"b"), writer.close()):
+            try:
+                await call
+            except EntityConflictError as error:
+                refused.append(error)
+
+    here.run(body())
+    assert len(refused) == 1
+    assert here.chunks() == []
+
+
 def test_a_buffered_write_returns_at_once():
     here = bench(stream_write="buffered", flush_ms=10)
     writer, seen = here.writer(), []

@@ -26,7 +26,7 @@ from simworld.service.faults import Faults, WatchedTables, is_fault
 from simworld.service.server import worker_app
 from simworld.substrates import PostgresTables
 from simworld.worlds.queue import tables
-from simworld.worlds.queue.job_statements import NEXT
+from simworld.worlds.queue.job_statements import TAKE
 from tests.service.flow_rig import client_of
 from tests.service.programs import program
 
@@ -192,7 +192,7 @@ def test_a_worker_that_cannot_ask_for_messages(pg_dsn, monkeypatch):
     ask = PostgresTables.run
 
     async def run(self, statement, **values):
-        if statement is NEXT:
+        if statement is TAKE:
             raise DefiniteFailure("the database cannot be reached")
         return await ask(self, statement, **values)
 

@@ -366,6 +366,35 @@ def test_a_key_that_is_no_name():
     trio.run(main)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"key": "k"}, {"delaySeconds": 1}, {"stepId": "s", "stepName": "double"}, {"waitId": "w"}],
+)
+def test_what_says_more_than_that_the_run_is_to_be_looked_at_is_not_merged(more):
+    async def main():
+        async with routes() as (client, _):
+            body = {"runId": "wrun_1", "merge": True, **more}
+            answer = await client.post("/messages", json=body)
+            assert (answer.status_code, "merge" in answer.json()["error"]) == (400, True)
+
+    trio.run(main)
+
+
+def test_one_message_stands_for_several():
+    sent = []
+
+    class Queue:
+        async def send(self, message, **options):
+            sent.append((message, options))
+            return "" if sent[:-1] else "msg_1"
+
+    app = handling(None, queue=Queue())
+    content = encode_message(Message("wrun_1"), merge=True)
+    answers = [posts(app, content, "/messages").json() for _ in range(2)]
+    assert answers == [{"messageId": "msg_1"}, {"messageId": ""}]
+    assert sent == [(Message("wrun_1"), {"key": "", "delay_s": 0, "merge": True})] * 2
+
+
 @pytest.mark.parametrize("name", ["", "x\0", "a" * 10_000, "../../etc/passwd\n"])
 def test_a_run_id_that_no_world_takes_is_refused(name):
     async def main():

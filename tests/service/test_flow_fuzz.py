@@ -23,8 +23,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
+NUMBERS = ["recoveries", "delaySeconds"]
 FIELDS = st.sampled_from(
-    ["runId", "stepId", "stepName", "recoveries", "healthCheck", "key", "delaySeconds", "color"]
+    ["runId", "stepId", "stepName", *NUMBERS, "healthCheck", "key", "merge", "color"]
 )
 
 

@@ -18,7 +18,7 @@ MESSAGE = Message(
 )
 
 
-def sends(answer, *, workers=("http://one",), patience_s=10, **options):
+def sends(answer, *, workers=("http://one",), patience_s=10, merge=False, **options):
     """Send the message to workers that do ``answer(request)``; (its id, the requests)."""
     seen = []
 
@@ -32,7 +32,7 @@ def sends(answer, *, workers=("http://one",), patience_s=10, **options):
     async def main():
         async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as client:
             queue = HttpQueue(client, workers, patience_s=patience_s, **options)
-            return await queue.send(MESSAGE, key="k", delay_s=3)
+            return await queue.send(MESSAGE, key="k", delay_s=3, merge=merge)
 
     clock = trio.testing.MockClock(autojump_threshold=0)
     try:
@@ -58,6 +58,11 @@ def test_a_message_with_all_it_carries():
     }
     assert request.headers["authorization"] == "Bearer open sesame"
     assert str(request.url) == "http://one/messages"
+
+
+def test_a_message_that_may_be_merged_says_so():
+    _, (request,) = sends(accepted, merge=True)
+    assert json.loads(request.content)["merge"] is True
 
 
 def test_a_message_that_was_dropped_has_no_id():

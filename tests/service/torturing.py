@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import trio
 
-from simworld.campaign import PLACES, placed, preset
+from simworld.campaign import PLACES, placed, preset, with_knob
 from simworld.service import Settings
 from simworld.service.torture import Torture, torture
 from simworld.substrates import PrivateServer
 
 
-def tortured(name, folder, **plan):
+def tortured(name, folder, knobs=(), **plan):
     """What has come of torturing a new world of that preset, under the repaired engine."""
     variant = placed(preset("fixed"), name)
+    for knob in knobs:
+        variant = with_knob(variant, knob)
     settings = Settings(
         engine=variant.engine,
         world=variant.world,
@@ -21,7 +23,7 @@ def tortured(name, folder, **plan):
     )
 
     def do(world):
-        given = {"preset": name, "settings": settings, "folder": folder, **plan}
+        given = {"preset": name, "settings": settings, "folder": folder, "knobs": knobs, **plan}
         return trio.run(torture, Torture(world=world, **given))
 
     if PLACES[name].ground == "local":

@@ -294,3 +294,16 @@ def test_a_refusal_says_once_what_was_refused_and_names_runs_by_their_labels() -
         "refused: 409 run is pending",
         "refused: 409 run.2 is pending",
     ]
+
+
+def test_a_label_that_is_expected_counts_once_its_event_has_come_about():
+    labels = Labels()
+    labels.expect("step_x", 7, "work#2")
+    labels.expect("step_x", 9, "work#3")
+    assert labels.expected("step_x") == "work#3"
+    assert labels.readable("step_x") == "step_x"
+    assert labels.created("step_x", 8) == "step_x"  # somebody else's
+    assert labels.created("step_x", 7) == labels.readable("step_x") == "work#2"
+    labels.expect("step_x", 12, "work#4")
+    assert labels.expected("step_x") == "work#2"
+    assert labels.expected("step_y") == "step_y"

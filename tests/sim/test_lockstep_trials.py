@@ -16,6 +16,7 @@ from simworld.campaign import (
     run_trial,
     with_knob,
 )
+from simworld.engine import Commits
 from simworld.entropy import Stream
 from simworld.records import FaultBudget
 from simworld.sim import Kernel, LockstepKernel, Nemesis
@@ -70,8 +71,15 @@ def test_trials_under_every_kind_of_fault_of_the_atomic_world_are_the_same() -> 
     assert "handler.crashed_in_body" in marks.since(before)
 
 
-@pytest.mark.parametrize("minted", ["at_commit", "mint_at_start"])
-@pytest.mark.parametrize("variant", PRESETS)
+MINTING = [
+    (name, minted)
+    for name, variant in PRESETS.items()
+    for minted in ("at_commit", "mint_at_start")
+    if minted == "at_commit" or variant.engine.commits is Commits.EACH  # else it is refused
+]
+
+
+@pytest.mark.parametrize(("variant", "minted"), MINTING)
 def test_trials_with_jobs_latches_and_children_are_the_same(variant: str, minted: str) -> None:
     budget = attrs.evolve(EVERYTHING, kill_bodies=1)
     cases = [attrs.evolve(case, budget=budget) for case in wide.scenario.cases]

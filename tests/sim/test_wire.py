@@ -90,7 +90,9 @@ class Rig:
         self.labels = Labels()
         tasks = SimTasks(self.kernel, self.labels)
         profile = HostedProfile(request_timeout_ms=timeout_ms)
-        self.server = AtomicWorld(clock=SimClock(self.kernel), ids=SimIds(), profile=WorldProfile())
+        self.server = AtomicWorld(
+            clock=SimClock(self.kernel), ids=SimIds(), profile=WorldProfile(), tasks=tasks
+        )
         wire = SimWire(self.kernel, self.labels, profile)
         self.world = HostedWorld(wire, server=self.server, profile=profile)
         self.streams = HostedStreams(wire, server=MemoryStreams(tasks=tasks))

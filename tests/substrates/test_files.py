@@ -10,12 +10,13 @@ import time
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simworld.errors import DefiniteFailure, InternalError, UsageError
-from simworld.substrates import DiskFiles, MemoryFiles, Sync
-from simworld.substrates.disk import TEMPORARY, VERSION_FILE
+from simworld.substrates import DiskFiles, MemoryFiles, Sync, disk
+from simworld.substrates.disk import LINKED_MAX, SMALL, TEMPORARY, VERSION_FILE
 from tests.worlds.doubles import now
 from tests.worlds.local.makers import TrioTasks
 
@@ -65,6 +66,8 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("replace"), PATHS, DATA),
     st.tuples(st.just("read"), PATHS),
     st.tuples(st.just("read_all"), st.lists(PATHS, max_size=4)),
+    st.tuples(st.just("read_on"), st.lists(PATHS, max_size=4)),
+    st.tuples(st.just("link_all"), st.lists(PATHS, max_size=4, unique=True)),
     st.tuples(st.just("list"), st.sampled_from(["", "f", "f/g", "a", "none"])),
     st.tuples(st.just("unlink"), PATHS),
 )
@@ -73,9 +76,11 @@ OPERATIONS = st.one_of(
 @given(st.lists(OPERATIONS, max_size=12))
 def test_memory_and_disk_give_the_same_answers(tmp_path_factory, operations):
     async def script(files):
-        answers = [
-            await outcome(getattr(files, verb)(*arguments)) for verb, *arguments in operations
-        ]
+        answers = []
+        for verb, *arguments in operations:
+            if verb == "link_all":
+                arguments.append([path.encode() for path in arguments[0]])
+            answers.append(await outcome(getattr(files, verb)(*arguments)))
         return answers, await files.list(""), await files.list("f")
 
     disk, memory = both(tmp_path_factory.mktemp("files") / "world", script)
@@ -206,6 +211,52 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, verb):
     assert [each for each in tmp_path.rglob("*") if each.name in ("a",)] == []
     assert list((tmp_path / TEMPORARY).iterdir()) == []
     trio.run(getattr(files, verb), "f/a", b"data")
+
+
+def test_many_files_are_linked_up_to_the_first_that_is_taken(tmp_path):
+    async def main(files):
+        paths = [f"f/{number:03d}" for number in range(2 * LINKED_MAX + 1)]
+        await files.link(paths[LINKED_MAX + 3], b"taken")
+        assert await files.link_all(paths, [b"x"] * len(paths)) == LINKED_MAX + 3
+        assert len(await files.list("f")) == LINKED_MAX + 4
+        assert await files.read_on(paths) == [b"x"] * (LINKED_MAX + 3) + [b"taken"]
+        assert await files.link_all(paths, [b"x"] * len(paths)) == 0
+
+    trio.run(main, DiskFiles(tmp_path))
+    assert list((tmp_path / TEMPORARY).iterdir()) == []
+
+
+@pytest.mark.parametrize("sync", list(Sync))
+def test_what_is_large_is_read_and_written_as_well(tmp_path, sync):
+    async def main(files):
+        parts = [bytes([number]) * (SMALL // 2 + 1) for number in range(5)]
+        paths = [f"f/{number}" for number in range(5)]
+        assert await files.link_all(paths, parts) == 5
+        await files.replace("large", bytes(SMALL + 1))
+        assert await files.read_on([*paths, "none", paths[0]]) == parts
+        assert await files.read_all([*paths, "none", paths[0]]) == [*parts, None, parts[0]]
+        assert await files.read("large") == bytes(SMALL + 1)
+
+    trio.run(main, DiskFiles(tmp_path, sync=sync))
+
+
+def test_who_waits_is_told_at_once_of_what_this_process_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "POLL_FIRST_MS", 60_000)
+    monkeypatch.setattr(disk, "POLL_MAX_MS", 60_000)
+
+    async def main(files):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(files.wait_more, "f/g", 0)
+            nursery.start_soon(files.wait_more, "f", 0)
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.fail_after(5):
+                await files.link("other/a", b"")
+                await files.link_all(["f/g/a"], [b""])
+                nursery.cancel_scope.deadline = trio.current_time() + 5
+        assert not nursery.cancel_scope.cancelled_caught
+        assert files._news == {}
+
+    trio.run(main, DiskFiles(tmp_path))
 
 
 # --- in memory --------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import trio
 import trio.testing
 
 from simworld.errors import DefiniteFailure
-from simworld.substrates import open_postgres
-from simworld.substrates.pg_listener import Listener
+from simworld.substrates import open_postgres, pg_listener
+from simworld.substrates.pg_listener import IDLE_MAX, Listener
 from tests.substrates.pg_statements import DDL, END_OTHERS, NOTIFY, run, statement
 
 
@@ -69,7 +69,7 @@ def test_channels_that_nobody_wants_any_more_are_given_up(pg_dsn):
     listening = statement("SELECT count(*) AS n FROM pg_listening_channels()", writes=False)
 
     async def body(tables):
-        for number in range(20):
+        for number in range(IDLE_MAX + 1):
             async with tables.listen(f"news_{number}") as notices:
                 assert not await notices.wait(0)
         async with tables.listen("news") as first, tables.listen("news") as second:
@@ -131,7 +131,9 @@ class SlowConnection:
             self._arrived.set()
 
 
-def test_a_channel_that_is_wanted_again_while_it_is_given_up_is_listened_to():
+def test_a_channel_that_is_wanted_again_while_it_is_given_up_is_listened_to(monkeypatch):
+    monkeypatch.setattr(pg_listener, "IDLE_MAX", 0)
+
     async def main():
         connection = SlowConnection()
 
@@ -164,5 +166,20 @@ def test_what_is_told_while_the_listener_asks_for_another_channel_is_heard(pg_ds
             await trio.sleep(0.05)  # it has arrived, and nobody has read it
             async with tables.listen("other"):
                 assert await notices.wait(2_000)
+
+    run(body, pg_dsn)
+
+
+def test_what_was_told_before_one_listens_again_is_no_news(pg_dsn):
+    async def body(tables):
+        for _ in range(3):
+            async with tables.listen("news") as notices:
+                assert not await notices.wait(0)
+            await tables.run(NOTIFY, text="x")
+            await trio.sleep(0.05)  # it has arrived, and nobody has read it
+        async with tables.listen("news") as notices:
+            assert not await notices.wait(50)
+            await tables.run(NOTIFY, text="x")
+            assert await notices.wait(5_000)
 
     run(body, pg_dsn)

@@ -74,6 +74,35 @@ def test_a_name_may_occur_twice_and_percent_is_doubled(pg_dsn):
     run(body, pg_dsn)
 
 
+ROWS = statement(
+    "SELECT * FROM json_to_recordset(%(rows)s::json) AS given (id bigint, name text, flag boolean)",
+    writes=False,
+)
+
+
+def test_a_parameter_may_be_a_tuple_of_rows(pg_dsn):
+    rows = (
+        {"id": 2**62, "name": "a 'b' \"c\" \\u0000 🦆", "flag": True},
+        {"id": -1, "name": "", "flag": False},
+    )
+
+    async def body(tables):
+        assert await tables.run(ROWS, rows=rows) == list(rows)
+        assert await tables.run(ROWS, rows=()) == []
+
+    run(body, pg_dsn)
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
+def test_rows_hold_only_text(pg_dsn, bad):
+    async def body(tables):
+        with pytest.raises(WorldError) as refused:
+            await tables.run(ROWS, rows=({"id": 1, "name": bad, "flag": True},))
+        assert refused.value.status == 400
+
+    run(body, pg_dsn)
+
+
 @pytest.mark.parametrize("chunks", [[], [b""], [b"a\0b", b"'", bytes(100_000)]])
 def test_a_parameter_may_be_a_list_of_bytes(pg_dsn, chunks):
     each = statement("SELECT data FROM unnest(%(chunks)s::bytea[]) data", writes=False)

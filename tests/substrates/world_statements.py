@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from simworld.ports import Statement
 from simworld.substrates.pg_wire import compiled
+from simworld.worlds.postgres import append_statements as appending
+from simworld.worlds.postgres import schema
 from simworld.worlds.postgres import statements as storage
 from simworld.worlds.postgres import stream_statements as streams
 from simworld.worlds.postgres.statements import place
@@ -23,10 +25,31 @@ def _all(*modules):
     ]
 
 
-STATEMENTS = _all(storage, streams)
+STATEMENTS = _all(storage, appending, streams)
 JOB_STATEMENTS = _all(jobs)
 
+
+def _rows(table, **columns):
+    """Rows for a statement that takes several: none, the first, or both of two."""
+    empty = {str: "", int: 0, bool: False, bytes: 1}
+    row = {name: empty[kind] for name, kind in table.columns.items()}
+    first, second = (
+        {**row, "run_id": "r1", **dict(zip(columns, values, strict=True))}
+        for values in zip(*columns.values(), strict=True)
+    )
+    return ((), (first,), (first, second))
+
+
 _POOLS = {
+    "events": _rows(
+        schema.EVENTS,
+        position=(place(1), place(2)),
+        event_id=("e1", "e2"),
+        type=("step_created", "attr_set"),
+        correlation_id=("c1", "c2"),
+    ),
+    "steps": _rows(schema.STEPS, correlation_id=("c1", "c2"), status=("running", "pending")),
+    "waits": _rows(schema.WAITS, correlation_id=("c1", "c2"), status=("waiting", "completed")),
     "run_id": ("r1", "r1", "r1", "r2"),
     "correlation_id": ("c1", "c1", "c2"),
     "name": ("s1", "s1", "s2"),
@@ -50,6 +73,7 @@ _POOLS = {
     "position": tuple(map(place, (1, 2, 3, 2**120))),
     "after": tuple(map(place, (0, 1, 2))),
     "limit": (None, 1, 10),
+    "blobs": ([b"\0'blob"], []),
     "chunks": ([], [b"one"], [b"", b"\xff\0", b"'"]),
     "data": (b"chunk",),
     "first": (0, 1),
@@ -60,7 +84,7 @@ _POOLS = {
     **dict.fromkeys(("attempt", "retries", "length", "ordinal"), (0, 1)),
     "last_position": (0,),
     "message_id": ("m1", "m1", "m2", "m3"),
-    "key": ("k1", "k1", "k2", None),
+    **dict.fromkeys(("key", "own_key"), ("k1", "k1", "k2", None)),
     "body": (b"{}",),
     "keeps_key": (True, False),
     "number": (0, 1),
@@ -76,8 +100,19 @@ _OWN_POOLS = {
     (storage.ADD_HOOK, "status"): ("live", "live", "disposed"),
     (storage.ADD_WAIT, "status"): ("waiting",),
     (jobs.FREE_KEY, "key"): ("k1", "k2"),
+    **{(each, "after"): (0, 0, 1) for each in _all(appending)},
+    **{(each, "last_position"): (0, 1, 2) for each in _all(appending)},
+    (appending.OPEN, "status"): ("pending", "running"),
+    (appending.START, "status"): ("running",),
+    (appending.END, "status"): ("completed", "failed", "cancelled"),
 }
-_FIRST = (storage.ADD_RUN, storage.ADD_STEP, storage.ADD_HOOK, storage.ADD_WAIT, streams.ADD_STREAM)
+_FIRST = (
+    storage.ADD_RUN,
+    storage.ADD_STEP,
+    storage.ADD_HOOK,
+    storage.ADD_WAIT,
+    streams.BEGIN_STREAM,
+)
 """Statements that make rows; the first values of their pools are always there already."""
 _CONTENDED = (
     storage.LOCK_RUN,
@@ -89,8 +124,10 @@ _CONTENDED = (
     storage.DISPOSE_HOOK,
     storage.COMPLETE_WAIT,
     storage.APPEND_SLOT,
-    streams.LOCK_STREAM,
-    streams.ORDER_STREAMS,
+    appending.RECORD,
+    appending.END,
+    streams.BEGIN_STREAM,
+    streams.APPEND_CHUNKS,
 )
 
 

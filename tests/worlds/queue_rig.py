@@ -64,8 +64,8 @@ class Rig:
             raise Thrown
         return None if action == "ack" else Redeliver(action)
 
-    def send(self, message=FLOW, *, key="", delay_s=0):
-        return now(self.queue.send(message, key=key, delay_s=delay_s))
+    def send(self, message=FLOW, *, key="", delay_s=0, merge=False):
+        return now(self.queue.send(message, key=key, delay_s=delay_s, merge=merge))
 
     def run(self, **until):
         self.line.run(**until)

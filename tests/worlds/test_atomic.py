@@ -331,3 +331,41 @@ def test_a_cursor_of_another_world_is_refused(cursor):
     world = made(CREATED)
     with pytest.raises(UsageError, match="is not a cursor of this world"):
         now(world.events(RUN, cursor))
+
+
+# --- several facts in one commit ----------------------------------------------------------------
+
+BATCH = [StepCreated("step_2", "work", b""), StepStarted("step_2", "work")]
+
+
+def test_an_append_is_what_creates_one_after_the_other_would_be():
+    together, apart = made(*PENDING), made(*PENDING)
+    answers = now(together.append(RUN, [*BATCH, RunCompleted(b"")], after=3))
+    assert list(answers) == [now(apart.create(RUN, each)) for each in [*BATCH, RunCompleted(b"")]]
+    assert state(together) == state(apart)
+
+
+@pytest.mark.parametrize(
+    ("facts", "after", "status"),
+    [
+        ([*BATCH, StepCreated("step_1", "work", b"")], None, 409),
+        ([START, StepCompleted("step_1", b"1"), StepFailed("step_1", b"2")], None, 409),
+        ([START, StepStarted("step_9", "work"), RunCompleted(b"")], None, 404),
+        ([START, StepCreated("", "work", b"")], None, 400),
+        ([START], 2, 409),
+        ([START], 4, 409),
+    ],
+)
+def test_a_refused_append_leaves_rows_and_log_untouched(facts, after, status):
+    world = made(*PENDING)
+    before = state(world)
+    with pytest.raises(WorldError) as caught:
+        now(world.append(RUN, facts, after=after))
+    assert caught.value.status == status
+    assert state(world) == before
+
+
+@pytest.mark.parametrize("facts", [[], [CREATED], [RunCompleted(b""), START], [RunCancelled()]])
+def test_what_cannot_be_appended_is_a_mistake(facts):
+    with pytest.raises(UsageError, match=r"give at least one|create it|append it last"):
+        now(made(*PENDING).append(RUN, facts))

@@ -40,6 +40,7 @@ FACTS = (
     RunCompleted(b"out"),
     RunCompleted(b"again"),  # refused: it has ended
 )
+APPENDED = [StepCreated("step_8", "work", b""), StepStarted("step_8", "work")]
 
 
 class DirectWire:
@@ -96,6 +97,8 @@ def test_without_replicas_every_answer_is_the_atomic_worlds():
             lambda world: world.run(RUN),
             lambda world: world.events(RUN),
             lambda world: world.events(RUN, "2"),
+            lambda world: world.append(RUN, APPENDED),
+            lambda world: world.append(RUN, APPENDED, after=3),
             lambda world: world.hook("order-7"),
             lambda world: world.active_runs(),
         ):
@@ -142,6 +145,18 @@ def test_refused_and_idle_creates_are_no_commits():
     now(rig.world.create(RUN, RunStarted()))  # it runs already: nothing is recorded
     with pytest.raises(EntityConflictError):
         rig.records(FACTS[2])
+    assert rig.positions(lag=1) == ([1, 2], "2", False)
+
+
+def test_an_append_is_one_commit_and_one_request():
+    rig = Rig().records(*FACTS[:2])
+    now(rig.world.append(RUN, APPENDED, after=2))
+    assert rig.positions(lag=1) == ([1, 2], "2", False)
+    assert rig.positions() == ([1, 2, 3, 4], "4", False)
+    asked = next(each for each in rig.wire.requests if each.verb == "append")
+    assert (asked.run_id, asked.facts, asked.writes) == (RUN, tuple(APPENDED), True)
+    with pytest.raises(EntityConflictError):  # as when an answer was lost, and it is sent again
+        now(rig.world.append(RUN, APPENDED))
     assert rig.positions(lag=1) == ([1, 2], "2", False)
 
 

@@ -48,14 +48,10 @@ def test_a_queue_may_ignore_what_its_senders_ask_for_and_not_what_handlers_do():
 
 def test_deliveries_are_tasks_with_causal_names():
     rig = Rig((0, "throw"))
-    first, second, third = rig.send(FLOW), rig.send(FLOW), rig.send(STEP)
+    sent = [rig.send(FLOW), rig.send(FLOW), rig.send(STEP)]
+    assert [rig.queue.name_of(each) for each in sent] == ["test/flow", "test/flow.2", "test/step_1"]
     rig.run()
     assert list(rig.line.tasks) == ["test/flow", "test/flow.2", "test/step_1", "test/flow~2"]
-    assert [rig.queue.name_of(each) for each in (first, second, third)] == [
-        "test/flow",
-        "test/flow.2",
-        "test/step_1",
-    ]
 
 
 # --- failures ---------------------------------------------------------------------------------

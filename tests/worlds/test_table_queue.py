@@ -12,7 +12,7 @@ from simworld.errors import DefiniteFailure, UsageError, WorldError
 from simworld.ports import Message, RunInput
 from simworld.records import Dedup, QueueProfile
 from simworld.worlds import QUEUES, TABLE_QUEUE, TableQueue
-from simworld.worlds.queue.job_statements import KEEP
+from simworld.worlds.queue.job_statements import ADD, DELETE, KEEP, TAKE
 from tests.worlds.doubles import Ids, Timeline
 from tests.worlds.table_queue_rig import FLOW, STEP, Bug, on_server, simulate
 
@@ -311,15 +311,90 @@ def test_a_message_that_comes_back_takes_its_key_back_unless_somebody_has_it():
     simulate(body, (2_000, 10), profile=QueueProfile(dedup="queued_only"))
 
 
+def test_wakes_of_one_run_are_one_message_until_somebody_begins_to_handle_it():
+    async def body(rig):
+        assert await rig.queue.send(FLOW, merge=True)
+        assert not await rig.queue.send(FLOW, merge=True)
+        assert await rig.queue.send(Message("wrun_2"), merge=True)
+        assert await rig.queue.send(FLOW)  # one that brings something of its own
+        async with rig.consuming():
+            await trio.sleep(1)
+            assert len(rig.reached) == 3
+            assert await rig.queue.send(FLOW, merge=True)  # the others may have looked before
+            await trio.sleep(100)
+        assert len(rig.reached) == 5
+        assert left(rig) == []
+
+    simulate(body, (2_000, "throw"), (2_000, "ack"), (2_000, "ack"), profile=TABLE_QUEUE)
+
+
+def test_a_wake_that_is_delivered_again_stands_for_no_others():
+    async def body(rig):
+        await rig.queue.send(FLOW, merge=True)
+        async with rig.consuming():
+            await trio.sleep(1)  # it has been thrown, and is due later
+            assert await rig.queue.send(FLOW, merge=True)
+            await trio.sleep(100)
+        assert sorted(rig.numbers) == [1, 1, 2]
+
+    simulate(body, (0, "throw"), profile=QueueProfile(redelivery_ms=5_000))
+
+
+def test_a_queue_that_merges_nothing_delivers_every_wake():
+    sends = [(FLOW, {"merge": True})] * 3
+    assert len(run_for(LONG_MS, sends=sends, merging="never").reached) == 3
+
+
 def test_messages_without_a_key_never_keep_one_another_out():
     rig = run_for(LONG_MS, sends=[(FLOW, {})] * 3)
     assert len(rig.reached) == 3
 
 
 def test_what_a_table_cannot_do_is_the_callers_mistake():
-    for profile in (QUEUES["postgres"], QueueProfile(dedup="completed_lru")):
-        with pytest.raises(UsageError, match="a queue in a table has no dedup"):
+    for profile, said in (
+        (QUEUES["postgres"], "a queue in a table has no dedup"),
+        (QueueProfile(dedup="completed_lru"), "a queue in a table has no dedup"),
+        (QueueProfile(merging="in_flight"), "no merging but queued and never"),
+    ):
+        with pytest.raises(UsageError, match=said):
             TableQueue(None, tasks=Timeline(), clock=Timeline(), ids=Ids(), profile=profile)
+
+
+def test_jobs_are_taken_with_one_statement_and_idle_workers_ask_for_nothing():
+    asked = []
+
+    async def body(rig):
+        run = rig.tables.run
+
+        async def told(statement, **values):
+            asked.append(statement)
+            return await run(statement, **values)
+
+        async with rig.consuming():
+            await trio.sleep(1)
+            rig.tables.run = told
+            for number in range(3):
+                await rig.queue.send(Message(f"wrun_{number}"))
+                await trio.sleep(1)
+        assert len(rig.reached) == 3
+
+    simulate(body, profile=TABLE_QUEUE)
+    assert asked == [ADD, TAKE, DELETE] * 3
+
+
+def test_a_job_that_somebody_else_takes_is_left_alone():
+    async def body(rig):
+        await rig.queue.send(FLOW)
+        (job,) = rig.tables.rows("jobs")
+        values = {"now_ms": 1_000, "until_ms": 2_000, "limit": 10, "keeps_key": True}
+        async with rig.tables.transaction() as session:
+            await session.run(TAKE, **values)
+            (nothing,) = await rig.tables.run(TAKE, **values)
+            assert nothing["message_id"] is None
+        (taken,) = rig.tables.rows("jobs")
+        assert taken["hands"] == job["hands"] + 1
+
+    simulate(body, profile=TABLE_QUEUE)
 
 
 # --- on a server ----------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from simworld.engine import Event, HookRow, RunRow, RunStatus, StepRow, WaitRow
 from simworld.errors import UsageError
 from simworld.ports import Answer, Chunks, Files
 from simworld.records import LocalLog, LocalProfile
-from simworld.worlds.codec import decode_event, decode_row
+from simworld.worlds.codec import decode_event, decode_events, decode_row
 from simworld.worlds.fold import HOOK, KINDS, STEP, WAIT, RunFold
+from simworld.worlds.local.known import decode_slot
 from simworld.worlds.local.layout import (
     EVENTS,
     RUNS,
@@ -24,7 +25,6 @@ from simworld.worlds.local.layout import (
     slot_path,
 )
 from simworld.worlds.local.minted_rows import read_rows
-from simworld.worlds.local.slots import decode_slot
 from simworld.worlds.local.streams import CHUNK, END, StreamName
 from simworld.worlds.state import WorldState
 
@@ -54,12 +54,16 @@ async def _slots(files: Files, streams: Mapping[Key, Chunks], profile: LocalProf
     logs: dict[str, list[Event]] = {}
     folds: dict[str, RunFold] = {}
     for path, data in (await _contents(files, RUNS)).items():
-        if not profile.local_linked_events and _whole(data) is None:
+        try:
+            events = decode_slot(data, path.split("/")[1], int(path.rpartition("/")[2]))
+        except UsageError:
+            if profile.local_linked_events:
+                raise
             continue  # its writer has died of it
-        event = decode_slot(data, path.split("/")[1], int(path.rpartition("/")[2]))
-        run_id = event.run_id
-        logs.setdefault(run_id, []).append(event)
-        folds.setdefault(run_id, RunFold(run_id)).apply(event)
+        for event in events:
+            run_id = event.run_id
+            logs.setdefault(run_id, []).append(event)
+            folds.setdefault(run_id, RunFold(run_id)).apply(event)
     rows = folds.values()
     return WorldState(
         {fold.run_id: fold.run for fold in rows if fold.run is not None},
@@ -136,27 +140,30 @@ class LocalWitness:
         if profile.local_log is LocalLog.SLOTS:
             self._folds = {}
 
-    def published(self, path: str, data: bytes) -> Answer | None:
-        """The event that the file makes visible, with the rows as they are now; None: no event."""
+    def published(self, path: str, data: bytes) -> list[Answer]:
+        """The events that the file makes visible, each with the rows right after it."""
         if self._folds is None:
-            return self._minted(decode_event(data)) if path.startswith(f"{EVENTS}/") else None
+            return [self._minted(decode_event(data))] if path.startswith(f"{EVENTS}/") else []
         if not is_slot(path):
-            return None
-        event = decode_event(data)
-        fold = self._folds.get(event.run_id)
-        if fold is None or event.position != fold.count + 1:
-            fold = self._again(event)
-        else:
+            return []
+        events = decode_events(data)
+        fold = self._folds.get(events[0].run_id)
+        if fold is None or events[0].position != fold.count + 1:
+            fold = self._until(events[0])
+        answers = []
+        for event in events:
             fold.apply(event)
-        return fold.answer(event)
+            answers.append(fold.answer(event))
+        return answers
 
-    def _again(self, event: Event) -> RunFold:
+    def _until(self, event: Event) -> RunFold:
         """The run up to the event: what we knew of it is gone, if the power has failed."""
         assert self._folds is not None
         run_id = event.run_id
         fold = self._folds[run_id] = RunFold(run_id)
-        for slot in range(1, event.position + 1):
-            fold.apply(decode_event(self._contents[slot_path(run_id, slot)]))
+        while fold.count + 1 < event.position:
+            for each in decode_events(self._contents[slot_path(run_id, fold.count + 1)]):
+                fold.apply(each)
         return fold
 
     def _minted(self, event: Event) -> Answer:

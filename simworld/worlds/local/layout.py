@@ -40,14 +40,19 @@ def piece(name: str) -> str:
 @lru_cache(maxsize=256)
 def _bucket_paths(run_id: str, bucket: int) -> list[str]:
     """The files of one bucket of a run: asked for again and again, so they are kept."""
-    folder = f"{RUNS}/{piece(run_id)}/{bucket:06d}"
     first = bucket * BUCKET + 1
+    folder = slot_folder(run_id, first)
     return [f"{folder}/{slot:08d}" for slot in range(first, first + BUCKET)]
+
+
+def slot_folder(run_id: str, slot: int) -> str:
+    """The bucket a slot belongs to."""
+    return f"{RUNS}/{piece(run_id)}/{(slot - 1) // BUCKET:06d}"
 
 
 @lru_cache(maxsize=16_384)
 def slot_path(run_id: str, slot: int) -> str:
-    """The file of a run's event; slots begin at 1."""
+    """The file of a run's event, if it is the first one of a commit; slots begin at 1."""
     return _bucket_paths(run_id, (slot - 1) // BUCKET)[(slot - 1) % BUCKET]
 
 
@@ -58,7 +63,7 @@ def slot_paths(run_id: str, first: int, count: int) -> list[str]:
 
 
 def is_slot(path: str) -> bool:
-    """Whether it is the file of an event of a log of slots."""
+    """Whether it is a file of events of a log of slots."""
     return path.startswith("runs/") and path.count("/") == 3
 
 

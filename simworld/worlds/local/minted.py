@@ -59,11 +59,12 @@ from simworld.engine import (
     check_wait,
     release_hook,
 )
-from simworld.errors import EntityNotFoundError, HookNotFoundError
+from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError
 from simworld.marks import reached
-from simworld.ports import Answer, Clock, Files, Ids, Page, Tasks
+from simworld.ports import Answer, BatchFact, Clock, Files, Ids, Page, Tasks
 from simworld.records import LocalMutex, LocalProfile, TerminalCreate, WorldProfile
 from simworld.worlds.codec import encode_row, minted_position
+from simworld.worlds.ends import Ends
 from simworld.worlds.fold import KINDS, STEP
 from simworld.worlds.local.layout import (
     RUNS,
@@ -109,6 +110,7 @@ class MintedWorld:
         gone = world.terminal_create is TerminalCreate.GONE
         self._run_ended = RUN_ENDED_410 if gone else RUN_ENDED
         self._log = MintedLog(files, profile, world)
+        self._ends = Ends(tasks)
         self._mutexes = Mutexes(tasks) if profile.local_mutex is LocalMutex.STEP else None
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
@@ -122,6 +124,21 @@ class MintedWorld:
             name: str = getattr(fact, "correlation_id", "")
             return await self._mutexes.within((run_id, name), name, act)
         return await _CREATES[type(fact)](self, run_id, fact, mint)
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """Not here: rows are files, and no two of them change at once."""
+        raise UsageError(
+            "a world whose rows are files records one event at a time; use commits=each with "
+            "local_log=minted"
+        )
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``; of an end that another process records nobody is told."""
+        run = await self._read_run(run_id)
+        if run is None or run.status not in RUN_TERMINAL:
+            await self._ends.wait(run_id, timeout_ms)
 
     # Pieces of every create.
 
@@ -194,6 +211,7 @@ class MintedWorld:
             [("hooks", self._release_hooks(run_id)), ("waits", self._delete_waits(run_id))]
         )
         event = await self._publish(run_id, fact, mint)
+        self._ends.tell(run_id)
         return Answer(event, after, cursor=cursor_of(event))
 
     async def _release_hooks(self, run_id: str) -> None:

@@ -10,6 +10,8 @@ the next slot; if somebody was first, it reads on and decides again.
 * Rows and event are one file, so a process may die anywhere: either the event is there or it
   is not.  run_started on a missing run is two events; between them the run is pending, which is
   legal, and whoever comes next goes on.
+* An **append** is one file with several events, numbered after the first of them (see ``known``);
+  under ``local_commits=grouped`` so is what several callers of a process want (see ``lines``).
 * Tokens concern several runs: see ``tokens``.
 
 Under ``local_linked_events=false`` an event is written in place: its slot is taken before the event
@@ -21,10 +23,12 @@ What was folded is kept in memory, so that a create usually costs one operation 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from simworld.engine import (
     RUN_ENDED,
     RUN_ENDED_410,
+    TERMINAL_RUN_EVENTS,
     Event,
     Fact,
     HookCreated,
@@ -32,20 +36,30 @@ from simworld.engine import (
     RunRow,
     RunStarted,
 )
-from simworld.errors import EntityNotFoundError, HookNotFoundError, UsageError, WorldError
+from simworld.errors import (
+    EntityNotFoundError,
+    HookNotFoundError,
+    SimworldError,
+    UsageError,
+    WorldError,
+)
 from simworld.marks import reached
-from simworld.ports import Answer, Clock, Files, Ids, Page
-from simworld.records import LastCursor, TerminalCreate, WorldProfile
-from simworld.worlds.codec import decode_event, encode_event
+from simworld.ports import Answer, BatchFact, Clock, Files, Ids, Page, Tasks
+from simworld.records import LastCursor, LocalCommits, LocalProfile, TerminalCreate, WorldProfile
+from simworld.worlds.codec import encode_event, encode_events
+from simworld.worlds.ends import Ends
 from simworld.worlds.fold import RunFold
-from simworld.worlds.local.layout import RUNS, slot_path, slot_paths
-from simworld.worlds.local.tokens import Settled, Tokens
+from simworld.worlds.local.known import Known, KnownRun, decode_slot
+from simworld.worlds.local.layout import RUNS, slot_path
+from simworld.worlds.local.lines import Asked, Lines, Together
+from simworld.worlds.local.tokens import Settled, Tokens, announcement
+from simworld.worlds.moved import check_batch, check_unmoved
 from simworld.worlds.prefixes import Prefixes
 
-FOLDS_MAX = 1_000
-"""Runs that an instance remembers."""
-FIRST_READ = 8
-"""Slots that are asked for at once, where it is not known how many there are."""
+ALONE = frozenset({"hook_created", "hook_conflict", "hook_disposed", *TERMINAL_RUN_EVENTS})
+"""What may concern tokens: it is not decided together with what others want."""
+WATCH_MS = 50
+"""For so long nothing may happen here before somebody looks whether it does elsewhere."""
 CURSOR_MAX = 12
 """Digits of a cursor."""
 
@@ -64,38 +78,85 @@ class SlotsWorld:
         *,
         clock: Clock,
         ids: Ids,
+        tasks: Tasks,
+        profile: LocalProfile,
         world: WorldProfile,
         prefixes: Prefixes | None = None,
-        linked: bool = True,
     ) -> None:
+        linked = profile.local_linked_events
         self._files = files
-        self._linked = linked
         self._put = files.link if linked else files.create
-        self._prefixes = prefixes
         self._clock = clock
         self._ids = ids
+        self._tasks = tasks
         self._page_max = world.page_max
         self._last_cursor = world.last_cursor is LastCursor.KEPT
         gone = world.terminal_create is TerminalCreate.GONE
         self._run_ended = RUN_ENDED_410 if gone else RUN_ENDED
-        self._folds: dict[str, RunFold] = {}
-        self._helped: dict[str, Event | None] = {}
-        """Events of ours that others can see coming, by id: the event, if they have recorded it."""
         self._tokens = Tokens(files)
+        self._lines = Lines(tasks) if profile.local_commits is LocalCommits.GROUPED else None
+        self._ends = Ends(tasks)
+        known = Known(
+            files, self._ends, prefixes=prefixes, linked=linked, keeps=profile.local_memory
+        )
+        self._known = known
+        self._helped = known.helped
+        self.fold = known.fold
+        self.catch_up = known.catch_up
+        self.expect = known.expect
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
         event_id = self._ids.event_id()
+        answer: Answer | None
         try:
             if isinstance(fact, HookCreated):
                 await self._admit(run_id, fact)
                 fact = await self._tokens.take(self, run_id, fact, event_id)
-            answer = await self.record(run_id, fact, event_id, no_settling)
+            if self._lines is None:
+                answer = await self.record(run_id, fact, event_id, no_settling)
+            else:
+                answer = await self._in_line(self._lines, run_id, fact, event_id)
         finally:
             if self._helped:
                 self._helped.pop(event_id, None)
         assert answer is not None
         return answer
+
+    async def _in_line(self, lines: Lines, run_id: str, fact: Fact, event_id: str) -> Answer:
+        event_ids = [event_id]
+        if isinstance(fact, RunStarted) and fact.workflow_name:
+            event_ids.append(self._ids.event_id())
+        asked = Asked((fact,), event_ids, after=None, alone=fact.type in ALONE)
+
+        async def lead(together: Together) -> None:
+            if len(together()) > 1:
+                await self._decide(run_id, together)
+                return
+            answer = await self.record(run_id, fact, event_id, no_settling)
+            assert answer is not None
+            asked.answers = (answer,)
+
+        await lines.decide(run_id, asked, lead)
+        return asked.result()[-1]
+
+    async def append(
+        self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
+    ) -> Sequence[Answer]:
+        """See ``ports.Storage``."""
+        check_batch(facts)
+        event_ids = [self._ids.event_id() for _ in facts]
+        asked = Asked(facts, event_ids, after=after, alone=facts[-1].type in ALONE)
+        try:
+            if self._lines is None:
+                await self._decide(run_id, lambda: [asked])
+            else:
+                await self._lines.decide(run_id, asked, partial(self._decide, run_id))
+        finally:
+            if self._helped:
+                for event_id in event_ids:
+                    self._helped.pop(event_id, None)
+        return asked.result()
 
     async def _admit(self, run_id: str, fact: Fact) -> None:
         """Raise the refusal that ``fact`` would meet."""
@@ -132,7 +193,7 @@ class SlotsWorld:
                 at_end = await self.catch_up(fold)
                 continue
             for hook in fold.frees(stored):
-                await self._tokens.release(self, hook, fact, event_id)
+                await self._tokens.release(self, hook, (announcement(run_id, fact, event_id),))
             if fold.count != count:
                 continue
             name = getattr(stored, "correlation_id", "")
@@ -140,7 +201,7 @@ class SlotsWorld:
             if not await self._put(slot_path(run_id, count + 1), encode_event(event)):
                 at_end = await self.catch_up(fold)
                 continue
-            self._absorb(fold, (event,))
+            self._known.absorb(fold, (event,))
             if not (isinstance(fact, RunStarted) and stored.type == "run_created"):
                 return await self._answer(fold, event)
             reached("run.created_by_start")
@@ -153,67 +214,145 @@ class SlotsWorld:
             reached("slots.read_on_meanwhile")
             run_id, position = fold.run_id, event.position
             fold = RunFold(run_id)
-            fold.absorb(await self._read(run_id, 0, position))
+            fold.absorb(await self._known.first_events(run_id, position))
         return fold.answer(event)
 
-    # What is known of the logs.
+    # Several events in one commit.
 
-    def fold(self, run_id: str) -> RunFold:
-        """What this instance knows of a run; it may be old."""
-        fold = self._folds.get(run_id)
-        if fold is None:
-            if len(self._folds) >= FOLDS_MAX:
-                del self._folds[next(iter(self._folds))]
-            fold = self._folds[run_id] = RunFold(run_id)
-        return fold
+    async def _decide(self, run_id: str, together: Together) -> None:
+        """Record what they ask for as one file, as far as it is not refused.
 
-    async def catch_up(self, fold: RunFold) -> int:
-        """Read to the end of the log; where that was, though others may have read on since."""
-        start = fold.count
-        found = await self._read(fold.run_id, start)
-        self._absorb(fold, found)
-        return found[-1].position if found else start
-
-    def expect(self, event_id: str) -> None:
-        """Others may record our event from now on."""
-        self._helped[event_id] = None
-
-    def _absorb(self, fold: RunFold, events: Sequence[Event]) -> None:
-        if self._prefixes is not None and fold.count == 0:
-            self._prefixes.absorb(fold, events)
-        else:
-            fold.absorb(events)
-        if self._helped:
-            for event in events:
-                if event.event_id in self._helped:
-                    self._helped[event.event_id] = event
-
-    async def _read(self, run_id: str, after: int, count_max: int = 0) -> list[Event]:
-        """The events behind a slot; all, or the first ``count_max``."""
-        found: list[Event] = []
-        size = max(FIRST_READ, self.fold(run_id).count - after + FIRST_READ)
+        A refusal counts once the events beside it are linked, for they were at the end of the log
+        then; or if there are none, of whoever was here when the log was last read to its end.
+        """
+        fold, at_end = self.fold(run_id), -1
+        here: list[Asked] = []
+        """Those who were, then."""
         while True:
-            if count_max:
-                size = min(size, count_max - len(found))
-            paths = slot_paths(run_id, after + len(found) + 1, size)
-            for data in await self._files.read_all(paths):
-                if data is None:
-                    return found
-                found.append(self._whole(data, run_id, after + len(found) + 1))
-            if len(found) == count_max:
-                return found
-            size *= 4
+            asked = together()
+            if self._helped and await self._is_helped(fold, asked[0]):
+                return
+            count = fold.count
+            events = self._judge(fold, asked)
+            if not events and at_end == count:
+                for each in here:
+                    each.finish()
+                return
+            if events and asked[0].alone:
+                for hook in fold.frees(events[-1].fact):
+                    await self._tokens.release(self, hook, events)
+                if fold.count != count:
+                    continue
+            if events and await self._link(run_id, asked, events):
+                self._known.linked(fold, events)
+                if len(asked) > 1:
+                    reached("slots.grouped")
+                for each in asked:
+                    each.finish()
+                return
+            here = asked
+            at_end = await self.catch_up(fold)
 
-    def _whole(self, data: bytes, run_id: str, slot: int) -> Event:
+    async def _link(self, run_id: str, asked: Sequence[Asked], events: Sequence[Event]) -> bool:
+        """Link the slot of the first one; what fails fails for all."""
         try:
-            return decode_slot(data, run_id, slot)
-        except UsageError as error:
-            if self._linked:
-                raise
-            reached("event.torn")
-            where = slot_path(run_id, slot)
-            why = f"{where} holds half an event: its writer has not done, or has died of it"
-            raise WorldError(why, status=500) from error
+            return await self._put(slot_path(run_id, events[0].position), encode_events(events))
+        except SimworldError as error:
+            for each in asked[1:]:
+                each.fail(type(error)(str(error)))
+            raise
+
+    def _judge(self, fold: RunFold, asked: Sequence[Asked]) -> list[Event]:
+        """What is to be recorded for them, one after the other; each is told its own answer."""
+        now_ms = self._clock.now_ms()
+        events: list[Event] = []
+        for each in asked:
+            each.answers, each.error = (), None
+            ahead = fold.copy()
+            try:
+                check_unmoved(fold.run_id, each.after, fold.count)
+                new, each.answers = self._apply(ahead, each, now_ms)
+            except (WorldError, UsageError) as refusal:
+                each.error = refusal.with_traceback(None)
+            else:
+                fold = ahead
+                events += new
+        return events
+
+    def _apply(
+        self, ahead: RunFold, asked: Asked, now_ms: int
+    ) -> tuple[list[Event], Sequence[Answer]]:
+        events: list[Event] = []
+        answers: list[Answer] = []
+        event_ids = iter(asked.event_ids)
+        for fact in asked.facts:
+            event = None
+            stored = ahead.decide(fact, now_ms, self._run_ended)
+            while stored is not None:
+                name = getattr(stored, "correlation_id", "")
+                position, event_id = ahead.count + 1, next(event_ids)
+                event = Event(ahead.run_id, event_id, position, now_ms, stored.type, name, stored)
+                ahead.apply(event)
+                events.append(event)
+                created = isinstance(fact, RunStarted) and stored.type == "run_created"
+                stored = ahead.decide(fact, now_ms, self._run_ended) if created else None
+            answers.append(ahead.answer(event))
+        return events, answers
+
+    async def _is_helped(self, fold: KnownRun, asked: Asked) -> bool:
+        """Whether others have recorded its events."""
+        events = [self._helped.get(event_id) for event_id in asked.event_ids]
+        last = events[-1]
+        if last is None:
+            return False
+        log = await self._known.first_events(fold.run_id, last.position)
+        before = RunFold(fold.run_id)
+        before.absorb(log[: -len(events)])
+        answers = []
+        for event in log[-len(events) :]:
+            before.apply(event)
+            answers.append(before.answer(event))
+        asked.answers, asked.error = answers, None
+        asked.finish()
+        return True
+
+    async def place(self, events: Sequence[Event]) -> None:
+        """Record events where they belong, unless their slot is taken."""
+        run_id, slot = events[0].run_id, events[0].position
+        fold = self.fold(run_id)
+        if fold.count < slot - 1:
+            await self.catch_up(fold)
+        if fold.count != slot - 1:
+            return
+        for hook in fold.frees(events[-1].fact):
+            await self._tokens.release(self, hook, events)
+        if fold.count != slot - 1:
+            return
+        if await self._put(slot_path(run_id, slot), encode_events(events)):
+            reached("slots.placed_for_another")
+            self._known.linked(fold, events)
+        else:
+            await self.catch_up(fold)
+
+    async def wait_end(self, run_id: str, timeout_ms: int) -> None:
+        """See ``ports.Storage``: who ends it here tells so, and files tell of other processes."""
+        fold = self.fold(run_id)
+        await self.catch_up(fold)
+        if not fold.ended and timeout_ms > 0:
+            watch = self._tasks.start("watch", self._watch(fold))
+            try:
+                await self._ends.wait(run_id, timeout_ms)
+            finally:
+                watch.cancel()
+
+    async def _watch(self, fold: KnownRun) -> None:
+        """Look for what other processes record, until the run has ended."""
+        while not fold.ended:
+            count = fold.count
+            await self._clock.sleep_ms(WATCH_MS)
+            if fold.count == count:  # else it is this process that goes on with the run
+                await self._known.wait_more(fold)
+                await self.catch_up(fold)
 
     # Reading.
 
@@ -224,8 +363,7 @@ class SlotsWorld:
             if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= CURSOR_MAX):
                 raise UsageError(f"{cursor[:80]!r} is not a cursor of this world")
             start = int(cursor)
-        found = await self._read(run_id, start, self._page_max + 1)
-        self._absorb(self.fold(run_id), found)
+        found = await self._known.events(run_id, start, self._page_max + 1)
         has_more = len(found) > self._page_max
         if has_more:
             found.pop()
@@ -263,18 +401,9 @@ class SlotsWorld:
         return sorted(found)
 
 
-def decode_slot(data: bytes, run_id: str, slot: int) -> Event:
-    """The event in a slot; ``UsageError`` if somebody else has written the file."""
-    try:
-        return decode_event(data)
-    except UsageError as error:
-        where = slot_path(run_id, slot)
-        raise UsageError(f"{where} holds no event: {error}; restore it from a copy") from error
-
-
 async def run_of(files: Files, name: str) -> str | None:
     """The run whose folder is called so; None if it has no event yet."""
     if not name.startswith("="):
         return name
     data = await files.read(f"{RUNS}/{name}/000000/00000001")
-    return None if data is None else decode_slot(data, name, 1).run_id
+    return None if data is None else decode_slot(data, name, 1)[0].run_id

@@ -42,7 +42,7 @@ class LocalStreams:
         self._files = files
         self._mutexes = Mutexes(tasks)
         self._tails: dict[str, int] = {}
-        """Folder → the last chunk when we wrote it: most often, there is no other writer."""
+        """Folder → the last chunk that we know of: most often, there is no other writer."""
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
@@ -64,30 +64,43 @@ class LocalStreams:
     async def _append(self, run_id: str, name: str, parts: Sequence[bytes]) -> bool:
         """False if the stream has ended."""
         folder = stream_folder(run_id, name)
-        tail, closed = self._tails.pop(folder, -1), False
+        tail, closed, done = self._tails.get(folder, -1), False, 0
         if tail < 0 or not parts:
             tail, closed = await self._info(folder)
-        for part in parts:
-            if tail < 0 and part.startswith(CHUNK):
-                await self._register(run_id, name)
-            while not closed and not await self._files.link(number_path(folder, tail + 1), part):
+        while done < len(parts) and not closed:
+            rest = parts[done:]
+            paths = [number_path(folder, tail + number) for number in range(1, len(rest) + 1)]
+            if tail < 0 and rest[0].startswith(CHUNK):
+                count = await self._link_first(run_id, name, paths, rest)
+            else:
+                count = await self._files.link_all(paths, rest)
+            done, tail = done + count, tail + count
+            if count < len(rest):
                 tail, closed = await self._info(folder)
-            if closed:
-                break
-            tail += 1
-            closed = part.startswith(END)
-        if not closed and len(self._tails) < TAILS_MAX:
-            self._tails[folder] = tail
+        if done and parts[-1].startswith(CHUNK):
+            self._learn(folder, tail)
         return not closed
 
-    async def _register(self, run_id: str, name: str) -> None:
+    async def _link_first(
+        self, run_id: str, name: str, paths: Sequence[str], parts: Sequence[bytes]
+    ) -> int:
+        """Link the first chunks behind the stream's name; how many of them."""
         folder, mine = names_folder(run_id), encode_row(StreamName(run_id, name))
         while True:
-            paths = [f"{folder}/{each}" for each in await self._files.list(folder)]
-            if paths and mine in await self._files.read_all(paths):
-                return
-            if await self._files.link(number_path(folder, len(paths)), mine):
-                return
+            others = [f"{folder}/{each}" for each in await self._files.list(folder)]
+            if others and mine in await self._files.read_all(others):
+                return await self._files.link_all(paths, parts)
+            path = number_path(folder, len(others))
+            count = await self._files.link_all([path, *paths], [mine, *parts])
+            if count:
+                return count - 1
+
+    def _learn(self, folder: str, tail: int) -> None:
+        """This chunk is there."""
+        if tail > self._tails.get(folder, -1):
+            if len(self._tails) >= TAILS_MAX:
+                del self._tails[next(iter(self._tails))]
+            self._tails[folder] = tail
 
     async def read(self, run_id: str, name: str, start: int, *, live: bool) -> Chunks:
         """See ``ports.Streams``."""
@@ -110,20 +123,25 @@ class LocalStreams:
     async def _read(self, folder: str, start: int) -> Chunks | None:
         """None: ``start`` is not at the end, but behind it.
 
-        The chunk before ``start`` is looked at, too: where it is the last, ``start`` is the end.
+        Where the chunk before ``start`` is not known, it is looked at, too: if it is the last one,
+        ``start`` is the end.
         """
         chunks: list[bytes] = []
-        first = max(start - 1, 0)
+        number = start if self._tails.get(folder, -1) >= start - 1 else max(start - 1, 0)
         while True:
-            paths = [number_path(folder, each) for each in range(first, first + BATCH)]
-            for number, data in enumerate(await self._files.read_all(paths), first):
-                if data is None:
-                    return Chunks(chunks, closed=False) if number >= start else None
+            paths = [number_path(folder, each) for each in range(number, number + BATCH)]
+            found = await self._files.read_on(paths)
+            for data in found:
                 if data.startswith(END):
                     return Chunks(chunks, closed=True)
                 if number >= start:
                     chunks.append(data[1:])
-            first += BATCH
+                number += 1
+            if len(found) < BATCH:
+                if number < start:
+                    return None
+                self._learn(folder, number - 1)
+                return Chunks(chunks, closed=False)
 
     async def info(self, run_id: str, name: str) -> StreamInfo:
         """See ``ports.Streams``."""

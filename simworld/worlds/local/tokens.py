@@ -13,13 +13,16 @@ So the events of one token are recorded in the order of its chain.  Two runs can
 second hold is linked when the first owner is gone for good.  And a conflict is recorded while its
 owner lives: what would free the token needs a later claim, which settles the conflict first.
 
+A release that is one of several events of one commit names the slot they are for: there they are
+recorded, or never, and if another one has got the slot, the owner lives on and may claim again.
+
 To settle a release may mean to end a run, and so to release its other tokens; those are owned by
 the same run, and each token has one owner, so nobody ever waits in a circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -27,8 +30,9 @@ import attrs
 from simworld.engine import Event, Fact, HookConflict, HookCreated, HookRow
 from simworld.marks import reached
 from simworld.ports import Answer, Files
-from simworld.worlds.codec import decode_event, decode_row, encode_event, encode_row
+from simworld.worlds.codec import decode_events, decode_row, encode_event, encode_events, encode_row
 from simworld.worlds.fold import RunFold
+from simworld.worlds.local.known import KnownRun
 from simworld.worlds.local.layout import number_path, token_folder
 
 Settled: TypeAlias = Callable[[RunFold], bool]
@@ -44,16 +48,17 @@ class Claim:
     owner_hook: str
     """Who holds the token when the claim is settled; after a release, who held it last."""
     event: bytes
-    """What is announced; its position and its time are those of the day it is recorded."""
+    """What is announced: one event whose position and time are those of the day it is recorded; or
+    the events of one commit, which belong to their positions."""
 
 
 class Logs(Protocol):
     """What the chains need of the world they belong to."""
 
-    def fold(self, run_id: str) -> RunFold:
+    def fold(self, run_id: str) -> KnownRun:
         """What is known of a run; it may be old."""
 
-    async def catch_up(self, fold: RunFold) -> int:
+    async def catch_up(self, fold: KnownRun) -> int:
         """Read to the end of its log; where that was."""
 
     def expect(self, event_id: str) -> None:
@@ -63,6 +68,9 @@ class Logs(Protocol):
         self, run_id: str, fact: Fact, event_id: str, settled: Settled
     ) -> Answer | None:
         """Record a fact, unless it is settled without us."""
+
+    async def place(self, events: Sequence[Event]) -> None:
+        """Record events where they belong, unless their slot is taken."""
 
 
 class Tokens:
@@ -95,24 +103,29 @@ class Tokens:
             if await self._files.link(number_path(folder, number + 1), mine):
                 return fact
 
-    async def release(self, logs: Logs, hook: HookRow, fact: Fact, event_id: str) -> None:
-        """See to it that ``fact``, which frees the token of ``hook``, may be recorded."""
+    async def release(self, logs: Logs, hook: HookRow, events: Sequence[Event]) -> None:
+        """See to it that ``events``, which free the token of ``hook``, may be recorded."""
         folder = token_folder(hook.token)
         owner = hook.run_id, hook.correlation_id
-        claim = _claim(hook.token, *owner, hook.run_id, fact, event_id)
+        claim = encode_row(Claim(hook.token, *owner, encode_events(events)))
         while True:
             number, last = await self._last(folder)
             fold = logs.fold(hook.run_id)
             if last is None or (last.owner_run, last.owner_hook) != owner:
                 await logs.catch_up(fold)  # it is another's by now: we knew old things
                 return
-            event = decode_event(last.event)
-            if _frees(event):
-                return
+            announced = decode_events(last.event)
+            if _frees(announced):
+                slot = announced[0].position
+                if slot > fold.count + 1:
+                    await logs.catch_up(fold)
+                if slot == 0 or slot > fold.count:
+                    return
             await self._settle(logs, last)
             if not fold.owns(hook.correlation_id, hook.token):
                 return
-            logs.expect(event_id)
+            for event in events:
+                logs.expect(event.event_id)
             if await self._files.link(number_path(folder, number + 1), claim):
                 return
 
@@ -135,8 +148,12 @@ class Tokens:
         return fold.hooks[claim.owner_hook] if fold.owns(claim.owner_hook, claim.token) else None
 
     async def _settle(self, logs: Logs, claim: Claim) -> None:
-        event = decode_event(claim.event)
-        frees = _frees(event)
+        announced = decode_events(claim.event)
+        if announced[0].position:
+            await logs.place(announced)
+            return
+        (event,) = announced
+        frees = _frees(announced)
         hook_id = claim.owner_hook if frees else event.correlation_id
 
         def settled(fold: RunFold) -> bool:
@@ -149,13 +166,18 @@ class Tokens:
             await logs.record(event.run_id, event.fact, event.event_id, settled)
 
 
-def _frees(event: Event) -> bool:
-    return not isinstance(event.fact, HookCreated | HookConflict)
+def announcement(run_id: str, fact: Fact, event_id: str) -> Event:
+    """An event whose position and time are those of the moment at which it is recorded."""
+    name = getattr(fact, "correlation_id", "")
+    return Event(run_id, event_id, 0, 0, fact.type, name, fact)
+
+
+def _frees(events: Sequence[Event]) -> bool:
+    return not isinstance(events[-1].fact, HookCreated | HookConflict)
 
 
 def _claim(
     token: str, owner_run: str, owner_hook: str, run_id: str, fact: Fact, event_id: str
 ) -> bytes:
-    name = getattr(fact, "correlation_id", "")
-    event = Event(run_id, event_id, 0, 0, fact.type, name, fact)
+    event = announcement(run_id, fact, event_id)
     return encode_row(Claim(token, owner_run, owner_hook, encode_event(event)))

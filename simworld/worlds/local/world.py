@@ -30,9 +30,10 @@ class LocalWorld:
                 files,
                 clock=clock,
                 ids=ids,
+                tasks=tasks,
+                profile=profile,
                 world=world,
                 prefixes=prefixes,
-                linked=profile.local_linked_events,
             )
         else:
             inner = MintedWorld(
@@ -40,6 +41,8 @@ class LocalWorld:
             )
         # Bound once: each call of the port is one of the strategy, without a frame between.
         self.create = inner.create
+        self.append = inner.append
+        self.wait_end = inner.wait_end
         self.events = inner.events
         self.run = inner.run
         self.hook = inner.hook

@@ -6,19 +6,19 @@ and ``streams`` the ports, ``dump`` and ``rows`` what the harness looks at.
 """
 
 from simworld.worlds.postgres.dump import read_postgres
-from simworld.worlds.postgres.rows import RowsAfter, event_of, rows_after
+from simworld.worlds.postgres.rows import RowsAfter
 from simworld.worlds.postgres.schema import ddl, schema_version, world_tables
 from simworld.worlds.postgres.streams import PostgresStreams
+from simworld.worlds.postgres.witness import TableWitness
 from simworld.worlds.postgres.world import PostgresWorld
 
 __all__ = [
     "PostgresStreams",
     "PostgresWorld",
     "RowsAfter",
+    "TableWitness",
     "ddl",
-    "event_of",
     "read_postgres",
-    "rows_after",
     "schema_version",
     "world_tables",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import attrs
 
 from simworld.engine import (
@@ -166,6 +168,7 @@ class Creating:
             error=fact.error if isinstance(fact, RunFailed) else b"",
             error_code=fact.code if isinstance(fact, RunFailed) else "",
             also="cancelled" if cancelled else "",
+            channel=end_channel(self.run_id),
         )
         return None if row is None else run_of(row)
 
@@ -220,6 +223,11 @@ class Creating:
         if self.setup.profile.pg_position is PostgresPosition.RESERVED:
             rows = before_gap(rows, 0)
         return answer._replace(preload=tuple(event_of(each) for each in rows))
+
+
+def end_channel(run_id: str) -> str:
+    """Where a run's end is told; names of channels hold 63 characters, so this one is a digest."""
+    return f"end_{hashlib.blake2b(run_id.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 
 def before_gap(rows: list[Row], after: int) -> list[Row]:

@@ -10,7 +10,7 @@ index.  Whoever owns that token has made its own insert already, so it waits for
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from simworld.engine import (
@@ -49,9 +49,16 @@ from simworld.engine import (
 from simworld.marks import reached
 from simworld.ports import Answer
 from simworld.records import PostgresPosition
+from simworld.worlds.moved import check_unmoved
 from simworld.worlds.names import check_names
-from simworld.worlds.postgres.creating import Creating, Setup
-from simworld.worlds.postgres.rows import hook_values, run_values, step_values, wait_values
+from simworld.worlds.postgres.creating import Creating, Setup, one
+from simworld.worlds.postgres.rows import (
+    hook_values,
+    run_of,
+    run_values,
+    step_values,
+    wait_values,
+)
 from simworld.worlds.postgres.statements import (
     ADD_HOOK,
     ADD_RUN,
@@ -59,6 +66,7 @@ from simworld.worlds.postgres.statements import (
     ADD_WAIT,
     COMPLETE_WAIT,
     DISPOSE_HOOK,
+    LOCK_RUN,
     START_RUN,
 )
 
@@ -72,6 +80,19 @@ async def create_repaired(setup: Setup, run_id: str, fact: Any) -> Answer:
         run = await creating.run(lock=True)
         creating.now_ms = setup.clock.now_ms()
         return await _CREATES[type(fact)](creating, run, fact)
+
+
+async def append_repaired(
+    setup: Setup, run_id: str, facts: Sequence[Any], after: int | None
+) -> list[Answer]:
+    """``Storage.append`` as one transaction."""
+    async with setup.tables.transaction() as session:
+        creating = Creating(setup, session, run_id, 0, "")
+        row = await one(session, LOCK_RUN, run_id=run_id)
+        check_unmoved(run_id, after, 0 if row is None else row["last_position"])
+        creating.now_ms = setup.clock.now_ms()
+        run = None if row is None else run_of(row)
+        return [await _CREATES[type(fact)](creating, run, fact) for fact in facts]
 
 
 async def _run(creating: Creating, run: RunRow | None, fact: RunFact) -> Answer:

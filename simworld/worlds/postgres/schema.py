@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from simworld.ports import Index, Table
 from simworld.records import PostgresProfile
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 POSITION_DIGITS = 39
 """Enough for the 128 bits of a ULID."""
 
@@ -100,8 +100,10 @@ STREAMS = Table(
     "streams",
     {"run_id": str, "name": str, "length": int, "closed": bool, "ordinal": int},
     ("run_id", "name"),
+    (Index("streams_by_ordinal", ("run_id", "ordinal")),),
+    nullable=("ordinal",),
 )
-"""``ordinal``: the how-manieth stream of its run got a first chunk; 0 while it has none."""
+"""``ordinal``: the how-manieth stream of its run got a first chunk; none while it has none."""
 CHUNKS = Table(
     "chunks",
     {"run_id": str, "name": str, "number": int, "data": bytes},

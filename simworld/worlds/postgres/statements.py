@@ -80,23 +80,31 @@ START_RUN = Statement(
 
 async def _end_run(session: TableSession, values: Row) -> Sequence[Row]:
     new = {each: values[each] for each in ("status", "output", "error", "error_code")}
-    return await session.update(
+    ended = await session.update(
         "runs",
         lambda row: {**row, **new, "completed_at_ms": values["now_ms"]},
         lambda row: row["status"] in _RUN_IS_OPEN or row["status"] == values["also"],
         key=(values["run_id"],),
     )
+    for _ in ended:
+        session.notify(values["channel"], "")
+    return [{**row, "told": None} for row in ended]
 
 
 END_RUN = Statement(
     "end the run",
-    "UPDATE runs SET status = %(status)s, completed_at_ms = %(now_ms)s, output = %(output)s, "
-    "error = %(error)s, error_code = %(error_code)s WHERE run_id = %(run_id)s "
-    f"AND (status IN ('pending', 'running') OR status = %(also)s) RETURNING {columns(RUNS)}",
+    "WITH ended AS (UPDATE runs SET status = %(status)s, completed_at_ms = %(now_ms)s, "
+    "output = %(output)s, error = %(error)s, error_code = %(error_code)s "
+    "WHERE run_id = %(run_id)s AND (status IN ('pending', 'running') OR status = %(also)s) "
+    f"RETURNING {columns(RUNS)}) "
+    f"SELECT {columns(RUNS)}, pg_notify(%(channel)s, '') AS told FROM ended",
     _end_run,
     _writes_run,
 )
-"""``also``: a terminal status that may be entered again: a cancelled run may be cancelled."""
+"""``also``: a terminal status that may be entered again: a cancelled run may be cancelled.
+
+Whoever waits for the end is told at the commit.
+"""
 
 
 async def _active_runs(session: TableSession, _: Row) -> Sequence[Row]:

@@ -2,7 +2,8 @@
 
 A job is due at ``due_ms``.  Whoever takes it moves that into the future, and again and again while
 a handler runs: a job whose worker has died is due again by itself.  ``key`` is the one that keeps
-others out now, ``own_key`` the one that the message was sent with.
+others out now, ``own_key`` the one that the message was sent with; one that others are merged with
+has none of its own, and keeps them out only until it is taken.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _keyed(values: Row) -> Mapping[str, bool]:
 
 
 async def _add(session: TableSession, values: Row) -> Sequence[Row]:
-    row = {"number": 0, "hands": 0, "own_key": values["key"], **values}
+    row = {"number": 0, "hands": 0, **values}
     added = await session.insert("jobs", row, on_conflict="nothing")
     if added is None:
         return ()
@@ -59,7 +60,7 @@ ADD = Statement(
     "add the job",
     "WITH added AS ("
     "INSERT INTO jobs (message_id, key, own_key, due_ms, number, hands, keep_until_ms, body) "
-    "VALUES (%(message_id)s, %(key)s, %(key)s, %(due_ms)s, 0, 0, %(keep_until_ms)s, %(body)s) "
+    "VALUES (%(message_id)s, %(key)s, %(own_key)s, %(due_ms)s, 0, 0, %(keep_until_ms)s, %(body)s) "
     "ON CONFLICT DO NOTHING RETURNING message_id) "
     f"SELECT message_id FROM added, pg_notify('{CHANNEL}', '')",
     _add,
@@ -85,46 +86,50 @@ FREE_KEY = Statement(
 )
 
 
-async def _next(session: TableSession, values: Row) -> Sequence[Row]:
+async def _take(session: TableSession, values: Row) -> Sequence[Row]:
     rows = await session.select("jobs", lambda row: row["due_ms"] < NEVER_MS)
     rows.sort(key=lambda row: (row["due_ms"], row["message_id"]))
-    found = rows[: values["limit"]]
-    return [{"message_id": row["message_id"], "due_ms": row["due_ms"]} for row in found]
-
-
-NEXT = Statement(
-    "look for jobs",
-    f"SELECT message_id, due_ms FROM jobs WHERE due_ms < {NEVER_MS} "
-    "ORDER BY due_ms, message_id LIMIT %(limit)s",
-    _next,
-    lambda _: {"jobs": False},
-)
-
-
-async def _take(session: TableSession, values: Row) -> Sequence[Row]:
-    return await session.update(
-        "jobs",
-        lambda row: {
-            **row,
-            "key": row["key"] if values["keeps_key"] else None,
-            "due_ms": values["until_ms"],
-            "number": row["number"] + 1,
-            "hands": row["hands"] + 1,
-        },
-        lambda row: row["due_ms"] <= values["now_ms"],
-        key=(values["message_id"],),
-    )
+    now_ms = values["now_ms"]
+    taken: list[Row] = []
+    for row in rows:
+        if row["due_ms"] > now_ms or len(taken) == values["limit"]:
+            break
+        taken += await session.update(
+            "jobs",
+            lambda row: {
+                **row,
+                "key": row["key"] if values["keeps_key"] and row["own_key"] is not None else None,
+                "due_ms": values["until_ms"],
+                "number": row["number"] + 1,
+                "hands": row["hands"] + 1,
+            },
+            lambda row: row["due_ms"] <= now_ms,
+            among=(row,),
+            skips_locked=True,
+        )
+    later = [row["due_ms"] for row in rows if row["due_ms"] > now_ms]
+    next_ms = min(later, default=None)
+    found = sorted(taken, key=lambda row: row["message_id"]) or [dict.fromkeys(JOBS.columns)]
+    return [{**row, "next_ms": next_ms} for row in found]
 
 
 TAKE = Statement(
-    "take the job",
-    "UPDATE jobs SET due_ms = %(until_ms)s, number = number + 1, hands = hands + 1, "
-    "key = CASE WHEN %(keeps_key)s::boolean THEN key END "
-    f"WHERE message_id = %(message_id)s AND due_ms <= %(now_ms)s RETURNING {_COLUMNS}",
+    "take jobs",
+    "WITH free AS (SELECT message_id FROM jobs WHERE due_ms <= %(now_ms)s "
+    "ORDER BY due_ms, message_id LIMIT %(limit)s::bigint FOR UPDATE SKIP LOCKED), "
+    "taken AS (UPDATE jobs SET due_ms = %(until_ms)s, number = number + 1, hands = hands + 1, "
+    "key = CASE WHEN %(keeps_key)s::boolean AND own_key IS NOT NULL THEN key END "
+    "FROM free WHERE jobs.message_id = free.message_id "
+    f"RETURNING {', '.join(f'jobs.{each}' for each in JOBS.columns)}) "
+    f"SELECT {', '.join(f'taken.{each}' for each in JOBS.columns)}, (SELECT min(due_ms) FROM jobs "
+    f"WHERE due_ms > %(now_ms)s AND due_ms < {NEVER_MS}) AS next_ms "
+    "FROM (VALUES (0)) AS always (nothing) LEFT JOIN taken ON true ORDER BY taken.message_id",
     _take,
-    _job,
+    lambda _: {"jobs": True},
 )
-"""No row back: somebody else was faster."""
+"""At least one row, which is empty but for ``next_ms`` if there was nothing to take: when the next
+of the other jobs is due.  A job that somebody else takes or handles at the moment is left alone,
+and one that has a key but none of its own gives it up."""
 
 
 async def _keep(session: TableSession, values: Row) -> Sequence[Row]:

@@ -2,8 +2,10 @@
 
 Deliveries with one key share a lane: whoever comes second waits for the first, and ends without
 running if that one was handled.  Flow messages of one run that carry no key may share one, too:
-then each waits for its turn, and runs.  Lanes of several processes know nothing of each other
-(R-23), and the extra deliveries of a fault, which are another process's, nothing of any lane.
+then each waits for its turn, and runs.  So do those that only say that the run is to be looked at,
+until the one before has looked: what runs a body lets others pass (R-82).  Lanes of several
+processes know nothing of each other (R-23), and the extra deliveries of a fault, which are another
+process's, nothing of any lane.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import zlib
 
 from simworld.ports import Latch, Message, Tasks
-from simworld.records import Dedup, FlowOrder, QueueProfile
+from simworld.records import Dedup, FlowOrder, Merging, QueueProfile
 
 
 class Lanes:
@@ -21,6 +23,7 @@ class Lanes:
         self._processes = processes
         self._keyed = profile.dedup is Dedup.JOB_KEY
         self._ordered = profile.flow_order is FlowOrder.ONE_BY_ONE
+        self._merging = profile.merging is Merging.QUEUED
         self._tasks = tasks
         self._lines: dict[str, list[str]] = {}
         """Lane → who is in it; the first one runs, the others wait."""
@@ -32,7 +35,7 @@ class Lanes:
     def of(cls, profile: QueueProfile, tasks: Tasks, processes: int) -> Lanes | None:
         """None where deliveries know nothing of one another."""
         lanes = cls(profile, tasks, processes)
-        return lanes if lanes._keyed or lanes._ordered else None
+        return lanes if lanes._keyed or lanes._ordered or lanes._merging else None
 
     def process(self, name: str) -> str:
         """The process that has the delivery called ``name``; empty where there is but one."""
@@ -40,11 +43,11 @@ class Lanes:
             return ""
         return f" in process {zlib.crc32(name.encode()) % self._processes}"  # as its host's is
 
-    def lane(self, key: str, message: Message, name: str) -> str:
+    def lane(self, key: str, message: Message, name: str, *, merges: bool) -> str:
         """The lane of the delivery called ``name``; empty: it goes its own way."""
         if key:
             return f"key {key}{self.process(name)}" if self._keyed else ""
-        if not self._ordered or message.step_id:
+        if message.step_id or not (self._ordered or merges):
             return ""
         return f"run {message.run_id}{self.process(name)}"
 
@@ -64,6 +67,11 @@ class Lanes:
             del self._spared[name]
             return True
         return False
+
+    def let_pass(self, name: str) -> None:
+        """``name`` goes on, and so does the next one, unless each is to be over before."""
+        if not self._ordered:
+            self.leave(name, handled=False)
 
     def leave(self, name: str, *, handled: bool) -> None:
         """``name`` does nothing more; the next one goes on, or none has to if it is ``handled``."""

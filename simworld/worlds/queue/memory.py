@@ -5,7 +5,8 @@ its own.  A handler that returns acknowledges; one that returns ``Redeliver`` ha
 delivered again; one that raises a fault of the world, or whose host dies, has it delivered again
 unless another delivery of it is still under way or due.  An answer for a message that is gone does
 nothing.  Where workers are limited, a delivery that is due waits for one before it begins; where
-deliveries share lanes, it then waits for its turn.  If the profile says so, a message that is
+deliveries share lanes, it then waits for its turn.  A message that only says that its run is to be
+looked at is dropped while another one stands for it.  If the profile says so, a message that is
 delivered too often is dropped, and a process whose delivery takes too long is killed.  ``restart``
 is the death of every process that works on it.
 """
@@ -22,6 +23,7 @@ from simworld.records import (
     Delays,
     DuplicateAttempt,
     Keeps,
+    Merging,
     QueueProfile,
     TimeoutCounting,
     WorkerSlots,
@@ -44,22 +46,30 @@ class _Entry:
         "id",
         "in_flight",
         "key",
+        "merges",
         "name",
         "waiting",
     )
 
-    def __init__(self, message_id: str, body: Message, key: str, name: str, due_ms: int) -> None:
+    def __init__(
+        self, message_id: str, body: Message, key: str, name: str, due_ms: int, *, merges: bool
+    ) -> None:
         self.due_ms = due_ms
         self.holder = 0
         self.id = message_id
         self.body = body
         self.key = key
+        self.merges = merges
         self.name = name
         self.attempt = 0
         self.deliveries = 0
         self.in_flight = 0
         self.gone = False
         self.waiting: list[Pending] = []
+
+    def delivery(self, number: int) -> str:
+        """What its deliveries are called."""
+        return self.name if number == 1 else f"{self.name}~{number}"
 
 
 class MemoryQueue:
@@ -78,19 +88,27 @@ class MemoryQueue:
         self._lanes = Lanes.of(profile, tasks, processes)
         self._timeouts: dict[str, Pending] = {}
         """Delivery → the next one of its message, if it takes too long."""
+        self._standing: dict[str, _Entry] = {}
+        """Run → the message that stands for all that are sent to have it looked at."""
         self._delayed = profile.delays is Delays.HONOURED
         self._delay_max_ms = profile.delay_max_s * 1_000
         self._entries: dict[str, _Entry] = {}
+        """Those that are due or being handled."""
         self._offered = 0
         """Messages offered so far; the number of an accepted one holds its key."""
         self.handler: Handler | None = None
 
-    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
+    async def send(
+        self, message: Message, *, key: str = "", delay_s: int = 0, merge: bool = False
+    ) -> str:
         """See ``ports.Queue``."""
-        return self.accept(message, key=key, delay_ms=delay_s * 1_000)
+        return self.accept(message, key=key, delay_ms=delay_s * 1_000, merge=merge)
 
-    def accept(self, message: Message, *, key: str, delay_ms: int) -> str:
+    def accept(self, message: Message, *, key: str, delay_ms: int, merge: bool = False) -> str:
         """``send`` without a coroutine around it."""
+        if merge and message.run_id in self._standing:
+            reached("message.merged")
+            return ""
         now_ms = self._clock.now_ms()
         delay_ms = self._cut(delay_ms) if self._delayed else 0
         self._offered += 1
@@ -99,17 +117,37 @@ class MemoryQueue:
             return ""
         message_id = self._ids.message_id()
         name = self._tasks.child_name(message.step_id or "flow")
-        entry = _Entry(message_id, message, key, name, now_ms + delay_ms)
+        merges = merge and self._profile.merging is not Merging.NEVER
+        entry = _Entry(message_id, message, key, name, now_ms + delay_ms, merges=merges)
         entry.holder = self._offered
         self._entries[message_id] = entry
+        if merges:
+            self._standing[message.run_id] = entry
         self._schedule(entry, delay_ms, rises=True)
         return entry.id
+
+    def standing(self, run_id: str) -> str:
+        """The first delivery of the message that stands for others of the run; empty: none does."""
+        entry = self._standing.get(run_id)
+        return "" if entry is None else entry.name
+
+    def _stands_no_more(self, entry: _Entry) -> None:
+        """Whoever wants the run looked at from now on sends a message of his own."""
+        if self._standing.get(entry.body.run_id) is entry:
+            del self._standing[entry.body.run_id]
 
     def _cut(self, delay_ms: int) -> int:
         return min(delay_ms, self._delay_max_ms) if self._delay_max_ms else delay_ms
 
+    def let_pass(self, delivery: Delivery) -> None:
+        """See ``ports.Queue``; the delivery may be another queue's, which pushes."""
+        entry = self._entries.get(delivery.message_id)
+        if self._lanes is not None and entry is not None:
+            number = int(delivery.receipt.rpartition(".")[2])
+            self._lanes.let_pass(entry.delivery(number))
+
     def name_of(self, message_id: str) -> str:
-        """The causal path of the message's first delivery."""
+        """The causal path of the first delivery of a message that is not handled yet."""
         return self._entries[message_id].name
 
     def workers_busy(self) -> tuple[str, ...]:
@@ -122,8 +160,8 @@ class MemoryQueue:
 
     def duplicate(self, message_id: str) -> None:
         """Deliver the message once more, as the at-least-once contract allows once it is due."""
-        entry = self._entries[message_id]
-        if not entry.gone:
+        entry = self._entries.get(message_id)
+        if entry is not None and not entry.gone:
             reached("delivery.duplicate")
             rises = self._profile.duplicate_attempt is DuplicateAttempt.RISES
             delay_ms = max(0, entry.due_ms - self._clock.now_ms())
@@ -131,7 +169,7 @@ class MemoryQueue:
 
     def time_out(self, message_id: str, name: str, after_ms: int) -> None:
         """Have the delivery called so, which has begun, count as failed if it takes so long."""
-        entry = self._entries[message_id]
+        entry = self._entries[message_id]  # there as long as a delivery of it is under way
         if not (entry.gone or 0 < self._profile.dead_after <= entry.attempt):
             self._call_off(entry, name)
             self._timeouts[name] = self._schedule(entry, after_ms, rises=False, instead_of=name)
@@ -177,7 +215,7 @@ class MemoryQueue:
         if rises or entry.attempt == 0:
             entry.attempt += 1
         number = entry.deliveries
-        name = entry.name if number == 1 else f"{entry.name}~{number}"
+        name = entry.delivery(number)
         delivery = Delivery(entry.id, entry.attempt, f"{entry.id}.{number}")
         pending: list[Pending] = []
         begun = False
@@ -194,7 +232,7 @@ class MemoryQueue:
                 told = delivery._replace(number=entry.attempt)
             lane = ""
             if self._lanes is not None and not elsewhere:
-                lane = self._lanes.lane(entry.key, entry.body, name)
+                lane = self._lanes.lane(entry.key, entry.body, name, merges=entry.merges)
             if lane:
                 return self._take_turn(lane, entry, told, name)
             return self._deliver(entry, told, name)
@@ -247,6 +285,8 @@ class MemoryQueue:
     async def _deliver(self, entry: _Entry, delivery: Delivery, name: str) -> None:
         if self.handler is None:
             raise InternalError("the queue has no handler")
+        if self._profile.merging is Merging.QUEUED:
+            self._stands_no_more(entry)
         if self._profile.delivery_timeout_ms:
             self.time_out(entry.id, name, self._profile.delivery_timeout_ms)
         try:
@@ -295,6 +335,8 @@ class MemoryQueue:
     def _ended(self, entry: _Entry, name: str, *, handled: bool) -> None:
         """A delivery that had begun is over; ``handled``: its handler has given an answer."""
         entry.in_flight -= 1
+        if entry.gone and not entry.in_flight:
+            del self._entries[entry.id]
         if self._lanes is not None:
             self._lanes.leave(name, handled=handled)
         self._call_off(entry, name)
@@ -321,6 +363,7 @@ class MemoryQueue:
             reached("message.dead")
             self._drop(entry)
             return
+        self._stands_no_more(entry)  # it is due later, and its deliveries are counted
         self._keys.rescheduled(entry.key, entry.holder)
         self._schedule(entry, self._profile.again_after_ms(entry.attempt), rises=True)
 
@@ -355,10 +398,13 @@ class MemoryQueue:
 
     def _forget(self, entry: _Entry) -> None:
         entry.gone = True
+        self._stands_no_more(entry)
         for pending in entry.waiting:
             pending.cancel()
             self._release(pending.name)
         entry.waiting.clear()
+        if not entry.in_flight:
+            del self._entries[entry.id]
 
     def _release(self, name: str) -> None:
         if self._workers is not None:

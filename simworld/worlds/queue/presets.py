@@ -12,6 +12,7 @@ from simworld.records import (
     Delays,
     FlowOrder,
     Keeps,
+    Merging,
     QueueProfile,
     TimeoutCounting,
     WorkerSlots,
@@ -37,6 +38,7 @@ _HOSTED: dict[str, Any] = {
     "retention_ms": 86_400_000,  # … 24 h
     "timeout_counting": TimeoutCounting.COUNTED,  # attempt number: delivery count
     "delay_max_s": 900,  # delaySeconds: at most 900 s per hop on some backends
+    "merging": Merging.NEVER,  # a service that knows nothing of runs
 }
 
 QUEUES: dict[str, QueueProfile] = {

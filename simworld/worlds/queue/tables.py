@@ -1,6 +1,6 @@
 """The at-least-once queue in a table: durable, and shared by all processes that work on it.
 
-A message is a job that is due at a time.  Whoever consumes takes the oldest one that is due by
+A message is a job that is due at a time.  Whoever consumes takes the oldest ones that are due by
 moving that time to the end of a lease, and renews the lease while the handler runs; if the process
 dies, or the database cannot be reached for so long, the job is due again and somebody else takes
 it.  The first acknowledgement deletes the job; what else a delivery comes to counts only if it is
@@ -12,6 +12,8 @@ All times are those of the processes, so their clocks must agree to much less th
 from __future__ import annotations
 
 import hashlib
+
+import attrs
 
 from simworld.errors import InternalError, SimworldError, UniqueViolation, UsageError
 from simworld.marks import reached
@@ -33,6 +35,7 @@ from simworld.records import (
     Delays,
     FlowOrder,
     Keeps,
+    Merging,
     QueueProfile,
     TimeoutCounting,
     WorkerSlots,
@@ -45,7 +48,6 @@ from simworld.worlds.queue.job_statements import (
     FREE_KEY,
     KEEP,
     NEVER_MS,
-    NEXT,
     PUT_BACK,
     RETIRE,
     SWEEP,
@@ -56,15 +58,15 @@ TABLE_QUEUE = QueueProfile(redelivery_max_ms=3_600_000, workers=50)
 """The repaired queue in a table."""
 
 LEASE_MS = 30_000
-"""For so long a job is its worker's own; renewed when a third of it has passed."""
+"""For so long a job is its worker's own; renewed whenever a third of it has passed."""
 LOOK_MS = 5_000
 """At least so often every process looks for jobs, whatever it has been told."""
 RETRY_MS = 1_000
 """Pause after a database that could not be asked."""
 WORKERS = 50
 """Handlers side by side in one process, if the profile does not say."""
-AHEAD = 4
-"""Jobs looked at beyond those wanted, for others are taking some meanwhile."""
+TOGETHER_MAX = 10
+"""Jobs taken at a time, so that processes that are woken together share them."""
 
 _RULES = (
     Dedup.NONE,
@@ -73,6 +75,17 @@ _RULES = (
     Dedup.RETENTION,
     Dedup.KEY_AND_PAYLOAD,
 )
+
+
+@attrs.define(eq=False)
+class _UnderWay:
+    """A delivery whose handler runs."""
+
+    row: Row
+    begun_ms: int
+    job: Job | None = None
+    ours: bool = True
+    """Nobody else has taken its message since."""
 
 
 class TableQueue:
@@ -99,35 +112,45 @@ class TableQueue:
         """The first lease of a delivery."""
         self._workers = profile.workers or WORKERS
         self._retains = profile.dedup is Dedup.RETENTION
-        self._under_way: dict[str, Job] = {}
-        """Receipt → the job that runs the handler."""
+        self._under_way: dict[str, _UnderWay] = {}
+        """By their receipts."""
+        self._full = False
+        """There was no worker left when we last looked for jobs."""
         self._news: Latch | None = None
         """There while the consumer waits for something to do."""
         self._stopping = False
 
     # Sending.
 
-    async def send(self, message: Message, *, key: str = "", delay_s: int = 0) -> str:
+    async def send(
+        self, message: Message, *, key: str = "", delay_s: int = 0, merge: bool = False
+    ) -> str:
         """See ``ports.Queue``; the message is durable when this returns."""
         body, now_ms, profile = encode_row(message), self._clock.now_ms(), self._profile
         if profile.delays is Delays.IGNORED:
             delay_s = 0
-        held = self._key(key, body)
-        if self._retains and held is not None:
+        held = own = self._key(key, body)
+        if merge and profile.merging is Merging.QUEUED:
+            held, own = f"\n{message.run_id}", None  # no key of others begins so
+        elif self._retains and held is not None:
             await self._tables.run(FREE_KEY, key=held, now_ms=now_ms)
         added = await self._tables.run(
             ADD,
             message_id=self._ids.message_id(),
             key=held,
+            own_key=own,
             due_ms=now_ms + self._cut(delay_s * 1_000),
             keep_until_ms=now_ms + profile.retention_ms if self._retains else 0,
             body=body,
         )
         if not added:
-            reached("message.deduplicated")
+            reached("message.merged" if merge else "message.deduplicated")
             return ""
         message_id: str = added[0]["message_id"]
         return message_id
+
+    def let_pass(self, delivery: Delivery) -> None:
+        """See ``ports.Queue``; nobody waits in here."""
 
     def _key(self, key: str, body: bytes) -> str | None:
         """What the key is in the table."""
@@ -151,7 +174,10 @@ class TableQueue:
         out.
         """
         self._workers = workers or self._workers
-        hearing = self._tasks.start("hear of messages", self._hear())
+        helpers = (
+            self._tasks.start("hear of messages", self._hear()),
+            self._tasks.start("renew leases", self._renew()),
+        )
         try:
             while not self._stopping:
                 # What is told from here on ends the wait below, also if it comes before.
@@ -163,9 +189,11 @@ class TableQueue:
                 self._news = self._tasks.latch("see the last message through")
                 await self._news.wait()
         finally:
-            hearing.cancel()
-            for job in self._under_way.values():
-                job.cancel()
+            for helper in helpers:
+                helper.cancel()
+            for each in self._under_way.values():
+                assert each.job is not None
+                each.job.cancel()
             self._under_way = {}
 
     def stop(self) -> None:
@@ -194,47 +222,43 @@ class TableQueue:
     async def _round(self, handler: Handler) -> int:
         """Take what is due, as far as there are workers; for how long there is nothing to do."""
         free = self._workers - len(self._under_way)
-        if free <= 0:
-            return LOOK_MS
+        self._full = free <= 0
+        if self._full:
+            return LOOK_MS  # whoever ends first wakes us
         try:
-            return await self._take(handler, free)
+            return await self._take(handler, min(free, TOGETHER_MAX))
         except (UsageError, InternalError):
             raise
         except SimworldError:
             reached("queue.unreachable")
             return RETRY_MS
 
-    async def _take(self, handler: Handler, free: int) -> int:
+    async def _take(self, handler: Handler, count: int) -> int:
         now_ms = self._clock.now_ms()
         if self._retains:
             await self._tables.run(SWEEP, now_ms=now_ms)
-        limit = free + AHEAD
-        jobs = await self._tables.run(NEXT, limit=limit)
-        for job in jobs:
-            if job["due_ms"] > now_ms:
-                return min(LOOK_MS, int(job["due_ms"]) - now_ms)
-            if free == 0 or self._stopping:
-                return LOOK_MS  # whoever ends first wakes us
-            taken = await self._tables.run(
-                TAKE,
-                message_id=job["message_id"],
-                now_ms=now_ms,
-                until_ms=now_ms + self._first_ms,
-                keeps_key=self._profile.dedup is not Dedup.QUEUED_ONLY,
-            )
-            for row in taken:
-                free -= 1
-                self._begin(handler, row)
-        # There may be more behind those that others were faster to take.
-        return 0 if len(jobs) == limit else LOOK_MS
+        found = await self._tables.run(
+            TAKE,
+            now_ms=now_ms,
+            until_ms=now_ms + self._first_ms,
+            limit=count,
+            keeps_key=self._profile.dedup is not Dedup.QUEUED_ONLY,
+        )
+        taken = [row for row in found if row["message_id"] is not None]
+        for row in taken:
+            self._begin(handler, row)
+        if len(taken) == count:
+            return 0  # there may be more
+        next_ms = found[0]["next_ms"]
+        return LOOK_MS if next_ms is None else min(LOOK_MS, int(next_ms) - now_ms)
 
     def _begin(self, handler: Handler, row: Row) -> None:
         receipt = f"{row['message_id']}.{row['hands']}"
         name = self._tasks.child_name("delivery")
-        self._under_way[receipt] = self._tasks.start(name, self._deliver(handler, row, receipt))
+        delivery = self._under_way[receipt] = _UnderWay(row, self._clock.now_ms())
+        delivery.job = self._tasks.start(name, self._deliver(handler, row, receipt))
 
     async def _deliver(self, handler: Handler, row: Row, receipt: str) -> None:
-        lease = self._tasks.start(self._tasks.child_name("lease"), self._renew(row))
         try:
             if 0 < self._profile.dead_after < row["number"]:
                 await self._drop(row)  # its last worker has died
@@ -242,9 +266,9 @@ class TableQueue:
             message = decode_row(row["body"], Message)
             await self._handle(handler, message, row, receipt)
         finally:
-            lease.cancel()
             self._under_way.pop(receipt, None)
-            self._wake()
+            if self._full or self._stopping:
+                self._wake()
 
     async def _handle(self, handler: Handler, message: Message, row: Row, receipt: str) -> None:
         try:
@@ -262,28 +286,30 @@ class TableQueue:
         else:
             await self._delete(row)
 
-    async def _renew(self, row: Row) -> None:
-        """Keep the job ours; not for longer than a delivery may take."""
-        number, longest = row["hands"], self._profile.delivery_timeout_ms
-        begun_ms = self._clock.now_ms()
+    async def _renew(self) -> None:
+        """Keep the jobs ours whose handlers run; none for longer than a delivery may take."""
         while True:
             await self._clock.sleep_ms(self._lease_ms // 3)
-            now_ms = self._clock.now_ms()
-            until_ms = now_ms + self._lease_ms
-            if longest:
-                until_ms = min(until_ms, begun_ms + longest)
-            if until_ms <= now_ms:
-                return
-            try:
-                kept = await self._tables.run(
-                    KEEP, message_id=row["message_id"], hands=number, until_ms=until_ms
-                )
-            except (UsageError, InternalError):
-                raise
-            except SimworldError:
-                continue  # there is time for another attempt before the lease runs out
-            if not kept:
-                return
+            for delivery in list(self._under_way.values()):
+                if delivery.ours:
+                    await self._keep(delivery)
+
+    async def _keep(self, delivery: _UnderWay) -> None:
+        row, longest = delivery.row, self._profile.delivery_timeout_ms
+        now_ms = self._clock.now_ms()
+        until_ms = now_ms + self._lease_ms
+        if longest:
+            until_ms = min(until_ms, delivery.begun_ms + longest)
+        if until_ms <= now_ms:
+            delivery.ours = False
+            return
+        key = {"message_id": row["message_id"], "hands": row["hands"]}
+        try:
+            delivery.ours = bool(await self._tables.run(KEEP, **key, until_ms=until_ms))
+        except (UsageError, InternalError):
+            raise
+        except SimworldError:
+            pass  # there is time for another attempt before the lease runs out
 
     # What a delivery comes to.
 
@@ -324,6 +350,7 @@ class TableQueue:
             await self._tables.run(PUT_BACK, **values, key=row["own_key"])
         except UniqueViolation:
             await self._tables.run(PUT_BACK, **values, key=None)
+        self._wake()  # it may be due before anything else is
 
 
 def _check(profile: QueueProfile) -> None:
@@ -337,5 +364,7 @@ def _check(profile: QueueProfile) -> None:
         raise UsageError("a queue in a table has no worker_slots but released")
     if profile.delivery_limit_ms:
         raise UsageError("a queue in a table kills no process: it has no delivery_limit_ms but 0")
+    if profile.merging is Merging.IN_FLIGHT:
+        raise UsageError("a queue in a table loses no wake: it has no merging but queued and never")
     if profile.keeps is not Keeps.MESSAGES:
         raise UsageError("a queue in a table keeps its messages: it has no keeps but messages")

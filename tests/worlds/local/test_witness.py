@@ -68,7 +68,7 @@ def test_an_event_whose_run_has_no_row_is_seen_with_one_that_nobody_wrote():
     rig = Rig(local_log="minted", local_layout="flat")
     rig.create(rig.process(), CREATED)
     (path, data), *_ = [each for each in rig.memory.contents.items() if "evnt" in each[0]]
-    seen = LocalWitness({}, LocalProfile(local_log="minted")).published(path, data)
+    (seen,) = LocalWitness({}, LocalProfile(local_log="minted")).published(path, data)
     assert (seen.run.status, seen.run.workflow_name) == ("pending", "")
 
 

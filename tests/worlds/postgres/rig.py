@@ -5,9 +5,10 @@ from __future__ import annotations
 from simworld.records import PostgresProfile, WorldProfile
 from simworld.worlds import PostgresStreams, PostgresWorld, read_postgres, world_tables
 from tests.worlds.doubles import Clock, Ids, now
-from tests.worlds.postgres.stepped import SteppedTables, every_order, memory, play
+from tests.worlds.postgres.stepped import SteppedTables, Tasks, every_order, memory, play
 
 REPAIRED = PostgresProfile()
+APPEND = PostgresProfile(pg_writes="append")
 MERGED = PostgresProfile(
     pg_writes="autocommit",
     pg_position="minted",
@@ -33,7 +34,12 @@ class Rig:
 
     def storage(self, tables):
         return PostgresWorld(
-            tables, clock=self.clock, ids=self.ids, profile=self.profile, world=self._world
+            tables,
+            clock=self.clock,
+            ids=self.ids,
+            profile=self.profile,
+            world=self._world,
+            tasks=Tasks(),
         )
 
     def given(self, *facts, run_id="r1"):
@@ -50,10 +56,10 @@ class Rig:
         return [event.type for event in self.state().logs.get(run_id, ())]
 
     async def creates(self, *facts, run_id="r1"):
-        """A session that records facts one after the other; the answer to the last one."""
-        answer = None
+        """A process that records facts one after the other; the answer to the last one."""
+        answer, storage = None, self.storage(self.stepped)
         for fact in facts:
-            answer = await self.slow.create(run_id, fact)
+            answer = await storage.create(run_id, fact)
         return answer
 
 

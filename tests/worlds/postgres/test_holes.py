@@ -30,7 +30,7 @@ from simworld.engine import (
 )
 from simworld.errors import EntityConflictError, WorldError
 from tests.worlds.doubles import now
-from tests.worlds.postgres.rig import MERGED, REPAIRED, Rig, outcomes
+from tests.worlds.postgres.rig import APPEND, MERGED, REPAIRED, Rig, outcomes
 from tests.worlds.postgres.stepped import Session
 
 CREATED = RunCreated("flow", b"in")
@@ -78,7 +78,7 @@ def test_r30_a_token_has_one_owner():
     check(
         (prepare, both, one_owner),
         open_with=MERGED,
-        closed_with=[knobs(MERGED, pg_unique_tokens=True), REPAIRED],
+        closed_with=[knobs(MERGED, pg_unique_tokens=True), REPAIRED, APPEND],
     )
     check(
         (prepare, both, one_owner),
@@ -95,7 +95,7 @@ def test_r55_an_entity_is_created_once(fact):
     check(
         (given(CREATED), race(a=[fact], b=[fact]), one_creation),
         open_with=MERGED,
-        closed_with=[knobs(MERGED, pg_unique_creations=True), REPAIRED],
+        closed_with=[knobs(MERGED, pg_unique_creations=True), REPAIRED, APPEND],
     )
 
 
@@ -106,7 +106,7 @@ def test_r59_a_run_is_created_once():
     check(
         (given(), race(a=[CREATED], b=[RunStarted("flow", b"in")]), one_creation),
         open_with=MERGED,
-        closed_with=[knobs(MERGED, pg_run_conflict=True), REPAIRED],
+        closed_with=[knobs(MERGED, pg_run_conflict=True), REPAIRED, APPEND],
     )
 
 
@@ -117,7 +117,7 @@ def test_r60_a_cancelled_run_stays_cancelled():
     check(
         (given(CREATED), race(a=[STARTED], b=[RunCancelled()]), cancelled),
         open_with=MERGED,
-        closed_with=[knobs(MERGED, pg_guarded_start=True), REPAIRED],
+        closed_with=[knobs(MERGED, pg_guarded_start=True), REPAIRED, APPEND],
     )
 
 
@@ -128,7 +128,7 @@ def test_r60_a_run_starts_once():
     check(
         (given(CREATED), race(a=[STARTED], b=[STARTED]), one_start),
         open_with=MERGED,
-        closed_with=[knobs(MERGED, pg_guarded_start=True), REPAIRED],
+        closed_with=[knobs(MERGED, pg_guarded_start=True), REPAIRED, APPEND],
     )
 
 
@@ -145,7 +145,7 @@ def test_r26_no_payload_comes_after_the_disposal():
     check(
         (given(*HOOKED), race(a=[RECEIVED], b=[HookDisposed("h", "t")]), last("hook_disposed")),
         open_with=knobs(MERGED, pg_position="slots"),
-        closed_with=[REPAIRED],
+        closed_with=[REPAIRED, APPEND],
     )
 
 
@@ -153,7 +153,7 @@ def test_r31_no_payload_comes_after_the_end():
     check(
         (given(*HOOKED), race(a=[RECEIVED], b=[RunCompleted(b"")]), last("run_completed")),
         open_with=knobs(MERGED, pg_position="slots"),
-        closed_with=[REPAIRED],
+        closed_with=[REPAIRED, APPEND],
     )
 
 
@@ -166,7 +166,7 @@ def test_r54_no_start_comes_after_the_end_of_its_step():
             last("step_completed"),
         ),
         open_with=knobs(MERGED, pg_position="slots"),
-        closed_with=[REPAIRED],
+        closed_with=[REPAIRED, APPEND],
     )
 
 
@@ -234,7 +234,7 @@ def test_the_unique_index_answers_for_a_wait_whose_row_is_gone():
     check(
         (given(CREATED, STARTED, WAIT), race(a=[RunCompleted(b"")], b=[WAIT]), refused),
         open_with=MERGED,
-        closed_with=[knobs(MERGED, pg_unique_creations=True), REPAIRED],
+        closed_with=[knobs(MERGED, pg_unique_creations=True), REPAIRED, APPEND],
     )
 
 

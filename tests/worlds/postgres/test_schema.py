@@ -37,17 +37,17 @@ def test_the_profile_decides_what_is_unique():
             index.name for each in world_tables(profile) for index in each.indexes if index.unique
         ]
 
-    assert unique(BOTH) == ["hooks_by_token", "events_by_creation"]
-    assert unique(NEITHER) == []
+    assert unique(BOTH) == ["hooks_by_token", "events_by_creation", "streams_by_ordinal"]
+    assert unique(NEITHER) == ["streams_by_ordinal"]
 
 
 def test_other_indexes_are_another_schema():
     profiles = [BOTH, NEITHER, attrs.evolve(BOTH, pg_unique_tokens=False)]
     versions = [schema_version(each) for each in profiles]
     assert versions == [
-        "1, unique: tokens and creations",
-        "1, unique: nothing",
-        "1, unique: creations",
+        "2, unique: tokens and creations",
+        "2, unique: nothing",
+        "2, unique: creations",
     ]
     assert schema_version(attrs.evolve(BOTH, pg_writes="autocommit")) == versions[0]
 
