@@ -254,7 +254,11 @@ class Ground:
 @contextlib.contextmanager
 def grounds() -> Iterator[list[Ground]]:
     """Files in the file system of the checkout and a private server, each both ways."""
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder, PrivateServer(durable=True) as server:
+    (ROOT / ".simworld").mkdir(exist_ok=True)  # where nothing is ever committed
+    with (
+        tempfile.TemporaryDirectory(dir=ROOT / ".simworld") as folder,
+        PrivateServer(durable=True) as server,
+    ):
         lax = {"options": "-c synchronous_commit=off"}
         dsns = [make_conninfo(server.new_database(), **more) for more in ({}, {}, lax, lax)]
         yield [

@@ -229,9 +229,13 @@ def _local(sim: Sim, variant: Variant) -> Standing:
 def _postgres(sim: Sim, variant: Variant) -> Standing:
     kernel = sim.kernel
 
+    appends = variant.postgres.pg_writes is PostgresWrites.APPEND
+    askers = AskerIds(kernel, sim.ids) if appends else None
+
     def committed(rows: Sequence[tuple[str, Row]]) -> None:
         for event, after in witness.published(rows):
-            storage.published(event, after)
+            asker = "" if askers is None else askers.asker[event.event_id]
+            storage.published(event, after, asker)
 
     inner = MemoryTables(
         world_tables(variant.postgres),
@@ -247,14 +251,14 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
         return PostgresWorld(
             tables,
             clock=HostClock(kernel),
-            ids=sim.ids,
+            ids=askers or sim.ids,
             profile=variant.postgres,
             world=variant.world,
             tasks=sim.tasks,
             prefixes=_PREFIXES,
         )
 
-    shared = None if variant.postgres.pg_writes is PostgresWrites.APPEND else make()
+    shared = None if appends else make()
     here = per_host(kernel, make) if shared is None else lambda: shared
     storage = InsideStorage(kernel, sim.labels, here)
     held = PostgresStreams(tables)

@@ -126,6 +126,8 @@ class Appender:
         known = self._known.get(run_id)
         if known is None:
             known = self._remember(run_id)
+        # Whoever calls asks for them, also where another one leads.
+        call.ids += [self._setup.ids.event_id() for _ in call.facts]
         known.calls.append(call)
         try:
             while not call.done:
