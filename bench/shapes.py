@@ -346,7 +346,7 @@ def _nothings() -> Iterator[Benchmark]:
             family="sequential no-op steps",
             noop=True,
         )
-    for count in (10, 25, 50):
+    for count in (10, 25, 50, 100):
         yield Benchmark(
             f"gather of {count} no-op steps",
             concurrent_nothing,
@@ -354,6 +354,7 @@ def _nothings() -> Iterator[Benchmark]:
             (count,),
             count,
             window_s=WINDOW_S,
+            full=count > 50,
             step_count=count,
             family="gather of no-op steps",
             noop=True,

@@ -1,18 +1,20 @@
 """Streams against what they are kept in; writes reports/streams.md.
 
-Run with ``python -m bench.streams`` (under two minutes).  The same chunks go through workflows and
-straight to the files or tables of the same world, with the same sync setting, in turns; contents
-are compared on both sides.
+Run with ``python -m bench.streams`` (under two minutes); ``--dir`` names a folder on the disk to
+measure.  The same chunks go through workflows and straight to the files or tables of the same
+world, with the same sync setting, in turns; contents are compared on both sides.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
 import importlib.metadata
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -252,11 +254,10 @@ class Ground:
 
 
 @contextlib.contextmanager
-def grounds() -> Iterator[list[Ground]]:
-    """Files in the file system of the checkout and a private server, each both ways."""
-    (ROOT / ".simworld").mkdir(exist_ok=True)  # where nothing is ever committed
+def grounds(place: str | None = None) -> Iterator[list[Ground]]:
+    """Files in a temporary folder (of ``place``) and a private server, each both ways."""
     with (
-        tempfile.TemporaryDirectory(dir=ROOT / ".simworld") as folder,
+        tempfile.TemporaryDirectory(prefix="streams-", dir=place) as folder,
         PrivateServer(durable=True) as server,
     ):
         lax = {"options": "-c synchronous_commit=off"}
@@ -434,8 +435,8 @@ result, so steps, their events and all reading are in it. Every stream is writte
 once: MB/s counts its bytes once.
 * The target is judged without the pause of 1 ms that the generator of the specification makes \
 after each chunk; *with the pause* has it, on the side of the workflows alone.
-* *Synced*: `fsync` of every file and of its folder before a write is answered. The server has \
-`fsync=on`.
+* *Synced*: `fsync` of every file and of its folder before a write is answered. Files were in \
+`{place}`. The server has `fsync=on`.
 """
 FIRST = """
 ## Time to the first byte
@@ -445,7 +446,7 @@ writer, the stream being new, until a reader who waits for it has the chunk; med
 """
 
 
-def page(measured: Sequence[Measured], load: float) -> str:
+def page(measured: Sequence[Measured], load: float, place: str) -> str:
     """The whole report."""
     head = HEAD.format(
         command=COMMAND,
@@ -455,6 +456,7 @@ def page(measured: Sequence[Measured], load: float) -> str:
         system=platform.system(),
         version=importlib.metadata.version("simworld"),
         load=load,
+        place=place,
         rounds=ROUNDS,
     )
     columns = (
@@ -474,13 +476,17 @@ def page(measured: Sequence[Measured], load: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
     """Measure and write."""
+    parser = argparse.ArgumentParser(prog="bench.streams", description=__doc__)
+    parser.add_argument("--dir", default=tempfile.gettempdir(), help="where files are kept")
+    place = parser.parse_args(argv).dir
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # who is ended cleans up, too
     load = os.getloadavg()[0]
-    with grounds() as places:
+    with grounds(place) as places:
         measured = [trio.run(measure, each) for each in places]
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(page(measured, load), encoding="utf-8")
+    REPORT.write_text(page(measured, load, place), encoding="utf-8")
     print(f"{REPORT.relative_to(ROOT)}:")
     for line in (*load_lines(measured), *first_lines(measured)):
         print("  " + "  ".join(line))
@@ -488,4 +494,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -23,7 +23,7 @@ from simworld.runtime import Client
 BODY_MS, COOL_OFF_MS = 100, 60_000
 UNLEASED = ("v2_draft", "v2_merge", "b12", "b30", "b37")
 """Their starts have no leases, or leases of the message, which both of its deliveries own."""
-NOT_READ = dict.fromkeys(("v1", "v2_draft"), "-")
+NOT_READ = dict.fromkeys(("v1", "v2_draft", "fast"), "-")
 """There no message of the step looks at the run's row."""
 
 

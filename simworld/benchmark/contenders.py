@@ -95,7 +95,13 @@ class Places:
         """A new one, below another if it has to be there."""
         self._count += 1
         made = pathlib.Path(below or self._folder) / f"bench-{self._folder.name}-{self._count}"
-        made.mkdir(parents=True)
+        try:
+            made.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(
+                f"no folder can be made in {below or self._folder} ({error.strerror}); name one "
+                "that may be written to: local:DIR"
+            ) from error
         self._stack.callback(shutil.rmtree, made, ignore_errors=True)
         return made
 

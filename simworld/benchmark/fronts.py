@@ -6,12 +6,13 @@ the loopback interface, served in this very process, so that its CPU time counts
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from simworld.engine import Program
-from simworld.errors import unknown_name
+from simworld.errors import UsageError, unknown_name
 from simworld.records import IN_PROCESS
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ FRONTS = {
     "quart": "POST /flow to Quart-trio, on hypercorn",
 }
 """Name → what it is."""
+_NEEDS = {"starlette": "starlette", "quart": "quart_trio"}
 
 
 def check_front(name: str) -> str:
@@ -31,6 +33,15 @@ def check_front(name: str) -> str:
     if name not in FRONTS:
         raise unknown_name("front", name, FRONTS)
     return name
+
+
+def check_installed(name: str) -> None:
+    """``UsageError`` unless what the front stands on is there."""
+    needed = _NEEDS.get(check_front(name))
+    if needed and importlib.util.find_spec(needed) is None:
+        raise UsageError(
+            f"front {name} needs {needed}, which is not installed: pip install 'simworld[bench]'"
+        )
 
 
 @asynccontextmanager

@@ -70,6 +70,8 @@ def _module(where: str) -> ModuleType:
     path = pathlib.Path(where)
     try:
         if path.suffix != ".py" and not path.exists():
+            if "" not in sys.path:  # as under ``python -m``, which is how a contender is started
+                sys.path.insert(0, "")
             return importlib.import_module(where)
         if not path.is_file():
             raise UsageError(f"cannot load workloads from {where!r}: it is no file")

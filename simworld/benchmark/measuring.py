@@ -28,7 +28,7 @@ from simworld.errors import SimworldError, UsageError
 from simworld.records import VIRTUAL, Bench, Cell, Contender, Sample, Told
 
 GAPS_KEPT = 10
-"""Samples of a cell that keep what it took from step to step; more would only make files long."""
+"""Samples of a cell that keep a figure per step or chunk; more would only make files long."""
 OnStep = Callable[[str, int], None]
 """Called with a word on what has been measured last, and how many cells are complete."""
 
@@ -120,8 +120,10 @@ def _race(plan: Plan, found: _Found, on_step: OnStep) -> None:
                 stack.enter_context(entry.contestant)
         here = [each for entry in entries if (each := _ready(entry, found)) is not None]
         copies = [each for entry in again if (each := _ready(entry, _Found())) is not None]
+        missing = [each.contender for each in entries if each.contestant not in here]
         for benchmark in plan.benchmarks:
             _workload(plan, benchmark, here, copies, found, on_step)
+            found.cells += [Cell(contender, benchmark.name) for contender in missing]
 
 
 def _ready(entry: Entry, found: _Found) -> Contestant | None:
@@ -155,7 +157,7 @@ def _workload(
         interleaved([*here, *copies], benchmark, taken, samples=plan.samples, on_sample=told)
     finally:
         for contestant, each in zip(here, taken, strict=False):
-            samples = _with_few_gaps(each.samples)
+            samples = _with_few_figures(each.samples)
             found.cells.append(
                 Cell(
                     contestant.contender,
@@ -173,10 +175,10 @@ def _workload(
                 found.ratios.append(ratio(own, again))
 
 
-def _with_few_gaps(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+def _with_few_figures(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     return (
         *samples[:GAPS_KEPT],
-        *(attrs.evolve(each, gaps_s=()) for each in samples[GAPS_KEPT:]),
+        *(attrs.evolve(each, gaps_s=(), stream_latency_s=()) for each in samples[GAPS_KEPT:]),
     )
 
 

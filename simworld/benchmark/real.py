@@ -31,16 +31,20 @@ GROUNDS = {"memory": "atomic", "local": "local", "postgres": "postgres"}
 def settings_of(engine: str, kind: str, *, sync: bool) -> Settings:
     """The knobs of a preset on a kind of real world, with the queue that goes with it.
 
-    Whatever the preset says, whoever waits for a run's end is told of it: polling measures itself.
+    The preset whose engine is the service's own has the service's knobs of its worlds, too: that is
+    what ``simworld serve`` runs.  Whatever the preset says, whoever waits for a run's end is told
+    of it: polling measures itself.
     """
     from simworld.service import Settings  # noqa: PLC0415  (an extra)
 
+    serving = Settings()
     variant = placed(preset(engine), GROUNDS[kind])
+    worlds = serving if variant.engine == serving.engine else variant
     return Settings(
         engine=attrs.evolve(variant.engine, results=Results.TOLD),
-        world=variant.world,
-        local=attrs.evolve(variant.local, local_sync=sync),
-        postgres=variant.postgres,
+        world=worlds.world,
+        local=attrs.evolve(worlds.local, local_sync=sync),
+        postgres=worlds.postgres,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import itertools
 import resource
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,10 +82,11 @@ class Taking:
             ttfb_s=None if ttfb_s is None else _rounded(ttfb_s),
             slurp_s=None if slurp_s is None else _rounded(slurp_s),
             first_step_s=_rounded(bodies[0][0] - self.began) if bodies else None,
+            last_step_s=_rounded(bodies[-1][0] - self.began) if bodies else None,
             outside_s=_rounded(self._wall_s - covered(bodies)) if bodies else None,
             gaps_s=tuple(map(_rounded, gaps(bodies))),
             stream_overhead_s=_rounded(late[0]) if late else None,
-            stream_latency_s=_rounded(statistics.median(late)) if late else None,
+            stream_latency_s=tuple(map(_rounded, late)),
         )
 
 

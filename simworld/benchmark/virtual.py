@@ -24,7 +24,7 @@ from simworld.records import (
     Sent,
     Workload,
 )
-from simworld.runtime import Client
+from simworld.runtime import Client, RunFailedError
 from simworld.sim import NoFaults
 
 TURNS_MAX = 2_000_000
@@ -62,13 +62,18 @@ def _streamed(trial: Trial) -> int:
 
 def _trial(benchmark: Benchmark, variant: Variant) -> Trial:
     found: list[tuple[object, bytes | None]] = []
+    failed: list[str] = []
 
     async def client(user: Client, _: Workload) -> None:
         run_id = await user.start(*benchmark.args)
         content = None
         if benchmark.live:
             content = await _whole(user.read_stream(run_id, benchmark.live))
-        output = await user.result(run_id)
+        try:
+            output = await user.result(run_id)
+        except RunFailedError as error:
+            failed.append(str(error))
+            return
         if isinstance(output, StreamRef) and benchmark.content is not None:
             content = await _whole(user.read_stream(output.run_id, output.name))
         found.append((output, content))
@@ -88,6 +93,8 @@ def _trial(benchmark: Benchmark, variant: Variant) -> Trial:
         scenario, case, variant, Workload(), Default(), NoFaults(), turns_max=TURNS_MAX
     )
     trial = run_trial(setup)
+    if failed:
+        raise WrongOutput(failed[0])
     if trial.verdict.outcome != PASS:
         told = f": {trial.anomalies[0].message}" if trial.anomalies else ""
         raise WrongOutput(f"it has not come to a good end: {trial.verdict}{told}")

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 
 import trio
 
-from simworld.benchmark.fronts import behind, check_front
+from simworld.benchmark.fronts import behind, check_installed
 from simworld.benchmark.loading import load_benchmarks
 from simworld.benchmark.protocol import Channel
 from simworld.benchmark.real import sampled, settings_of, synced
-from simworld.benchmark.workload import Benchmark
+from simworld.benchmark.workload import Benchmark, WrongOutput
 from simworld.errors import SimworldError
 from simworld.records import Ask, Hello, Told
 
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     channel = Channel()
     try:
         known = load_benchmarks(args.workloads)
-        check_front(args.front)
+        check_installed(args.front)
         settings_of(args.engine, _kind(args.world), sync=args.sync == "on")
         hello = Hello(synced=synced(args.world, sync=args.sync == "on"))
     except (SimworldError, ImportError) as error:
@@ -94,7 +94,7 @@ def _complain(error: BaseException) -> None:
 def _told(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, WrongOutput) else f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ from simworld.errors import UsageError, unknown_name
 SECONDS_MAX = 1e9
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simworld.cli.common import Commands
     from simworld.engine import Program
-    from simworld.service import ServeOptions
+    from simworld.service import ServeOptions, Settings
 
 
 def add(commands: Commands) -> None:
@@ -58,7 +60,10 @@ def add(commands: Commands) -> None:
         help="deliveries at a time (default: as the world has it)",
     )
     serve.add_argument(
-        "--variant", default="fixed", metavar="NAME", help="preset of the knobs (default: fixed)"
+        "--variant",
+        default="",
+        metavar="NAME",
+        help="preset of the engine's knobs (default: fast; fixed on worlds as they were before)",
     )
     serve.add_argument(
         "--set",
@@ -106,38 +111,17 @@ def _serve(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> ServeOptions:
     import attrs
 
-    from simworld.campaign import PLACES, check_together, placed, preset, with_knob
-    from simworld.service import PORT, ServeOptions, ServiceLog, Settings
-    from simworld.worlds import TABLE_QUEUE
+    from simworld.service import PORT, ServeOptions, ServiceLog
 
     for option, value in (("--grace-s", args.grace_s), ("--job-lease-s", args.job_lease_s)):
         if not 0 <= value < SECONDS_MAX:
             raise UsageError(f"{option} is not in 0…{SECONDS_MAX:.0f}: {value}")
-    name, colon, where = args.world.partition(":")
-    variant, world = preset(args.variant), args.world
-    if colon and name.replace("-", "").isalnum():  # else it is told when it is opened
-        if name not in PLACES:
-            real = [each for each, place in PLACES.items() if place.ground in ("local", "postgres")]
-            raise unknown_name("world", name, real)
-        variant = placed(variant, name)
-        if PLACES[name].ground == "postgres":  # the other one cannot be had in a table
-            variant = attrs.evolve(variant, queue=TABLE_QUEUE)
-        world = f"{PLACES[name].ground}:{where}"
-    settings = args.set if args.workers is None else [*args.set, f"workers={args.workers}"]
-    for setting in settings:
-        variant = with_knob(variant, setting)
-    check_together(variant)
+    knobs = args.set if args.workers is None else [*args.set, f"workers={args.workers}"]
+    world, settings = system(args.world, args.variant, knobs)
     return ServeOptions(
         world=world,
         program=load_program(args.program),
-        settings=Settings(
-            engine=variant.engine,
-            queue=variant.queue,
-            world=variant.world,
-            local=variant.local,
-            postgres=variant.postgres,
-            job_lease_ms=int(args.job_lease_s * 1_000),
-        ),
+        settings=attrs.evolve(settings, job_lease_ms=int(args.job_lease_s * 1_000)),
         host=args.host,
         port=PORT if args.port is None else args.port,
         secret=_secret(args.secret_file),
@@ -145,6 +129,43 @@ def _options(args: argparse.Namespace) -> ServeOptions:
         grace_s=args.grace_s,
         ready_file=args.ready_file or "",
         log=ServiceLog(form=args.log),
+    )
+
+
+def system(world: str, name: str = "", knobs: Sequence[str] = ()) -> tuple[str, Settings]:
+    """What a worker runs: the world without the name of its preset, and all knobs.
+
+    ``name``: the engine's preset; empty: the one that a real worker runs on such a world.
+    """
+    import attrs
+
+    from simworld.campaign import PLACES, check_together, placed, preset, with_knob
+    from simworld.service import Settings
+    from simworld.worlds import TABLE_QUEUE
+
+    kind, colon, where = world.partition(":")
+    quick, place = Settings(), None
+    if colon and kind.replace("-", "").isalnum():  # else it is told when it is opened
+        if kind not in PLACES:
+            real = [each for each, one in PLACES.items() if one.ground in ("local", "postgres")]
+            raise unknown_name("world", kind, real)
+        place = PLACES[kind]
+    variant = preset(name or ("fast" if place is None or place.repaired else "fixed"))
+    if place is not None:
+        variant, world = placed(variant, kind), f"{place.ground}:{where}"
+        if place.ground == "postgres":  # the other one cannot be had in a table
+            variant = attrs.evolve(variant, queue=TABLE_QUEUE)
+        if place.repaired:
+            variant = attrs.evolve(variant, local=quick.local, postgres=quick.postgres)
+    for knob in knobs:
+        variant = with_knob(variant, knob)
+    check_together(variant)
+    return world, Settings(
+        engine=variant.engine,
+        queue=variant.queue,
+        world=variant.world,
+        local=variant.local,
+        postgres=variant.postgres,
     )
 
 

@@ -52,7 +52,7 @@ REPAIRED = EnginePolicy(
     complete_errors=CompleteErrors.RETHROW,
     settle_ms=30_000,  # whatever a step's streams still hold is written before it is done (R-69)
 )
-"""Every knob at its repaired value: variant ``fixed``, and what a real worker runs."""
+"""Every knob at its repaired value: variant ``fixed``."""
 
 FAST = attrs.evolve(
     REPAIRED,
@@ -62,4 +62,5 @@ FAST = attrs.evolve(
     bg_status_check=StatusCheck.START_TELLS,
     stream_write=StreamWrite.PROMPT,
 )
-"""The repaired engine with as few commits, messages and looks as it can do with: ``fast``."""
+"""The repaired engine with as few commits, messages and looks as it can do with: variant ``fast``,
+and what a real worker runs."""

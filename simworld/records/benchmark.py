@@ -50,14 +50,16 @@ class Sample:
     """First byte → end of the stream."""
     first_step_s: float | None = None
     """Start of the run → begin of the first body (TTFS)."""
+    last_step_s: float | None = None
+    """Start of the run → begin of the last body (TTLS)."""
     outside_s: float | None = None
     """The part of the wall time in which no body was under way (WO)."""
     gaps_s: tuple[float, ...] = ()
     """End of a body → begin of the next one (STSO), in order; a step's index is its place."""
     stream_overhead_s: float | None = None
     """First chunk written → it is with a reader who was there already (SO)."""
-    stream_latency_s: float | None = None
-    """Any chunk written → it is with that reader, the median over the chunks (SL)."""
+    stream_latency_s: tuple[float, ...] = ()
+    """Each chunk written → it is with that reader (SL), in order."""
 
 
 # --- between a contender's process and whoever takes samples --------------------------------------

@@ -35,11 +35,11 @@ COLUMNS = (
     ("Samples", "runs; one ahead of a window of 5 s only warms up, and is none"),
     ("vs Fastest", "time ÷ the fastest time of the workload"),
     ("Slurp", "from the first byte of the stream to its end"),
-    ("First step", "start of the run → its first body begins (TTFS)"),
+    ("First step", "start of the run → its first body begins (TTFS); Last step: its last (TTLS)"),
     ("Step to step", "a body ends → the next one begins (STSO)"),
     ("Outside", "the part of the wall time in which no body was under way (WO)"),
     ("Stream overhead", "first chunk written → a reader who waits has it (SO)"),
-    ("Stream latency", "any chunk written → that reader has it (SL)"),
+    ("Stream latency", "each chunk written → that reader has it (SL)"),
     ("Virtual ms", "Workflow Time in virtual time, which only sleeps and timers take"),
     ("Messages", "sent to the queue and not dropped by it; Invocations: deliveries of them"),
     ("Passes", "runs of the workflow function over the log"),
@@ -57,7 +57,7 @@ _Times = Mapping[tuple[str, Contender], Cell]
 
 def seconds(value: float | None) -> str:
     """With three decimals."""
-    return NOTHING if value is None else f"{value:.3f}s"
+    return NOTHING if value is None else f"{round(value, 3) + 0.0:.3f}s"  # no minus before zero
 
 
 def milliseconds(value: float | None) -> str:
@@ -123,7 +123,7 @@ def _real_sheet(info: WorkloadInfo, cells: Sequence[Cell], before: _Times) -> Sh
                 seconds(cell.overhead_s),
                 seconds(cell.mean("cpu_s")),
                 str(len(cell.samples)),
-                f"{(cell.time_s or 0.0) / fastest:.2f}x" if fastest else "1.00x",
+                _times(cell.time_s, fastest),
             ]
         )
     for cell in cells:
@@ -131,6 +131,13 @@ def _real_sheet(info: WorkloadInfo, cells: Sequence[Cell], before: _Times) -> Sh
             who, blank = cell.contender, [NOTHING] * (len(head) - 5)
             rows.append([who.world, who.engine, who.front, MISSING, *blank, NOTHING])
     return Sheet(info.name, tuple(head), rows)
+
+
+def _times(own: float | None, fastest: float | None) -> str:
+    """How many times the fastest, which may have taken less than the clock of rows can tell."""
+    if own == fastest:
+        return "1.00x"
+    return f"{own / fastest:.2f}x" if own and fastest else NOTHING
 
 
 def _counts_sheet(info: WorkloadInfo, cells: Sequence[Cell], before: _Times) -> Sheet:
@@ -188,6 +195,7 @@ _METRICS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("TTFB", "ttfb_s", seconds),
     ("Slurp", "slurp_s", seconds),
     ("First step", "first_step_s", milliseconds),
+    ("Last step", "last_step_s", milliseconds),
     ("Step to step", "gaps_s", milliseconds),
     ("Outside", "outside_s", seconds),
     ("Stream overhead", "stream_overhead_s", milliseconds),
@@ -217,14 +225,16 @@ def bench_text(
         if sheets and (percentiles or title != PERCENTILES):
             parts.append(f"{title.upper()}\n")
             parts += [sheet_text(each, width=width, color=color) for each in sheets]
-    notes = "\n".join(_notes(bench))
+    notes = "\n".join(_notes(bench, baseline))
     return "\n".join([*parts, notes])
 
 
-def _notes(bench: Bench) -> Iterator[str]:
+def _notes(bench: Bench, baseline: Bench | None) -> Iterator[str]:
     if bench.machine:
-        yield f"durability asked for: {'on' if bench.sync else 'off'}; machine: {bench.machine}"
+        yield f"durability asked for: {_on(bench)}; machine: {bench.machine}"
         yield "our own engines are told of a run's end (results=told), whatever the preset says"
+        yield "fast on a real world is what simworld serve runs: the knobs of its world, too"
+    yield from _compared(bench, baseline) if baseline else ()
     for who, how in bench.synced:
         yield f"{who}: {how}"
     for who, why in bench.absent:
@@ -236,6 +246,24 @@ def _notes(bench: Bench) -> Iterator[str]:
         yield f"{who} {word} {listed(cells)}: {why}"
     if bench.interrupted:
         yield "interrupted: what is above is what had been measured"
+
+
+def _on(bench: Bench) -> str:
+    return "on" if bench.sync else "off"
+
+
+def _compared(bench: Bench, baseline: Bench) -> Iterator[str]:
+    """What the baseline is, and where it is none."""
+    yield f"baseline: {baseline.command}"
+    before = {(each.workload, each.contender) for each in baseline.cells}
+    if not any((each.workload, each.contender) in before for each in bench.cells):
+        yield "the baseline has no contender on a workload of these: nothing is compared"
+    if not (bench.machine and baseline.machine):
+        return
+    if bench.machine != baseline.machine:
+        yield f"the baseline was measured on another machine: {baseline.machine}"
+    if bench.sync is not baseline.sync:
+        yield f"the baseline was measured with durability {_on(baseline)}"
 
 
 def _grouped(bench: Bench) -> dict[tuple[str, str, bool], list[str]]:
@@ -254,7 +282,7 @@ def bench_report(
 ) -> str:
     """The page; ``plots``: their paths beside it; ``no_plots``: why there are none."""
     lines = ["# Benchmarks", "", f"Made by `{bench.command}`; every figure is of that one run.", ""]
-    lines += [f"* {each}" for each in _notes(bench)]
+    lines += [f"* {each}" for each in _notes(bench, baseline)]
     for title, sheets in bench_sheets(bench, baseline):
         if sheets:
             lines += ["", f"## {title}"]

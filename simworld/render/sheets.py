@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from simworld.render.tables import plain_table, rendered
+from rich.table import Table
+
+from simworld.render.tables import natural_width, plain_table, rendered
 
 NOTHING = "–"
 
@@ -21,13 +23,21 @@ class Sheet(NamedTuple):
 
 
 def sheet_text(sheet: Sheet, *, width: int, color: bool) -> str:
-    """For a terminal."""
-    table = plain_table(gap=2)
+    """For a terminal; where it is narrow, the heads of figures are broken before any name is."""
+    table = _table(sheet, gap=2)
+    if natural_width(table) > width:
+        table = _table(sheet, gap=1)
+    return f"{sheet.title}\n{rendered(table, width, color=color)}"
+
+
+def _table(sheet: Sheet, *, gap: int) -> Table:
+    table = plain_table(gap=gap)
     for at, name in enumerate(sheet.head):
-        table.add_column(name, justify="right" if at >= sheet.numbers_from else "left")
+        number = at >= sheet.numbers_from
+        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for row in sheet.rows:
         table.add_row(*row)
-    return f"{sheet.title}\n{rendered(table, width, color=color)}"
+    return table
 
 
 def sheet_markdown(sheet: Sheet) -> list[str]:

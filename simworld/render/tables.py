@@ -70,7 +70,7 @@ def results_table(results: Sequence[Result], *, width: int = 100, color: bool = 
     """One row per result; canaries stand apart, at the end."""
     results = sorted(results, key=lambda result: result.canary)
     flat = _results(results, stacked=False)
-    table = flat if _natural_width(flat) <= width else _results(results, stacked=True)
+    table = flat if natural_width(flat) <= width else _results(results, stacked=True)
     return rendered(table, width, color=color)
 
 
@@ -217,7 +217,7 @@ def scenarios_table(
         table.add_row(Text(name, style="bold"), ", ".join(laws), _about(scenario))
         for case in scenario.cases:
             table.add_row(f"  {case.name}", ", ".join(case.races), _about(case))
-    table.expand = _natural_width(table) > width  # only then the ratios count
+    table.expand = natural_width(table) > width  # only then the ratios count
     text = rendered(table, width, color=color)
     return f"{text}\nvariants: {', '.join(variants)}\n"
 
@@ -241,7 +241,8 @@ def plain_table(*, gap: int) -> Table:
     )
 
 
-def _natural_width(table: Table) -> int:
+def natural_width(table: Table) -> int:
+    """How wide it is where there is room for everything."""
     console = _console(io.StringIO(), 10_000, color=False)
     return Measurement.get(console, console.options, table).maximum
 

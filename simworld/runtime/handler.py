@@ -37,10 +37,12 @@ from simworld.errors import (
     RunExpiredError,
     SimworldError,
 )
+from simworld.marks import reached
 from simworld.ports import Delivery, Message, Redeliver
 from simworld.runtime.dispatch import Dispatcher
 from simworld.runtime.early import EarlyRun
 from simworld.runtime.executor import GONE, RETRY, SKIPPED, THROTTLED, StepExecutor, StepOutcome
+from simworld.runtime.log_view import LogView
 from simworld.runtime.replay_loop import Replay
 from simworld.runtime.requests import Recorded, Recorder
 from simworld.runtime.runs import have_looked_at
@@ -232,17 +234,33 @@ class _Invocation:
             inline = [each for each in recorded.steps if each.correlation_id in recorded.started]
         else:
             inline = dispatcher.choose_inline(recorded, view)
-        await dispatcher.send_steps(recorded, inline, view)
-        now_ms = self._services.clock.now_ms()
-        woken_for = self._message.wait_id
-        again = await dispatcher.send_wait(recorded, now_ms, woken_for=woken_for)
-        answer = wake(self._policy, recorded, now_ms) or again
+        try:
+            answer = await self._send(recorded, inline, dispatcher, view)
+        except SimworldError:
+            if recorded.started:  # nobody else may run them before their leases end
+                reached("dispatch.refused_behind_start")
+                await self._run_inline(inline, recorded, dispatcher, None)
+            raise
         if not inline:
             return False, answer
         owned = [each.correlation_id for each in inline if each.correlation_id not in recorded.lazy]
         if owned:  # who creates a step by starting it owns it once that is accepted
             self._services.log.owned_inline(self._run_id, owned)
         return await self._run_inline(inline, recorded, dispatcher, answer)
+
+    async def _send(
+        self,
+        recorded: Recorded,
+        inline: list[StepRequest],
+        dispatcher: Dispatcher,
+        view: LogView,
+    ) -> Redeliver | None:
+        """The messages of what does not run here; what the delivery answers to be woken in time."""
+        await dispatcher.send_steps(recorded, inline, view)
+        now_ms = self._services.clock.now_ms()
+        woken_for = self._message.wait_id
+        again = await dispatcher.send_wait(recorded, now_ms, woken_for=woken_for)
+        return wake(self._policy, recorded, now_ms) or again
 
     async def _record(self, suspension: Suspension, dispatcher: Dispatcher) -> Recorded:
         carried = len(self._carried)

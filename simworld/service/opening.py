@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from simworld import substrates
-from simworld.engine import REPAIRED, EnginePolicy
+from simworld.engine import FAST, EnginePolicy
 from simworld.errors import UsageError
 from simworld.ports import Ids, Storage, Streams, Tables
-from simworld.records import LocalLog, LocalProfile, PostgresProfile, QueueProfile, WorldProfile
+from simworld.records import (
+    LocalCommits,
+    LocalLog,
+    LocalProfile,
+    PostgresProfile,
+    PostgresWrites,
+    QueueProfile,
+    WorldProfile,
+)
 from simworld.substrates import DiskFiles, Sync, TrioHost
 from simworld.worlds import (
     JOBS,
@@ -42,19 +50,22 @@ MEMORY, LOCAL, POSTGRES = "memory", "local", "postgres"
 _WORD = re.compile(r"[\w./-]{1,60}:?")
 """What may be shown of a text that is no world: a name or a path."""
 
+QUICK_FILES = LocalProfile(local_commits=LocalCommits.GROUPED, local_memory=True)
+QUICK_TABLES = PostgresProfile(pg_writes=PostgresWrites.APPEND)
+
 
 @attrs.frozen
 class Settings:
-    """Every knob of a real system; by default all are at their repaired values."""
+    """Every knob of a real system; by default it is repaired, and as quick as can be."""
 
-    engine: EnginePolicy = REPAIRED
+    engine: EnginePolicy = FAST
     queue: QueueProfile | None = None
     """None: the repaired queue of the kind of world."""
     job_lease_ms: int = 30_000
     """How long a message of a queue in tables is its worker's own, if that dies."""
     world: WorldProfile = attrs.Factory(WorldProfile)
-    local: LocalProfile = attrs.Factory(LocalProfile)
-    postgres: PostgresProfile = attrs.Factory(PostgresProfile)
+    local: LocalProfile = QUICK_FILES
+    postgres: PostgresProfile = QUICK_TABLES
 
 
 class Place(NamedTuple):

@@ -228,6 +228,7 @@ class _Ordeal:
             await hand.kill()
             self._promises.kills += 1
             await hand.start()
+        await hand.ready()  # who is only starting does not hear yet that it is to stop
 
     async def _work(self, number: int) -> None:
         draws = Stream(derive(self._plan.seed, "client", number))

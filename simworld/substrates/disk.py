@@ -78,8 +78,8 @@ class DiskFiles:
         self._syncs = sync is Sync.EACH
         self._inside: dict[str, str] = {}
         """Folders that exist and are where their path says, with their real path."""
-        self._writer = f"{secrets.token_hex(8)}-"
-        """The front of our unfinished files' names; two containers may share process ids."""
+        self._writer = f"{os.path.join(self._root, TEMPORARY)}/{secrets.token_hex(8)}-"
+        """The front of our unfinished files' paths; two containers may share process ids."""
         self._count = itertools.count()
         self._hops = Hops(_sync_folder)
         self._news: dict[str, trio.Event] = {}
@@ -239,7 +239,7 @@ class DiskFiles:
 
     def _temporary(self) -> str:
         """Where a file is until it is whole."""
-        return os.path.join(self._root, TEMPORARY, f"{self._writer}{next(self._count)}")
+        return f"{self._writer}{next(self._count)}"
 
     def _write(self, files: Iterable[tuple[str, bytes]]) -> Stages[None]:
         """Write files that are not there yet, all of them whole, or nothing."""
@@ -350,7 +350,7 @@ class DiskFiles:
             real = self._folder(folder)
         except FileNotFoundError:
             real = self._make_folder(folder)
-        return os.path.join(real, name)
+        return f"{real}/{name}"
 
     def _make_folder(self, folder: str) -> str:
         above = folder.rpartition("/")[0]

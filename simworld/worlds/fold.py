@@ -71,12 +71,6 @@ class RunFold:
         self.steps, self.hooks = other.steps.copy(), other.hooks.copy()
         self.waits, self.opening = other.waits.copy(), other.opening.copy()
 
-    def copy(self) -> RunFold:
-        """Another fold with the same rows, which can move on by what is not recorded yet."""
-        ahead = RunFold(self.run_id)
-        ahead.become(self)
-        return ahead
-
     def absorb(self, events: Sequence[Event]) -> None:
         """Move on by those of ``events`` that come next; others it has seen, or cannot yet use."""
         for event in events:

@@ -67,6 +67,13 @@ def test_each_has_a_folder_of_its_own_that_is_gone_afterwards(tmp_path):
     assert not any(each.exists() for each in made)
 
 
+def test_a_folder_that_cannot_be_is_told(places, tmp_path):
+    (tmp_path / "file").write_text("")
+    found = entry(places, Contender(f"local:{tmp_path}/file", "fixed"))
+    assert found.contestant is None
+    assert "(Not a directory); name one that may be written to: local:DIR" in found.reason
+
+
 def test_each_has_a_database_of_its_own_on_a_given_server_whose_dsn_is_never_shown(
     tmp_path, pg_dsn
 ):

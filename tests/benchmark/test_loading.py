@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from simworld.benchmark import chosen_benchmarks, load_benchmarks, load_peers
@@ -49,6 +51,12 @@ def test_or_from_a_file_or_a_module_that_is_named(folder, monkeypatch):
     assert list(load_benchmarks(path)) == ["twice one", "twice two"]
     assert list(load_benchmarks("own_workloads")) == ["twice one", "twice two"]
     assert list(load_peers(path)) == ["other on its own"]
+
+
+def test_a_module_beside_one_is_found(folder, monkeypatch):
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each])
+    written(folder, MINE, "beside_me.py")
+    assert list(load_benchmarks("beside_me")) == ["twice one", "twice two"]
 
 
 def test_without_any_it_is_told_how_to_name_them():

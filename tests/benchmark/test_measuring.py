@@ -9,12 +9,14 @@ import pytest
 
 from simworld.benchmark import Benchmark, Plan, contenders_of, counted, load_benchmarks, measure
 from simworld.benchmark import measuring as inside
+from simworld.benchmark.fronts import check_installed
 from simworld.benchmark.real import settings_of, synced
 from simworld.campaign import placed, preset
 from simworld.engine import Results, workflow
 from simworld.errors import SimworldError, UsageError
-from simworld.records import Contender, Counts
+from simworld.records import Cell, Contender, Counts
 from simworld.render import bench_json
+from simworld.service import Settings
 
 SHAPES = str(pathlib.Path(__file__).parents[2] / "bench" / "shapes.py")
 KNOWN = load_benchmarks(SHAPES)
@@ -72,6 +74,17 @@ def test_a_wrong_output_is_a_failure_and_no_count():
     assert cell.failed == "its output is 41, not 42"
 
 
+@workflow
+async def failing() -> int:
+    """No result."""
+    raise ValueError("no")
+
+
+def test_a_run_that_fails_is_told_in_its_own_words():
+    (cell,) = measure(attrs.evolve(plan(), benchmarks=[Benchmark("bad", failing, (), ())])).cells
+    assert cell.failed == "run wrun_1 failed (USER_ERROR): ValueError: no"
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -99,6 +112,29 @@ def test_a_real_contender_has_its_presets_knobs_and_is_told_of_a_runs_end(sync):
     settings = settings_of("v2_merge", "local", sync=sync)
     assert settings.engine == attrs.evolve(preset("v2_merge").engine, results=Results.TOLD)
     assert settings.local == attrs.evolve(placed(preset("fixed"), "local").local, local_sync=sync)
+
+
+def test_fast_has_the_worlds_knobs_of_what_serve_runs():
+    for kind in ("memory", "local", "postgres"):
+        settings = settings_of("fast", kind, sync=True)
+        assert settings == Settings()
+    assert settings_of("fast", "local", sync=False).local.local_memory
+
+
+def test_who_cannot_take_part_is_missing_in_every_table(tmp_path):
+    (tmp_path / "file").write_text("")
+    real = plan(STEPS, LIVE, worlds=(f"local:{tmp_path}/file",))
+    found = measure(real)
+    assert [name for name, _ in found.absent] == [real.contenders[0].name]
+    assert found.cells == tuple(Cell(real.contenders[0], each) for each in (STEPS, LIVE))
+    assert len(found.cells) == real.cells_count
+
+
+def test_a_front_without_its_framework_is_absent(monkeypatch):
+    monkeypatch.setattr("simworld.benchmark.fronts.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"front quart needs quart_trio.*simworld\[bench\]"):
+        check_installed("quart")
+    check_installed("raw")
 
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch):

@@ -48,6 +48,7 @@ def test_a_sample_tells_first_body_gaps_and_what_is_outside(clock):
     sample = taking.sample(workflow_s=3.5)
     assert (sample.wall_s, sample.workflow_s, sample.first_step_s) == (4.0, 3.5, 1.0)
     assert (sample.outside_s, sample.gaps_s) == (2.5, (0.5,))
+    assert sample.last_step_s == 2.5
     assert sample.stream_overhead_s is None
 
 
@@ -59,7 +60,7 @@ def test_a_live_reader_gives_overhead_of_the_first_and_latency_of_all_chunks(clo
     taking.ended()
     sample = taking.sample(arrived=[1.5, 2.1, 3.2])
     assert sample.stream_overhead_s == pytest.approx(0.5)
-    assert sample.stream_latency_s == pytest.approx(0.2)
+    assert sample.stream_latency_s == pytest.approx((0.5, 0.1, 0.2))
 
 
 def test_a_sample_knows_nothing_of_the_one_before(clock):
@@ -71,7 +72,7 @@ def test_a_sample_knows_nothing_of_the_one_before(clock):
     sample = taking.sample(arrived=[5.0])
     assert sample.first_step_s is None
     assert sample.outside_s is None
-    assert sample.stream_latency_s is None
+    assert sample.stream_latency_s == ()
 
 
 def test_a_body_that_fails_is_noted_too(clock):

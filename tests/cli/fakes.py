@@ -128,6 +128,9 @@ class FakeCampaign:
         if kind == "torn_writes" and place != "local":
             raise UsageError(f"world {place} has no {kind}")
 
+    def check_together(self, variant: FakeVariant) -> None:
+        """Every knob goes with every world here."""
+
     def declared_verdict(self, scenario: Any, variant: Any, case: str = "") -> Verdict | None:
         return None if variant.changed else EXPECTED[variant.name]
 
@@ -175,7 +178,7 @@ class FakeCampaign:
         """Put it where the command line imports the campaign from."""
         module = ModuleType("simworld.campaign")
         names = "load_scenarios preset placed with_knob declared_verdict hunt tell replay run_log"
-        names += " save_repro load_repro check_hash_seeds check_possible with_twin"
+        names += " save_repro load_repro check_hash_seeds check_possible check_together with_twin"
         for name in names.split():
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]

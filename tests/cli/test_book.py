@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from simworld.campaign import PRESETS
 from simworld.cli import main
 
 SCENARIOS = str(pathlib.Path(__file__).parents[2] / "scenarios" / "book")
@@ -36,10 +37,10 @@ def test_the_table_shows_what_every_preset_makes_of_a_page(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = told(capsys, "--only", "smoke-no-step,lost-step-dispatch").splitlines()
-    assert out[0].split() == ["page", "v1", "v2_draft", "v2_merge", "b12", "b30", "b37", "fixed"]
-    assert out[2].split() == ["smoke-no-step", "✓", "✓", "✓", "✓", "✓", "✓", "✓"]
-    assert out[3].split() == ["lost-step-dispatch", "–", "–", "L-01", "L-01", "✓", "✓", "✓"]
-    assert out[-1] == "2 pages, 14 observations; all as declared"
+    assert out[0].split() == ["page", *PRESETS]
+    assert out[2].split() == ["smoke-no-step", *"✓✓✓✓✓✓✓✓"]
+    assert out[3].split() == ["lost-step-dispatch", *"––", "L-01", "L-01", *"✓✓✓–"]
+    assert out[-1] == "2 pages, 16 observations; all as declared"
 
 
 def test_a_narrow_table_keeps_the_names_of_pages_whole(

@@ -10,6 +10,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from simworld import cli
+from simworld.cli.serve import system
+from simworld.engine import FAST, REPAIRED
+from simworld.errors import UsageError
+from simworld.service import Settings
 
 PROGRAM = "tests.service.programs:program"
 UNREADY = ["--program", PROGRAM, "--port", "0", "--ready-file", "/proc/ready"]
@@ -44,6 +48,36 @@ def test_help_has_examples(capsys):
 )
 def test_what_is_no_world(capsys, world, why):
     assert why in told(capsys, "--world", world, "--program", PROGRAM, "--port", "0")
+
+
+@pytest.mark.parametrize("world", ["memory", "local:state", "postgres:dbname=orders"])
+def test_a_worker_is_as_quick_as_one_inside_of_a_program(world):
+    told_world, settings = system(world)
+    quick = Settings()
+    assert told_world == world
+    assert settings.engine == quick.engine == FAST
+    kind = world.partition(":")[0]
+    if kind != "memory":
+        assert getattr(settings, kind) == getattr(quick, kind)
+
+
+def test_any_knob_of_a_worker_can_be_changed():
+    world, settings = system("local:state", "fixed", ["local_commits=each", "lease_ms=1000"])
+    assert (world, settings.local.local_commits, settings.local.local_memory) == (
+        "local:state",
+        "each",
+        True,
+    )
+    assert (settings.engine.commits, settings.engine.lease_ms) == ("each", 1_000)
+
+
+@pytest.mark.parametrize("world", ["local-pr", "local-4x", "postgres-merged"])
+def test_a_world_as_it_was_before_has_the_repaired_engine(world):
+    ground = world.partition("-")[0]
+    told_world, settings = system(f"{world}:there")
+    assert (told_world, settings.engine) == (f"{ground}:there", REPAIRED)
+    with pytest.raises(UsageError, match="use commits=each"):
+        system(f"{world}:there", "fast")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +125,7 @@ def test_a_port_that_is_taken(capsys):
         (["--variant", "fixd"], "unknown variant 'fixd'; did you mean fixed"),
         (["--set", "lease=1"], "unknown knob 'lease'"),
         (["--set", "lease_ms=soon"], "takes a whole number"),
+        (["--set", "publish=beside_create"], "commits=together records several events"),
         (["--workers", "-1"], "workers"),
         (["--grace-s", "-1"], "--grace-s is not in 0"),
         (["--job-lease-s", "-1"], "--job-lease-s is not in 0"),

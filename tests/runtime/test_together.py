@@ -310,3 +310,15 @@ def test_a_result_that_comes_second_is_recorded_by_itself():
     assert len(played.of(LogRead)) == 1
     assert played.run.status == "completed"
     assert played.bodies == {"work#1": 1, "work#2": 1, "work#3": 1}
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("server_error", "start/flow@4", 1), Fault("lost_answer", "start/flow", 4)]
+)
+def test_a_step_that_is_started_runs_although_another_gets_no_message(fault):
+    before = marks.snapshot()
+    played = play(program(together, max_retries=0), 2, policy=FAST, faults=(fault,))
+    assert marks.since(before)["dispatch.refused_behind_start"] == 1
+    assert played.bodies == {"work#1": 1, "work#2": 1}
+    assert played.run.status == "completed"
+    assert decode(played.run.output) == [0, 1]

@@ -147,8 +147,7 @@ def test_a_full_disk(opened, tmp_path, monkeypatch):
     async def main():
         async with opened(f"local:{tmp_path}/state", program) as made:
             app = made if opened is connect else made.app
-            for write in ("_create", "_link", "_replace"):
-                monkeypatch.setattr(DiskFiles, write, full)
+            monkeypatch.setattr(DiskFiles, "_write", full)
             with pytest.raises(DefiniteFailure, match="nothing was kept"):
                 await app.start(2)
             assert await app.active_runs() == []

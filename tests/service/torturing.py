@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import trio
 
-from simworld.campaign import PLACES, placed, preset, with_knob
-from simworld.service import Settings
+from simworld.campaign import PLACES
+from simworld.cli.serve import system
 from simworld.service.torture import Torture, torture
 from simworld.substrates import PrivateServer
 
 
 def tortured(name, folder, knobs=(), **plan):
-    """What has come of torturing a new world of that preset, under the repaired engine."""
-    variant = placed(preset("fixed"), name)
-    for knob in knobs:
-        variant = with_knob(variant, knob)
-    settings = Settings(
-        engine=variant.engine,
-        world=variant.world,
-        local=variant.local,
-        postgres=variant.postgres,
-    )
+    """What has come of torturing a new world of that preset, with the knobs of its workers."""
+    _, settings = system(f"{name}:somewhere", knobs=knobs)
 
     def do(world):
         given = {"preset": name, "settings": settings, "folder": folder, "knobs": knobs, **plan}

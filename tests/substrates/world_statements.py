@@ -87,6 +87,7 @@ _POOLS = {
     **dict.fromkeys(("key", "own_key"), ("k1", "k1", "k2", None)),
     "body": (b"{}",),
     "keeps_key": (True, False),
+    "without": ([], [b"k1"]),
     "number": (0, 1),
     "hands": (0, 0, 1, 2),
     **dict.fromkeys(("due_ms", "until_ms"), (0, 7, 9)),

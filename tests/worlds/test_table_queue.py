@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from simworld.errors import DefiniteFailure, UsageError, WorldError
-from simworld.ports import Message, RunInput
+from simworld.ports import Delivery, Message, RunInput
 from simworld.records import Dedup, QueueProfile
 from simworld.worlds import QUEUES, TABLE_QUEUE, TableQueue
 from simworld.worlds.queue.job_statements import ADD, DELETE, KEEP, TAKE
@@ -340,6 +340,53 @@ def test_a_wake_that_is_delivered_again_stands_for_no_others():
     simulate(body, (0, "throw"), profile=QueueProfile(redelivery_ms=5_000))
 
 
+def test_a_wake_waits_in_the_table_while_its_run_is_being_looked_at():
+    async def body(rig):
+        await rig.queue.send(FLOW)
+        async with rig.consuming():
+            await trio.sleep(1)
+            assert await rig.queue.send(FLOW, merge=True)
+            await rig.queue.send(Message("wrun_2"), merge=True)
+            await rig.queue.send(STEP)
+            await trio.sleep(0.5)
+            assert len(rig.reached) == 3
+            assert not await rig.queue.send(FLOW, merge=True)
+            await trio.sleep(10)
+        assert [each.at_ms for each in rig.reached if each.message == FLOW] == [0, 2_000]
+        assert left(rig) == []
+
+    simulate(body, (2_000, "ack"), profile=TABLE_QUEUE)
+
+
+def test_a_delivery_that_has_looked_lets_the_next_wake_pass():
+    async def body(rig):
+        await rig.queue.send(FLOW)
+        async with rig.consuming():
+            await trio.sleep(1)
+            await rig.queue.send(FLOW, merge=True)
+            await trio.sleep(0.5)
+            (first,) = rig.reached
+            rig.queue.let_pass(Delivery(first.message_id, first.number, first.receipt))
+            rig.queue.let_pass(Delivery("msg_of_another", 1, "receipt"))
+            await trio.sleep(100)
+        assert rig.times == [0, 1_500]
+
+    simulate(body, (20_000, "ack"), profile=TABLE_QUEUE)
+
+
+def test_a_process_that_looks_for_too_long_keeps_no_wake_from_others():
+    async def body(here, there):
+        await here.queue.send(FLOW)
+        async with here.consuming():
+            await trio.sleep(1)
+            await here.queue.send(FLOW, merge=True)
+            async with there.consuming():
+                await trio.sleep(1)
+            assert [each.message for each in there.reached] == [FLOW]
+
+    simulate(body, (20_000, "ack"), profile=TABLE_QUEUE, hosts=2)
+
+
 def test_a_queue_that_merges_nothing_delivers_every_wake():
     sends = [(FLOW, {"merge": True})] * 3
     assert len(run_for(LONG_MS, sends=sends, merging="never").reached) == 3
@@ -386,7 +433,7 @@ def test_a_job_that_somebody_else_takes_is_left_alone():
     async def body(rig):
         await rig.queue.send(FLOW)
         (job,) = rig.tables.rows("jobs")
-        values = {"now_ms": 1_000, "until_ms": 2_000, "limit": 10, "keeps_key": True}
+        values = {"now_ms": 1_000, "until_ms": 2_000, "limit": 10, "keeps_key": True, "without": []}
         async with rig.tables.transaction() as session:
             await session.run(TAKE, **values)
             (nothing,) = await rig.tables.run(TAKE, **values)

@@ -14,6 +14,7 @@ from simworld.errors import UsageError, WorldError
 from simworld.marks import reached
 from simworld.ports import Files
 from simworld.worlds.codec import decode_events
+from simworld.worlds.drafts import Draft
 from simworld.worlds.ends import Ends
 from simworld.worlds.fold import RunFold
 from simworld.worlds.local.layout import BUCKET, slot_folder, slot_path, slot_paths
@@ -67,7 +68,7 @@ class Known:
 
     def expect(self, event_id: str) -> None:
         """Others may record our event from now on."""
-        self.helped[event_id] = None
+        self.helped.setdefault(event_id, None)
 
     async def catch_up(self, fold: KnownRun) -> int:
         """Read to the end of the log; where that was, though others may have read on since."""
@@ -76,11 +77,13 @@ class Known:
         self.absorb(fold, found)
         return found[-1].position if found else start
 
-    def absorb(self, fold: KnownRun, events: Sequence[Event]) -> None:
-        """Move on by those of ``events`` that come next."""
+    def absorb(self, fold: KnownRun, events: Sequence[Event], draft: Draft | None = None) -> None:
+        """Move on by those of ``events`` that come next; ``draft``: what they come to."""
         before = fold.count
         if self._prefixes is not None and before == 0:
             self._prefixes.absorb(fold, events)
+        elif draft is not None:
+            draft.settle(fold)
         else:
             fold.absorb(events)
         if self._keeps and fold.count > before:
@@ -95,10 +98,10 @@ class Known:
         if fold.ended:
             self._ends.tell(fold.run_id)
 
-    def linked(self, fold: KnownRun, events: Sequence[Event]) -> None:
-        """We have linked these, as one file."""
+    def linked(self, fold: KnownRun, events: Sequence[Event], draft: Draft | None = None) -> None:
+        """We have linked these, as one file; ``draft``: where they were decided on."""
         _note_inside(fold, events)
-        self.absorb(fold, events)
+        self.absorb(fold, events, draft)
 
     async def events(self, run_id: str, start: int, count_max: int) -> list[Event]:
         """The events behind a position, at most so many of them."""

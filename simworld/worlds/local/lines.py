@@ -2,8 +2,9 @@
 
 The first one in a line leads: it decides for itself and for those behind it, and they follow.  Who
 comes meanwhile waits, and what has come is the next one's to lead.  Nobody depends on anybody else
-for ever: a leader that is silent for long, for it was cancelled where it stood, is passed over.
-Two leaders do no harm, because the log decides.
+for ever: a leader that is silent for long is passed over.  It may only be slow, and record yet what
+it has decided: those who went with it look for their events first.  Then two leaders do no harm,
+because the log decides.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ TOGETHER_MAX = 64
 class Asked:
     """What one caller wants recorded, and what came of it."""
 
-    __slots__ = ("after", "alone", "answers", "done", "error", "event_ids", "facts", "latch")
+    __slots__ = (
+        "after",
+        "alone",
+        "answers",
+        "done",
+        "error",
+        "event_ids",
+        "facts",
+        "in_doubt",
+        "latch",
+        "leader",
+    )
 
     def __init__(
         self, facts: Sequence[Fact], event_ids: Sequence[str], *, after: int | None, alone: bool
@@ -40,8 +52,12 @@ class Asked:
         self.error: SimworldError | None = None
         """Why not; without its traceback, which would lead back here."""
         self.done = False
+        self.in_doubt = False
+        """A leader that was passed over may have recorded it."""
         self.latch: Latch | None = None
         """Set when it is done, or has to lead."""
+        self.leader: object = None
+        """Who has decided for it last."""
 
     def finish(self) -> None:
         """Its caller may go on."""
@@ -70,10 +86,11 @@ Together: TypeAlias = Callable[[], list[Asked]]
 
 
 class Lines:
-    """The lines of all runs."""
+    """The lines of all runs; ``expect`` is told the ids of events that others may record."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: Tasks, expect: Callable[[str], None]) -> None:
         self._tasks = tasks
+        self._expect = expect
         self._lines: dict[str, list[Asked]] = {}
 
     async def decide(
@@ -94,11 +111,21 @@ class Lines:
 
     async def _follow(self, line: list[Asked], asked: Asked) -> None:
         asked.latch = self._tasks.latch("have its events recorded")
+        leader = line[0]
         while not (await asked.latch.wait(PATIENCE_MS) or asked.done or line[0] is asked):
-            if line[1] is asked:
+            if line[0] is leader and line[1] is asked:
                 reached("line.passed_over")
                 del line[0]
+                for each in line:
+                    self._doubt(each)
                 return
+            leader = line[0]
+
+    def _doubt(self, asked: Asked) -> None:
+        if not asked.alone:
+            asked.in_doubt = True
+            for event_id in asked.event_ids:
+                self._expect(event_id)
 
     def _leave(self, run_id: str, line: list[Asked], asked: Asked) -> None:
         led = line[:1] == [asked]
@@ -112,7 +139,7 @@ class Lines:
 
 def _together(line: Sequence[Asked], asked: Asked) -> list[Asked]:
     found = [asked]
-    if asked.alone or line[0] is not asked:
+    if asked.alone or line[:1] != found:
         return found
     for each in line[1:TOGETHER_MAX]:
         if each.alone:

@@ -47,6 +47,7 @@ from simworld.marks import reached
 from simworld.ports import Answer, BatchFact, Clock, Files, Ids, Page, Tasks
 from simworld.records import LastCursor, LocalCommits, LocalProfile, TerminalCreate, WorldProfile
 from simworld.worlds.codec import encode_event, encode_events
+from simworld.worlds.drafts import Draft
 from simworld.worlds.ends import Ends
 from simworld.worlds.fold import RunFold
 from simworld.worlds.local.known import Known, KnownRun, decode_slot
@@ -94,7 +95,6 @@ class SlotsWorld:
         gone = world.terminal_create is TerminalCreate.GONE
         self._run_ended = RUN_ENDED_410 if gone else RUN_ENDED
         self._tokens = Tokens(files)
-        self._lines = Lines(tasks) if profile.local_commits is LocalCommits.GROUPED else None
         self._ends = Ends(tasks)
         known = Known(
             files, self._ends, prefixes=prefixes, linked=linked, keeps=profile.local_memory
@@ -104,6 +104,8 @@ class SlotsWorld:
         self.fold = known.fold
         self.catch_up = known.catch_up
         self.expect = known.expect
+        grouped = profile.local_commits is LocalCommits.GROUPED
+        self._lines = Lines(tasks, known.expect) if grouped else None
 
     async def create(self, run_id: str, fact: Fact) -> Answer:
         """See ``ports.Storage``."""
@@ -130,15 +132,24 @@ class SlotsWorld:
         asked = Asked((fact,), event_ids, after=None, alone=fact.type in ALONE)
 
         async def lead(together: Together) -> None:
-            if len(together()) > 1:
+            if asked.in_doubt or len(together()) > 1:
                 await self._decide(run_id, together)
                 return
             answer = await self.record(run_id, fact, event_id, no_settling)
             assert answer is not None
             asked.answers = (answer,)
 
-        await lines.decide(run_id, asked, lead)
+        try:
+            await lines.decide(run_id, asked, lead)
+        finally:
+            self._forget(event_ids)
         return asked.result()[-1]
+
+    def _forget(self, event_ids: Sequence[str]) -> None:
+        """Their caller has heard of them, or does not want to."""
+        if self._helped:
+            for event_id in event_ids:
+                self._helped.pop(event_id, None)
 
     async def append(
         self, run_id: str, facts: Sequence[BatchFact], *, after: int | None = None
@@ -153,9 +164,7 @@ class SlotsWorld:
             else:
                 await self._lines.decide(run_id, asked, partial(self._decide, run_id))
         finally:
-            if self._helped:
-                for event_id in event_ids:
-                    self._helped.pop(event_id, None)
+            self._forget(event_ids)
         return asked.result()
 
     async def _admit(self, run_id: str, fact: Fact) -> None:
@@ -225,18 +234,24 @@ class SlotsWorld:
         A refusal counts once the events beside it are linked, for they were at the end of the log
         then; or if there are none, of whoever was here when the log was last read to its end.
         """
-        fold, at_end = self.fold(run_id), -1
+        fold, at_end, leader = self.fold(run_id), -1, object()
         here: list[Asked] = []
         """Those who were, then."""
         while True:
             asked = together()
-            if self._helped and await self._is_helped(fold, asked[0]):
-                return
+            for each in asked:
+                each.leader = leader
+            if self._helped:
+                found = [each for each in asked if await self._is_helped(fold, each)]
+                if asked[0].done:
+                    return
+                if found:
+                    continue
             count = fold.count
-            events = self._judge(fold, asked)
+            draft = self._judge(fold, asked)
+            events = draft.events
             if not events and at_end == count:
-                for each in here:
-                    each.finish()
+                _finish(here, leader)
                 return
             if events and asked[0].alone:
                 for hook in fold.frees(events[-1].fact):
@@ -244,11 +259,10 @@ class SlotsWorld:
                 if fold.count != count:
                     continue
             if events and await self._link(run_id, asked, events):
-                self._known.linked(fold, events)
+                self._known.linked(fold, events, draft)
                 if len(asked) > 1:
                     reached("slots.grouped")
-                for each in asked:
-                    each.finish()
+                _finish(asked, leader)
                 return
             here = asked
             at_end = await self.catch_up(fold)
@@ -259,45 +273,27 @@ class SlotsWorld:
             return await self._put(slot_path(run_id, events[0].position), encode_events(events))
         except SimworldError as error:
             for each in asked[1:]:
-                each.fail(type(error)(str(error)))
+                if each.leader is asked[0].leader:
+                    each.fail(type(error)(str(error)))
             raise
 
-    def _judge(self, fold: RunFold, asked: Sequence[Asked]) -> list[Event]:
+    def _judge(self, fold: RunFold, asked: Sequence[Asked]) -> Draft:
         """What is to be recorded for them, one after the other; each is told its own answer."""
-        now_ms = self._clock.now_ms()
-        events: list[Event] = []
+        now_ms, draft = self._clock.now_ms(), Draft(fold)
         for each in asked:
             each.answers, each.error = (), None
-            ahead = fold.copy()
+            trial, event_ids = Draft(draft), iter(each.event_ids)
             try:
-                check_unmoved(fold.run_id, each.after, fold.count)
-                new, each.answers = self._apply(ahead, each, now_ms)
+                check_unmoved(fold.run_id, each.after, draft.count)
+                each.answers = [
+                    trial.write(fact, now_ms, self._run_ended, event_ids.__next__)
+                    for fact in each.facts
+                ]
             except (WorldError, UsageError) as refusal:
                 each.error = refusal.with_traceback(None)
             else:
-                fold = ahead
-                events += new
-        return events
-
-    def _apply(
-        self, ahead: RunFold, asked: Asked, now_ms: int
-    ) -> tuple[list[Event], Sequence[Answer]]:
-        events: list[Event] = []
-        answers: list[Answer] = []
-        event_ids = iter(asked.event_ids)
-        for fact in asked.facts:
-            event = None
-            stored = ahead.decide(fact, now_ms, self._run_ended)
-            while stored is not None:
-                name = getattr(stored, "correlation_id", "")
-                position, event_id = ahead.count + 1, next(event_ids)
-                event = Event(ahead.run_id, event_id, position, now_ms, stored.type, name, stored)
-                ahead.apply(event)
-                events.append(event)
-                created = isinstance(fact, RunStarted) and stored.type == "run_created"
-                stored = ahead.decide(fact, now_ms, self._run_ended) if created else None
-            answers.append(ahead.answer(event))
-        return events, answers
+                trial.settle(draft)
+        return draft
 
     async def _is_helped(self, fold: KnownRun, asked: Asked) -> bool:
         """Whether others have recorded its events."""
@@ -399,6 +395,13 @@ class SlotsWorld:
                 if fold.run is not None and not fold.ended:
                     found.append(run_id)
         return sorted(found)
+
+
+def _finish(asked: Sequence[Asked], leader: object) -> None:
+    """Those whom nobody else has decided for meanwhile may go on."""
+    for each in asked:
+        if each.leader is leader:
+            each.finish()
 
 
 async def run_of(files: Files, name: str) -> str | None:

@@ -130,5 +130,5 @@ def _remember(known: dict[tuple[str, str], T], key: tuple[str, str], value: T) -
 
 def _channel(run_id: str, name: str) -> str:
     """A server's channel names hold 63 characters at most, so this one is a digest."""
-    digest = hashlib.blake2b(f"{run_id}\n{name}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{run_id}\n{name}".encode(errors="replace"), digest_size=16)
     return f"stream_{digest.hexdigest()}"

@@ -89,11 +89,13 @@ FREE_KEY = Statement(
 async def _take(session: TableSession, values: Row) -> Sequence[Row]:
     rows = await session.select("jobs", lambda row: row["due_ms"] < NEVER_MS)
     rows.sort(key=lambda row: (row["due_ms"], row["message_id"]))
-    now_ms = values["now_ms"]
+    now_ms, without = values["now_ms"], values["without"]
     taken: list[Row] = []
     for row in rows:
         if row["due_ms"] > now_ms or len(taken) == values["limit"]:
             break
+        if row["key"] is not None and row["key"].encode() in without:
+            continue
         taken += await session.update(
             "jobs",
             lambda row: {
@@ -116,6 +118,7 @@ async def _take(session: TableSession, values: Row) -> Sequence[Row]:
 TAKE = Statement(
     "take jobs",
     "WITH free AS (SELECT message_id FROM jobs WHERE due_ms <= %(now_ms)s "
+    "AND (key IS NULL OR convert_to(key, 'UTF8') <> ALL (%(without)s::bytea[])) "
     "ORDER BY due_ms, message_id LIMIT %(limit)s::bigint FOR UPDATE SKIP LOCKED), "
     "taken AS (UPDATE jobs SET due_ms = %(until_ms)s, number = number + 1, hands = hands + 1, "
     "key = CASE WHEN %(keeps_key)s::boolean AND own_key IS NOT NULL THEN key END "
@@ -129,7 +132,7 @@ TAKE = Statement(
 )
 """At least one row, which is empty but for ``next_ms`` if there was nothing to take: when the next
 of the other jobs is due.  A job that somebody else takes or handles at the moment is left alone,
-and one that has a key but none of its own gives it up."""
+and so is one whose key is in ``without``; one that has a key but none of its own gives it up."""
 
 
 async def _keep(session: TableSession, values: Row) -> Sequence[Row]:

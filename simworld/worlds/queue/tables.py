@@ -4,7 +4,8 @@ A message is a job that is due at a time.  Whoever consumes takes the oldest one
 moving that time to the end of a lease, and renews the lease while the handler runs; if the process
 dies, or the database cannot be reached for so long, the job is due again and somebody else takes
 it.  The first acknowledgement deletes the job; what else a delivery comes to counts only if it is
-the latest one of its message.
+the latest one of its message.  A message that only says that its run is to be looked at is left in
+the table by a process that is just looking at it: meanwhile others are merged with it.
 
 All times are those of the processes, so their clocks must agree to much less than a lease.
 """
@@ -86,6 +87,8 @@ class _UnderWay:
     job: Job | None = None
     ours: bool = True
     """Nobody else has taken its message since."""
+    looks_at: str = ""
+    """The run that it is about to look at, or looks at just now."""
 
 
 class TableQueue:
@@ -116,6 +119,8 @@ class TableQueue:
         """By their receipts."""
         self._full = False
         """There was no worker left when we last looked for jobs."""
+        self._leaves = False
+        """When we last looked for jobs, we left those alone that wait for a look under way here."""
         self._news: Latch | None = None
         """There while the consumer waits for something to do."""
         self._stopping = False
@@ -131,7 +136,7 @@ class TableQueue:
             delay_s = 0
         held = own = self._key(key, body)
         if merge and profile.merging is Merging.QUEUED:
-            held, own = f"\n{message.run_id}", None  # no key of others begins so
+            held, own = _wake_key(message.run_id), None
         elif self._retains and held is not None:
             await self._tables.run(FREE_KEY, key=held, now_ms=now_ms)
         added = await self._tables.run(
@@ -150,7 +155,16 @@ class TableQueue:
         return message_id
 
     def let_pass(self, delivery: Delivery) -> None:
-        """See ``ports.Queue``; nobody waits in here."""
+        """See ``ports.Queue``; whoever waits does so in the table."""
+        under_way = self._under_way.get(delivery.receipt)
+        if under_way is not None:
+            self._has_looked(under_way)
+
+    def _has_looked(self, delivery: _UnderWay) -> None:
+        if delivery.looks_at:
+            delivery.looks_at = ""
+            if self._leaves:
+                self._wake()
 
     def _key(self, key: str, body: bytes) -> str | None:
         """What the key is in the table."""
@@ -237,12 +251,15 @@ class TableQueue:
         now_ms = self._clock.now_ms()
         if self._retains:
             await self._tables.run(SWEEP, now_ms=now_ms)
+        looks = [each.looks_at for each in self._under_way.values() if each.ours and each.looks_at]
+        self._leaves = bool(looks)
         found = await self._tables.run(
             TAKE,
             now_ms=now_ms,
             until_ms=now_ms + self._first_ms,
             limit=count,
             keeps_key=self._profile.dedup is not Dedup.QUEUED_ONLY,
+            without=[_wake_key(run_id).encode() for run_id in looks],
         )
         taken = [row for row in found if row["message_id"] is not None]
         for row in taken:
@@ -256,17 +273,21 @@ class TableQueue:
         receipt = f"{row['message_id']}.{row['hands']}"
         name = self._tasks.child_name("delivery")
         delivery = self._under_way[receipt] = _UnderWay(row, self._clock.now_ms())
-        delivery.job = self._tasks.start(name, self._deliver(handler, row, receipt))
+        delivery.job = self._tasks.start(name, self._deliver(handler, delivery, receipt))
 
-    async def _deliver(self, handler: Handler, row: Row, receipt: str) -> None:
+    async def _deliver(self, handler: Handler, delivery: _UnderWay, receipt: str) -> None:
+        row = delivery.row
         try:
             if 0 < self._profile.dead_after < row["number"]:
                 await self._drop(row)  # its last worker has died
                 return
             message = decode_row(row["body"], Message)
+            if not message.step_id and self._profile.merging is Merging.QUEUED:
+                delivery.looks_at = message.run_id
             await self._handle(handler, message, row, receipt)
         finally:
             self._under_way.pop(receipt, None)
+            self._has_looked(delivery)
             if self._full or self._stopping:
                 self._wake()
 
@@ -351,6 +372,11 @@ class TableQueue:
         except UniqueViolation:
             await self._tables.run(PUT_BACK, **values, key=None)
         self._wake()  # it may be due before anything else is
+
+
+def _wake_key(run_id: str) -> str:
+    """What a message holds that others are merged with; no key of others begins so."""
+    return f"\n{run_id}"
 
 
 def _check(profile: QueueProfile) -> None:

@@ -211,6 +211,35 @@ def test_a_leader_that_says_nothing_is_passed_over():
     assert [found.outcomes[number] for number in range(1, 5)] == [3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("who_is_first", [0, 1])
+def test_who_is_passed_over_may_only_be_slow(who_is_first):
+    """Of two leaders that decide for the same calls, either may be first; each is recorded once."""
+    asked = [STEPS[0], STEPS[1], AttrSet("attr_1", b"1"), [STEPS[2], AttrSet("attr_2", b"2")]]
+
+    async def scene(crowd):
+        gate = await crowd.ask(*asked)
+        gates = [trio.Event(), trio.Event()]
+        crowd.files.shut = gates[0]
+        gate.set()
+        await trio.testing.wait_all_tasks_blocked()
+        crowd.files.shut = gates[1]
+        await trio.sleep(2 * PATIENCE_MS / 1_000 + 1)
+        assert crowd.files.tried == 3
+        gates[who_is_first].set()
+        await trio.testing.wait_all_tasks_blocked()
+        gates[1 - who_is_first].set()
+        await trio.testing.wait_all_tasks_blocked()
+        page = await crowd.world.events(RUN)
+        crowd.log = [(event.type, event.correlation_id) for event in page.events]
+
+    found = crowd(scene)
+    told = {"attr_1": found.outcomes[2], "step_2": found.outcomes[3][0]}
+    told |= {"step_0": found.outcomes[0], "step_1": found.outcomes[1]}
+    told["attr_2"] = found.outcomes[3][1]
+    assert told == {name: place for place, (_, name) in enumerate(found.log, 1) if name}
+    assert len(found.log) == 2 + len(told)
+
+
 def test_whoever_is_alone_pays_nothing():
     facts = (CREATED, STARTED, STEPS[0], StepStarted("step_0", "work"))
     costs = []
