@@ -29,7 +29,6 @@ from psycopg.conninfo import make_conninfo
 
 from bench.report import table
 from bench.shapes import CHUNK, MIB, pattern, xor, xor_key
-from simworld.campaign import placed, preset
 from simworld.engine import (
     DEFAULT_STREAM,
     Program,
@@ -233,14 +232,9 @@ class Ground:
 
     @property
     def settings(self) -> Settings:
-        """The fast engine, with or without syncs."""
-        variant = placed(preset("fast"), self.world.partition(":")[0])
-        return Settings(
-            engine=variant.engine,
-            world=variant.world,
-            local=attrs.evolve(variant.local, local_sync=self.sync),
-            postgres=variant.postgres,
-        )
+        """What a real worker runs, with or without syncs."""
+        serving = Settings()
+        return attrs.evolve(serving, local=attrs.evolve(serving.local, local_sync=self.sync))
 
     @contextlib.asynccontextmanager
     async def straight(self) -> AsyncIterator[Straight]:
@@ -430,7 +424,7 @@ taken within a round. Chunks are 64 KiB, and every content is compared, on both 
 * *Straight*: the same `Files` or `Tables` with the same sync setting, one write (`link`, or an \
 `INSERT` that commits) per chunk and one read per stream, for as many streams, as many of them \
 side by side, as the workflow has.
-* *Through workflows*: variant `fast`, a worker in this process, from the start of the run to its \
+* *Through workflows*: what a real worker runs, in this process, from the start of the run to its \
 result, so steps, their events and all reading are in it. Every stream is written once and read \
 once: MB/s counts its bytes once.
 * The target is judged without the pause of 1 ms that the generator of the specification makes \

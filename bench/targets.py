@@ -31,7 +31,7 @@ from simworld.benchmark import Contestant, Places, Taken, interleaved, worker_co
 from simworld.records import Contender, Sample
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROUNDS, LONG_ROUNDS = 15, 3
+ROUNDS, LONG_ROUNDS = 15, 9
 SEQUENCES = tuple(f"{count} sequential no-op steps" for count in (10, 25, 50))
 GATHERS = tuple(f"gather of {count} no-op steps" for count in (10, 25, 50))
 LONG = "1000 sequential no-op steps"

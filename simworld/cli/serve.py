@@ -54,10 +54,7 @@ def add(commands: Commands) -> None:
         "--insecure", action="store_true", help="listen to other machines without a secret"
     )
     serve.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="deliveries at a time (default: as the world has it)",
+        "--workers", type=int, metavar="N", help="deliveries at a time (default: the world's own)"
     )
     serve.add_argument(
         "--variant",

@@ -215,8 +215,8 @@ class Commits(enum.StrEnum):
     EACH = "each"
     """Every event by itself (as merged)."""
     TOGETHER = "together"
-    """What a pass asks for, with the start of the step that runs here; and a step's result with
-    what a pass over it asks for, if nothing else has happened to the run meanwhile."""
+    """What a pass asks for behind its hooks, with the start of the step that runs here; and a
+    step's result with what a pass over it asks for, if nothing else has happened meanwhile."""
 
 
 class Wakes(enum.StrEnum):

@@ -96,6 +96,8 @@ from simworld.records.trace import (
 from simworld.records.verdicts import FAIL, PASS, UNKNOWN, Anomaly, Verdict
 from simworld.records.workload import FaultBudget, Workload
 from simworld.records.worlds import (
+    QUICK_FILES,
+    QUICK_TABLES,
     HostedProfile,
     LocalCommits,
     LocalLayout,
@@ -112,6 +114,8 @@ __all__ = [
     "FAULTS",
     "IN_PROCESS",
     "PASS",
+    "QUICK_FILES",
+    "QUICK_TABLES",
     "REPRO_VERSION",
     "UNKNOWN",
     "VIRTUAL",

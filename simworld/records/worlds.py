@@ -111,6 +111,11 @@ class PostgresProfile:
     """run_started moves a run only if it is pending (R-60)."""
 
 
+QUICK_FILES = LocalProfile(local_commits=LocalCommits.GROUPED, local_memory=True)
+QUICK_TABLES = PostgresProfile(pg_writes=PostgresWrites.APPEND)
+"""The repaired worlds with as few operations as they can do with: what real workers run."""
+
+
 @attrs.frozen
 class HostedProfile:
     """The hosted world: storage on a server, reached by messages."""

@@ -230,10 +230,11 @@ def bench_text(
 
 
 def _notes(bench: Bench, baseline: Bench | None) -> Iterator[str]:
+    if any(each.contender.engine == "fast" for each in bench.cells):
+        yield "fast is what simworld serve runs: the knobs of its worlds, too"
     if bench.machine:
         yield f"durability asked for: {_on(bench)}; machine: {bench.machine}"
         yield "our own engines are told of a run's end (results=told), whatever the preset says"
-        yield "fast on a real world is what simworld serve runs: the knobs of its world, too"
     yield from _compared(bench, baseline) if baseline else ()
     for who, how in bench.synced:
         yield f"{who}: {how}"

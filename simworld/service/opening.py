@@ -14,11 +14,11 @@ from simworld.engine import FAST, EnginePolicy
 from simworld.errors import UsageError
 from simworld.ports import Ids, Storage, Streams, Tables
 from simworld.records import (
-    LocalCommits,
+    QUICK_FILES,
+    QUICK_TABLES,
     LocalLog,
     LocalProfile,
     PostgresProfile,
-    PostgresWrites,
     QueueProfile,
     WorldProfile,
 )
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
 MEMORY, LOCAL, POSTGRES = "memory", "local", "postgres"
 _WORD = re.compile(r"[\w./-]{1,60}:?")
 """What may be shown of a text that is no world: a name or a path."""
-
-QUICK_FILES = LocalProfile(local_commits=LocalCommits.GROUPED, local_memory=True)
-QUICK_TABLES = PostgresProfile(pg_writes=PostgresWrites.APPEND)
 
 
 @attrs.frozen

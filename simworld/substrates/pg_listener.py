@@ -98,7 +98,8 @@ class Listener:
         if self._connection is None:
             self._connection = await self._connect()
         connection = self._connection
-        wanted = [f'LISTEN "{each}"' for each in self._heard if each not in self._active]
+        new = [each for each in self._heard if each not in self._active]
+        wanted = [f'LISTEN "{each}"' for each in new]
         idle = [] if len(self._active - self._heard.keys()) <= IDLE_MAX else sorted(self._active)
         past = [f'UNLISTEN "{each}"' for each in idle if each not in self._heard]
         if wanted or past:
@@ -107,6 +108,9 @@ class Listener:
             with trio.CancelScope(shield=True):
                 await connection.command(";".join(wanted + past).encode())
             self._active = now
+            for channel in new:
+                if channel in self._heard:
+                    self._heard[channel] += 1  # whoever waits for it already may have missed some
         else:
             await connection.readable()
         self._take(connection)

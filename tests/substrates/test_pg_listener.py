@@ -11,6 +11,7 @@ import trio.testing
 from simworld.errors import DefiniteFailure
 from simworld.substrates import open_postgres, pg_listener
 from simworld.substrates.pg_listener import IDLE_MAX, Listener
+from simworld.substrates.pg_wire import LostError
 from tests.substrates.pg_statements import DDL, END_OTHERS, NOTIFY, run, statement
 
 
@@ -154,6 +155,50 @@ def test_a_channel_that_is_wanted_again_while_it_is_given_up_is_listened_to(monk
             async with listener.listen("news") as notices:
                 connection.tell("news")
                 assert await notices.wait(5_000)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_what_is_told_while_a_lost_connection_is_made_anew_is_not_missed():
+    """One of two who wait reads; the other hears of the loss, and waits again."""
+
+    async def main():
+        lost, heard = trio.Event(), []
+
+        class Losing(SlowConnection):
+            async def readable(self):
+                await lost.wait()
+                raise LostError("gone")
+
+            def close(self):
+                pass
+
+        connections = [Losing(), SlowConnection()]
+
+        async def connect():
+            return connections.pop(0)
+
+        listener = Listener(connect)
+
+        async def wait(channel):
+            async with listener.listen(channel) as notices:
+                with contextlib.suppress(DefiniteFailure):
+                    while True:
+                        await notices.wait()
+                        heard.append(channel)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, "end")
+            await trio.sleep(2)
+            nursery.start_soon(wait, "news")
+            await trio.sleep(2)
+            lost.set()
+            await trio.sleep(0.5)  # nobody is listening: what is told now is told to nobody
+            told = len(heard)
+            assert told == 1
+            await trio.sleep(2)
+            assert len(heard) == told + 1
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

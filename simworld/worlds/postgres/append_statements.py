@@ -59,12 +59,13 @@ _WAITS_WRITTEN = _written(WAITS, "waits", replaces=True)
 
 
 async def _write(session: TableSession, values: Row) -> None:
+    """The last part of the WITH first: so the server does what nobody reads from."""
     blobs = values["blobs"]
-    for row in values["events"]:
-        await session.insert("events", _unpacked(EVENTS, row, blobs))
-    for table in (STEPS, WAITS):
+    for table in (WAITS, STEPS):
         for row in values.get(table.name, ()):
             await session.insert(table.name, _unpacked(table, row, blobs), on_conflict="replace")
+    for row in values["events"]:
+        await session.insert("events", _unpacked(EVENTS, row, blobs))
 
 
 def _touches(*tables: str) -> Callable[[Row], Mapping[str, bool]]:
@@ -146,14 +147,14 @@ async def _end(session: TableSession, values: Row) -> Sequence[Row]:
     waits = await session.select("waits", key=key)
     moved = await _move(session, values, _AT_THE_END)
     if moved:
-        await _write(session, values)
+        await session.delete("waits", among=waits)
         await session.update(
             "hooks",
             lambda row: changed(row, status="disposed"),
             lambda row: row["status"] == "live",
             among=hooks,
         )
-        await session.delete("waits", among=waits)
+        await _write(session, values)
         session.notify(values["channel"], "")
     return [{"run_id": row["run_id"], "told": None} for row in moved]
 
