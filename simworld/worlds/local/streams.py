@@ -43,6 +43,8 @@ class LocalStreams:
         self._mutexes = Mutexes(tasks)
         self._tails: dict[str, int] = {}
         """Folder → the last chunk that we know of: most often, there is no other writer."""
+        self._numbers: dict[str, int] = {}
+        """Folder of names → the next number that nobody here has tried."""
 
     async def write(self, run_id: str, name: str, chunks: Sequence[bytes]) -> None:
         """See ``ports.Streams``."""
@@ -87,10 +89,14 @@ class LocalStreams:
         """Link the first chunks behind the stream's name; how many of them."""
         folder, mine = names_folder(run_id), encode_row(StreamName(run_id, name))
         while True:
-            others = [f"{folder}/{each}" for each in await self._files.list(folder)]
-            if others and mine in await self._files.read_all(others):
+            others = await self._files.list(folder)
+            known = [f"{folder}/{each}" for each in others]
+            if known and mine in await self._files.read_all(known):
                 return await self._files.link_all(paths, parts)
-            path = number_path(folder, len(others))
+            # Another stream of this process may be on its way to the number behind the last one.
+            number = max(int(others[-1]) + 1 if others else 0, self._numbers.get(folder, 0))
+            self._remember(self._numbers, folder, number + 1)
+            path = number_path(folder, number)
             count = await self._files.link_all([path, *paths], [mine, *parts])
             if count:
                 return count - 1
@@ -98,9 +104,12 @@ class LocalStreams:
     def _learn(self, folder: str, tail: int) -> None:
         """This chunk is there."""
         if tail > self._tails.get(folder, -1):
-            if len(self._tails) >= TAILS_MAX:
-                del self._tails[next(iter(self._tails))]
-            self._tails[folder] = tail
+            self._remember(self._tails, folder, tail)
+
+    def _remember(self, kept: dict[str, int], folder: str, number: int) -> None:
+        if folder not in kept and len(kept) >= TAILS_MAX:
+            del kept[next(iter(kept))]
+        kept[folder] = number
 
     async def read(self, run_id: str, name: str, start: int, *, live: bool) -> Chunks:
         """See ``ports.Streams``."""

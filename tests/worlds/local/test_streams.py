@@ -49,6 +49,25 @@ def test_writes_of_one_process_keep_the_order_of_their_calls():
     assert content(stream).chunks == [b"1", b"2", b"3", b"4"]
 
 
+def test_new_streams_of_one_process_do_not_meet_at_a_name():
+    rig, stream = streams()
+    calls = [write(stream, b"a", name=f"out{number}") for number in range(4)]
+    while not all([call.step() for call in calls]):
+        pass
+    assert sum(each.startswith("link stream-names") for each in rig.files.done) == 4
+    assert Call(stream.names(RUN)).finish() == ["out0", "out1", "out2", "out3"]
+
+
+def test_a_number_that_was_never_taken_keeps_nobody_from_the_next():
+    rig, stream = streams()
+    gone = write(stream, b"a", name="gone")
+    gone.step()
+    write(stream, b"b", name="first").finish()
+    other = LocalStreams(rig.files, tasks=SteppedTasks())
+    Call(other.write(RUN, "second", [b"c"])).finish()
+    assert Call(stream.names(RUN)).finish() == ["first", "second"]
+
+
 @given(st.lists(st.integers(0, 2), max_size=40))
 def test_writers_of_several_processes_lose_nothing_and_end_once(order):
     rig = Rig()
