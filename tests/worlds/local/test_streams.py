@@ -52,8 +52,10 @@ def test_writes_of_one_process_keep_the_order_of_their_calls():
 def test_new_streams_of_one_process_do_not_meet_at_a_name():
     rig, stream = streams()
     calls = [write(stream, b"a", name=f"out{number}") for number in range(4)]
-    while not all([call.step() for call in calls]):
-        pass
+    for _ in range(4):
+        for call in calls:
+            call.step()
+    assert all(call.over for call in calls)
     assert sum(each.startswith("link stream-names") for each in rig.files.done) == 4
     assert Call(stream.names(RUN)).finish() == ["out0", "out1", "out2", "out3"]
 
