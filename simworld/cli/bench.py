@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
         "  simworld bench --world local --front in-process --front raw --front starlette\n"
         "  simworld bench --json before.json; simworld bench --baseline before.json\n"
         "  simworld bench --full --peers --report reports\n\n"
-        "all that goes without saying takes a quarter of an hour; Ctrl-C keeps what there is\n\n"
+        "all that goes without saying takes half an hour; Ctrl-C keeps what there is\n\n"
         "exit codes: 0 all measured, 1 a workload failed, 3 interrupted, or nothing was measured",
     )
     for option, what, default in (
