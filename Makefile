@@ -67,7 +67,7 @@ bench: $(BENCH_STAMP)
 	$(BIN)/python -m bench.micro                 # reports/micro.md: two minutes
 	$(BIN)/python -m bench.report                # reports/first_light.md: a minute
 	$(BIN)/python -m bench.engine                # reports/engine.md: half a minute
-	$(BIN)/simworld bench --report reports       # reports/benchmarks.md: half an hour       
+	$(BIN)/simworld bench --report reports       # reports/benchmarks.md: half an hour
 	$(BIN)/python -m bench.streams               # reports/streams.md: two minutes
 	$(BIN)/python -m bench.targets               # reports/targets.md: ten minutes
 	$(BIN)/python -m bench.check_log             # reports/check_log.md: some minutes
