@@ -1,6 +1,7 @@
 """Campaigns: scenarios, variants, trials, hunts, repros, and the property-based form."""
 
 from simworld.campaign.book import EVERYWHERE, Observed, Page, observe, page
+from simworld.campaign.composing import Setup
 from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
 from simworld.campaign.examining import check_races, rebased, searches_of
@@ -40,7 +41,6 @@ from simworld.campaign.sessions import (
 )
 from simworld.campaign.strip import Strip, StripRow, crash_strip
 from simworld.campaign.trial import (
-    Setup,
     Trial,
     prepared,
     profile_of,

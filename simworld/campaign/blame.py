@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from simworld.campaign.composing import Setup
 from simworld.campaign.grounds import nemesis
 from simworld.campaign.places import place_named
 from simworld.campaign.replaying import same_failure
-from simworld.campaign.trial import Setup, Trial, profile_of, run_trial
+from simworld.campaign.trial import Trial, profile_of, run_trial
 from simworld.campaign.variants import Variant
 from simworld.entropy import Stream, derive
 from simworld.explore import Candidate, Replay, make_explorer

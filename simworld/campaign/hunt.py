@@ -18,6 +18,7 @@ import attrs
 
 from simworld import marks
 from simworld.campaign.blame import blame_of
+from simworld.campaign.composing import Setup
 from simworld.campaign.grounds import nemesis
 from simworld.campaign.replaying import not_again, repro_of, shrunk
 from simworld.campaign.scenario import Case, Scenario, check_claims
@@ -32,7 +33,6 @@ from simworld.campaign.tally import (
     told_variant,
 )
 from simworld.campaign.trial import (
-    Setup,
     Trial,
     checks_seed,
     prepared,

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from simworld.campaign.book import Page
+from simworld.campaign.modules import is_module, module_scenarios
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.script import line_in, told
 from simworld.errors import UsageError
@@ -20,14 +21,20 @@ from simworld.records import Race
 
 T = TypeVar("T")
 
+FLOWS = "flows"
+"""Modules of this name hold workflows of a subject; only its host imports them."""
+
 
 def load_scenarios(where: str | None = None, *, deep: bool = False) -> dict[str, Scenario]:
-    """The scenarios of a folder, a file or a module, by name.
+    """The scenarios of a folder, a file or a module, by name; or those of a subject's workflows
+    (``modules``).
 
     None: the folder ``scenarios`` of the current directory; without one, whatever installed
     packages offer under the entry point group ``simworld.scenarios`` (decisions §5.11).
     ``deep``: also those of packages in the folder, which are hunted only by their names.
     """
+    if where is not None and is_module(where):
+        return module_scenarios(where)
     found: dict[str, Scenario] = {}
     for module in _modules(where, deep=deep):
         pages = [page.scenario for page in _told_by(module, "pages", Page)]
@@ -98,10 +105,12 @@ def _from_path(path: pathlib.Path, *, deep: bool) -> list[ModuleType]:
     path = path.resolve()
     files = _files(path, deep=deep) if path.is_dir() else [path]
     folder = path if path.is_dir() else path.parent
+    while (folder.parent / "__init__.py").exists():  # a package in a package has a longer name
+        folder = folder.parent
     parent = str(folder.parent)
     if parent not in sys.path:
         sys.path.insert(0, parent)
-    return [_load(folder, file) for file in files if file.stem != "__init__"]
+    return [_load(folder, file) for file in files if file.stem not in ("__init__", FLOWS)]
 
 
 def _files(folder: pathlib.Path, *, deep: bool) -> list[pathlib.Path]:

@@ -36,6 +36,7 @@ class Ground(enum.StrEnum):
     LOCAL = "local"
     POSTGRES = "postgres"
     HOSTED = "hosted"
+    SDK_LOCAL = "sdk-local"
 
 
 @attrs.frozen
@@ -139,6 +140,22 @@ PLACES: dict[str, Place] = {
         ),
     )
 }
+"""The worlds that any engine may stand on, by name."""
+
+SUBJECT_PLACES: dict[str, Place] = {
+    "sdk-local": Place(
+        "sdk-local",
+        "a subject's own world of files, unmodified; each of its calls is one operation",
+        Ground.SDK_LOCAL,
+        queue=QUEUES["sdk-local"],
+    )
+}
+"""Worlds that only a subject may stand on.
+
+Faults are those of the calls: what comes between two writes of one call is in nobody's reach.  A
+host that crashes is a handler that ends for good while the queue's process lives, as under the
+SDK's development server; when everything dies, the messages are gone with their process.
+"""
 
 
 _HAS = {Ground.LOCAL: "files", Ground.POSTGRES: "tables", Ground.HOSTED: "wire"}
@@ -150,6 +167,11 @@ def worlds_with(kind: FaultKind) -> list[str]:
     return [place.name for place in PLACES.values() if kind.needs in ("", *_has(place))]
 
 
+def may_strike(kind: FaultKind, place: str) -> bool:
+    """Whether this kind of fault may strike in the world called ``place``."""
+    return kind.needs in ("", *_has(place_named(place)))
+
+
 def _has(place: Place) -> tuple[str, ...]:
     if place.ground is Ground.LOCAL and place.local.local_log is LocalLog.MINTED:
         return ("files", "files in place")
@@ -158,10 +180,9 @@ def _has(place: Place) -> tuple[str, ...]:
 
 def check_possible(place: str, kind: str) -> None:
     """``UsageError`` for a kind of fault (of a ``FaultBudget``) that this world never has."""
-    name = place_named(place).name
     for row in FAULTS.values():
         able = worlds_with(row)
-        if row.budget == kind and name not in able:
+        if row.budget == kind and not may_strike(row, place):
             raise UsageError(
                 f"world {place} has no {kind}, so it would pass whatever happens; worlds that have "
                 f"them: {', '.join(able)}"
@@ -170,6 +191,7 @@ def check_possible(place: str, kind: str) -> None:
 
 def place_named(name: str) -> Place:
     """The place called ``name``; ``UsageError`` with the nearest name otherwise."""
-    if name not in PLACES:
-        raise unknown_name("world", name, PLACES)
-    return PLACES[name]
+    place = PLACES.get(name) or SUBJECT_PLACES.get(name)
+    if place is None:
+        raise unknown_name("world", name, (*PLACES, *SUBJECT_PLACES))
+    return place

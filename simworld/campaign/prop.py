@@ -20,11 +20,12 @@ import attrs
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 from simworld.campaign.blame import blame_of
+from simworld.campaign.composing import Setup
 from simworld.campaign.grounds import nemesis
 from simworld.campaign.places import place_named, worlds_with
 from simworld.campaign.replaying import repro_of, shrunk
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
+from simworld.campaign.trial import Trial, checks_seed, prepared, run_trial
 from simworld.campaign.variants import Variant, placed, with_knob
 from simworld.entropy import Stream, derive
 from simworld.errors import UsageError

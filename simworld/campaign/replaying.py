@@ -16,9 +16,10 @@ import attrs
 import msgspec
 
 import simworld
+from simworld.campaign.composing import Setup
 from simworld.campaign.places import place_named
 from simworld.campaign.scenario import TURNS_LIMIT, Scenario
-from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
+from simworld.campaign.trial import Trial, checks_seed, prepared, run_trial
 from simworld.campaign.variants import Variant, placed, preset, with_knob
 from simworld.check import MAIN_RUN, laws_named
 from simworld.entropy import Stream
@@ -48,6 +49,7 @@ from simworld.records import (
     Story,
 )
 from simworld.sim import RecordedFaults
+from simworld.subjects import installed_version
 
 COUNT_MAX = 10_000
 """Steps, retries and fault counts of a repro; nothing that was ever shrunk comes near.
@@ -57,7 +59,7 @@ ATTEMPTS_OF_PROGRAMS = 600
 """Attempts of a shrink that makes a drawn program smaller, too."""
 EXTRA_MAX = 10**12
 """Further values of a repro's workload are no larger, either way."""
-SIMULATED = ("engine", "ports", "runtime", "worlds", "sim")
+SIMULATED = ("engine", "ports", "runtime", "worlds", "sim", "subjects")
 """The parts whose source decides what a schedule means."""
 
 
@@ -161,6 +163,8 @@ def repro_of(
         moves_before=moves_before,
         engine=engine_digest(),
         trace=again.digest,
+        subject=variant.subject,
+        subject_version=installed_version(variant.subject) if variant.subject else "",
     )
 
 
@@ -227,8 +231,23 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         raise UsageError(f"{path} is a damaged repro: a count in it is too large")
 
 
+def check_version(repro: Repro) -> None:
+    """``UsageError`` unless the version of the subject that the repro was found in is installed."""
+    if not repro.subject:
+        return
+    here = installed_version(repro.subject)
+    if here != repro.subject_version:
+        raise UsageError(
+            f"the repro was found in {repro.subject} {repro.subject_version}, and installed here is "
+            f"{here}; a schedule fits the version that it was found in only: "
+            f"pip install {repro.subject}=={repro.subject_version} in a virtual environment of its "
+            "own (simworld hunt --subject NAME==VERSION makes one, and says where) and replay there"
+        )
+
+
 def setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Candidate]:
     """What a repro says is to be run."""
+    check_version(repro)
     scenario = scenarios.get(repro.scenario)
     if scenario is None:
         raise unknown_name("scenario", repro.scenario, scenarios)

@@ -21,7 +21,8 @@ from simworld.check import Cost, laws_named
 from simworld.engine import Event, Program, Step, Workflow
 from simworld.entropy import Stream
 from simworld.errors import UsageError, unknown_name
-from simworld.records import FAIL, PASS, FaultBudget, Verdict, Workload
+from simworld.records import FAIL, PASS, FaultBudget, ForeignProgram, Verdict, Workload
+from simworld.subjects import open_host
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -74,7 +75,8 @@ class Scenario:
     title: str
     law: str
     """The primary law: the one the scenario is about."""
-    workflow: Workflow[Any, Any]
+    workflow: Workflow[Any, Any] | ForeignProgram
+    """Of our own engine, or of another one, which knows its steps itself."""
     steps: tuple[Step[Any, Any], ...]
     args: Callable[[Workload], tuple[object, ...]]
     cases: tuple[Case, ...]
@@ -125,6 +127,19 @@ class Scenario:
                 f"{TURNS_LIMIT}"
             )
 
+    @property
+    def subject(self) -> str:
+        """The engine that runs it, if it is none of ours."""
+        return self.workflow.subject if isinstance(self.workflow, ForeignProgram) else ""
+
+    @property
+    def functions(self) -> list[Callable[..., object]]:
+        """What its workflows and steps are written as; another engine's are not looked into."""
+        if isinstance(self.workflow, ForeignProgram):
+            return []
+        functions = [self.workflow.function, *[step.function for step in self.steps]]
+        return functions + [child.function for child in self.children]
+
     def case(self, name: str) -> Case:
         """The case called ``name``; ``UsageError`` with the nearest name otherwise."""
         for case in self.cases:
@@ -171,7 +186,12 @@ class Scenario:
 def _check_parts(scenario: Scenario) -> None:
     """``UsageError`` for a part that is of another kind than the field's."""
     for field, values, kind, cure in (
-        ("workflow", (scenario.workflow,), Workflow, "decorate the function with @workflow"),
+        (
+            "workflow",
+            (scenario.workflow,),
+            Workflow | ForeignProgram,
+            "decorate the function with @workflow",
+        ),
         ("steps", scenario.steps, Step, "decorate each function with @step"),
         ("children", scenario.children, Workflow, "decorate each function with @workflow"),
         ("cases", scenario.cases, Case, "write Case(…)"),
@@ -192,7 +212,7 @@ def check_failures(scenario: Scenario, workload: Workload) -> None:
     """``UsageError`` for a planned failure of a step that the scenario does not have."""
     for label, number in workload.failures:
         name, _, ordinal = label.rpartition("#")
-        steps = scenario.program(workload).steps
+        steps = _steps_of(scenario, workload)
         if name not in steps or not ordinal.isdecimal() or number < 1:
             known = ", ".join(f"{each}#1" for each in sorted(steps))
             raise UsageError(
@@ -201,8 +221,15 @@ def check_failures(scenario: Scenario, workload: Workload) -> None:
             )
 
 
+def _steps_of(scenario: Scenario, workload: Workload) -> Iterable[str]:
+    if isinstance(scenario.workflow, ForeignProgram):
+        return open_host(scenario.subject).steps(scenario.workflow)
+    return scenario.program(workload).steps
+
+
 @functools.lru_cache(maxsize=256)
 def _program(scenario: Scenario, max_retries: int | None) -> Program:
+    assert isinstance(scenario.workflow, Workflow)
     return Program.of(
         scenario.workflow, *scenario.steps, children=scenario.children, max_retries=max_retries
     )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from simworld.errors import InternalError, UsageError
 from simworld.records import Workload
 from simworld.runtime import Client
+from simworld.subjects import SubjectClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Script = Callable[[Client, Workload], Coroutine[Any, Any, object]]
+Acts: TypeAlias = Coroutine[Any, Any, object]
+Script: TypeAlias = Callable[[Client, Workload], Acts] | Callable[[SubjectClient, Workload], Acts]
+"""What clients do: of our own engine, or of another one."""
 
 
 def asked(what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -30,7 +33,9 @@ def asked(what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         raise UsageError(f"{what} fails at {line_of(error, function)}: {told(error)}") from error
 
 
-async def run_script(script: Script, client: Client, workload: Workload) -> None:
+async def run_script(
+    script: Callable[[Any, Workload], Acts], client: Client | SubjectClient, workload: Workload
+) -> None:
     """Run the script; ``UsageError`` with the line of the call whose error it did not catch."""
     acts = asked("the client script", script, client, workload)
     if not inspect.isawaitable(acts):

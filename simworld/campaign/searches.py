@@ -13,7 +13,7 @@ import pathlib
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -130,10 +130,8 @@ def sources_of(races: Mapping[str, Race], scenarios: Mapping[str, Scenario]) -> 
 
 def _files_of(scenario: Scenario) -> list[str]:
     """The files that the parts of a scenario were written in."""
-    parts: list[Callable[..., object]] = [scenario.workflow.function, scenario.args]
+    parts = [*scenario.functions, scenario.args]
     parts += [case.draw for case in scenario.cases]
-    parts += [step.function for step in scenario.steps]
-    parts += [child.function for child in scenario.children]
     parts += [each for each in (scenario.client, scenario.oracle, scenario.cost) if each]
     return sorted({place_of(each).rpartition(":")[0] for each in parts} - {""})
 

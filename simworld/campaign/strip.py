@@ -17,10 +17,11 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
+from simworld.campaign.composing import Setup
 from simworld.campaign.hunt import no_collector
 from simworld.campaign.replaying import repro_of
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import Setup, Trial, checks_seed, prepared, run_trial
+from simworld.campaign.trial import Trial, checks_seed, prepared, run_trial
 from simworld.campaign.variants import Variant
 from simworld.check import waits_of
 from simworld.entropy import Stream, derive

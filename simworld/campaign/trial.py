@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import msgspec
 
 from simworld.campaign.cold import ColdReplays, prefix_events_max, promises_prefixes
-from simworld.campaign.grounds import Sim, check_together, mints_first, stand_on
+from simworld.campaign.composing import CLIENT, Setup, System, composed
+from simworld.campaign.grounds import check_together, mints_first
 from simworld.campaign.scenario import (
-    TURNS_MAX,
     Case,
     Scenario,
     case_variant,
     check_failures,
 )
-from simworld.campaign.script import asked, run_script
+from simworld.campaign.script import asked
 from simworld.campaign.variants import Variant
 from simworld.check import ALWAYS, Context, Law, Oracle, judge, laws_named, verdict, waits_of
 from simworld.engine import (
@@ -39,8 +40,7 @@ from simworld.records import (
     Explorer,
     Fault,
     Final,
-    HandlerClock,
-    Op,
+    ForeignProgram,
     Profile,
     Record,
     RunLogLine,
@@ -49,62 +49,8 @@ from simworld.records import (
     Verdict,
     Workload,
 )
-from simworld.runtime import Client, Services, handler_for, recover
-from simworld.sim import (
-    Faults,
-    HostClock,
-    Kernel,
-    Labels,
-    LateHooks,
-    RefusedWrites,
-    SimBodies,
-    SimClock,
-    SimIds,
-    SimLog,
-    SimQueue,
-    SimTasks,
-    WatchedStreams,
-    cycle_of,
-    merged,
-    restarts,
-)
-from simworld.worlds import MemoryQueue, WorldState
-
-START = Op("start a run")
-SCRIPT = Op("begin the client's script")
-CLIENT = "client"
-"""The task that runs a scenario's script."""
-
-
-@attrs.frozen
-class Setup:
-    """Everything a trial depends on."""
-
-    scenario: Scenario
-    case: Case
-    variant: Variant
-    """As the case runs it (``case_variant``)."""
-    workload: Workload
-    explorer: Explorer
-    """Already begun."""
-    faults: Faults
-    turns_max: int = TURNS_MAX
-    full_trace: bool = False
-    checks: int | None = None
-    """The seed that says which passes are run again (``checks_seed``); None: none are."""
-
-
-@attrs.frozen
-class _System:
-    """What a trial runs."""
-
-    state: Callable[[], WorldState]
-    """Everything the world holds."""
-    release: Callable[[], None]
-    queue: MemoryQueue
-    sim_queue: SimQueue
-    labels: Labels
-    program: Program
+from simworld.sim import Faults, Kernel, cycle_of, merged
+from simworld.subjects import open_host
 
 
 @attrs.frozen
@@ -152,7 +98,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         full_trace=setup.full_trace,
         hosts=setup.variant.world.hosts,
     )
-    system = _compose(kernel, setup)
+    system = composed(kernel, setup)
     try:
         kernel.run()
         final = _final(kernel, system)
@@ -162,7 +108,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         system.release()
     runs = final.runs
     faults = merged(kernel.fired)
-    context = _context(setup, faults, system.program, final)
+    context = _context(setup, faults, system, final)
     anomalies = judge(_laws(setup.scenario), context, kernel.records, final)
     return Trial(
         verdict(anomalies, setup.scenario.law, kernel.drained, _unfinished(final)),
@@ -193,7 +139,7 @@ def _unfinished(final: Final) -> Sequence[str]:
     return [each for each in final.waiting if each.startswith(f"{CLIENT} ")]
 
 
-def _final(kernel: Kernel, system: _System) -> Final:
+def _final(kernel: Kernel, system: System) -> Final:
     world, queue = system.state(), system.queue
     return Final(
         kernel.turn,
@@ -227,80 +173,53 @@ def _digest(path: Sequence[str], final: Final) -> str:
     return digest.hexdigest()
 
 
-def _compose(kernel: Kernel, setup: Setup) -> _System:
-    labels, variant, workload = Labels(), setup.variant, setup.workload
-    clock, ids, tasks = SimClock(kernel), SimIds(), SimTasks(kernel, labels)
-    sim = Sim(kernel, labels, tasks, clock, ids)
-    ground = stand_on(sim, variant)
-    queue = MemoryQueue(
-        tasks=tasks,
-        clock=clock,
-        ids=ids,
-        profile=variant.queue,
-        processes=max(1, variant.world.hosts),
-    )
-    sim_queue = SimQueue(kernel, labels, queue)
-    program = setup.scenario.program(workload)
-    by_server = variant.world.handler_clock is HandlerClock.SERVER
-    services = Services(
-        program=program,
-        policy=variant.engine,
-        storage=ground.storage,
-        queue=sim_queue,
-        streams=WatchedStreams(kernel, RefusedWrites(kernel, labels, ground.streams)),
-        tasks=tasks,
-        clock=clock if by_server else HostClock(kernel),
-        bodies=SimBodies(kernel, labels, workload.failures),
-        ids=ids,
-        log=SimLog(kernel, labels, checks=setup.checks),
-    )
-    sim_queue.connect(handler_for(services).handle)
-    restarts(kernel, queue, functools.partial(recover, services))
-    outside = attrs.evolve(services, storage=LateHooks(kernel, ground.storage))
-    _spawn_client(kernel, setup.scenario, workload, Client(outside))
-    return _System(ground.state, ground.release, queue, sim_queue, labels, program)
-
-
-def _spawn_client(kernel: Kernel, scenario: Scenario, workload: Workload, client: Client) -> None:
-    if scenario.client is None:
-        start = functools.partial(client.start, *scenario.given(workload))
-        kernel.spawn("start", start, part="start", op=START)
-    else:
-        script = functools.partial(run_script, scenario.client, client, workload)
-        kernel.spawn(CLIENT, script, part=CLIENT, op=SCRIPT)
-
-
 @functools.lru_cache(maxsize=64)
 def _laws(scenario: Scenario) -> tuple[Law, ...]:
     named = dict.fromkeys((scenario.law, *scenario.laws, *ALWAYS))
     return tuple(laws_named(named))
 
 
-def _context(setup: Setup, faults: tuple[Fault, ...], program: Program, final: Final) -> Context:
-    workload, engine, queue = setup.workload, setup.variant.engine, setup.variant.queue
-    scenario = setup.scenario
-    cost = scenario.cost
+def _context(setup: Setup, faults: tuple[Fault, ...], system: System, final: Final) -> Context:
+    workload, variant, scenario = setup.workload, setup.variant, setup.scenario
+    cost, program = scenario.cost, system.program
+    more = _of_subject(scenario) if program is None else _of_ours(setup, program, final)
     return Context(
-        budgets={
-            name: (step.max_retries, engine.crash_budget(step.max_retries))
-            for name, step in program.steps.items()
-        },
-        exclusive_bodies=setup.variant.exclusive_bodies or "I-14" in scenario.unpromised,
+        budgets=system.budgets,
+        exclusive_bodies=variant.exclusive_bodies or "I-14" in scenario.unpromised,
         failures=workload.failures,
         faults=faults,
         durations_max_ms=max(workload.durations_ms, default=0),
-        lease_ms=engine.lease_ms,
-        redelivery_ms=queue.again_after_ms(1 + sum(map(_redeliveries, faults))),
+        redelivery_ms=variant.queue.again_after_ms(1 + sum(map(_redeliveries, faults))),
         may_fail=scenario.may_fail,
-        attempt_is_start=engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
         oracle=_oracle(scenario, workload),
-        workflow=scenario.workflow.name,
-        minted=mints_first(setup.variant),
-        cold_replay=ColdReplays(program, engine, final),
-        prefix_events_max=prefix_events_max(engine, setup.checks),
-        one_instant=promises_prefixes(engine) or "I-06" in scenario.unpromised,
+        minted=mints_first(variant),
         cost=None if cost is None else asked(f"cost of scenario {scenario.name}", cost, workload),
+        **more,
     )
+
+
+def _of_ours(setup: Setup, program: Program, final: Final) -> dict[str, Any]:
+    """What is judged by knowing our own engine."""
+    scenario, engine = setup.scenario, setup.variant.engine
+    return {
+        "lease_ms": engine.lease_ms,
+        "attempt_is_start": engine.attempt_guard not in (AttemptGuard.G6, AttemptGuard.G7),
+        "workflow": scenario.workflow.name,
+        "cold_replay": ColdReplays(program, engine, final),
+        "prefix_events_max": prefix_events_max(engine, setup.checks),
+        "one_instant": promises_prefixes(engine) or "I-06" in scenario.unpromised,
+    }
+
+
+def _of_subject(scenario: Scenario) -> dict[str, Any]:
+    """Of an engine that tells nothing of its passes, and whose starts carry no leases."""
+    assert isinstance(scenario.workflow, ForeignProgram)
+    return {
+        "foreign": True,
+        "attempt_is_start": True,
+        "workflow": open_host(scenario.subject).row_name(scenario.workflow),
+        "one_instant": "I-06" in scenario.unpromised,
+    }
 
 
 def _redeliveries(fault: Fault) -> int:

@@ -21,9 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from simworld.campaign.composing import Setup
 from simworld.campaign.replaying import followed, replay, same_failure, setup_of
 from simworld.campaign.scenario import Scenario
-from simworld.campaign.trial import Setup
 from simworld.engine import Event
 from simworld.errors import DidNotReproduce
 from simworld.explore import (

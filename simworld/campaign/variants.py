@@ -3,12 +3,16 @@
 A knob's name is unique over the engine's policy and the queue and world profiles, so
 ``--set dedup=queued_only`` needs no prefix (decisions §5.7).  What a knob does is told by the
 docstrings beside it in those records, and nowhere else.
+
+A subject, an engine that nobody here wrote, is a variant as well: it has no knobs of an engine,
+but those of the adapter that it is driven through.
 """
 
 from __future__ import annotations
 
 import ast
 import enum
+import functools
 import inspect
 import textwrap
 from collections.abc import Mapping
@@ -42,11 +46,15 @@ from simworld.records import (
     LocalProfile,
     PostgresProfile,
     QueueProfile,
+    SubjectProfile,
     WorldProfile,
 )
+from simworld.subjects import SUBJECTS, installed_version, subject_named
 
-PARTS = ("engine", "queue", "world", "local", "postgres", "hosted")
-"""The records that hold a variant's knobs."""
+BELOW = ("queue", "world", "local", "postgres", "hosted")
+"""The records that hold the knobs of what an engine stands on."""
+PARTS = ("engine", *BELOW, "adapter")
+"""The records that hold all knobs there are; a variant has no engine's or no adapter's."""
 
 
 @attrs.frozen
@@ -67,18 +75,27 @@ class Variant:
     """Knobs whose value no source tells; it is our guess at that era."""
     changed: tuple[str, ...] = ()
     """``knob=value`` for every knob that differs from the preset, sorted."""
+    subject: str = ""
+    """The engine, if it is none of ours; ``engine`` then means nothing."""
+    adapter: SubjectProfile = attrs.Factory(SubjectProfile)
+    """Of a subject."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The records that hold its knobs."""
+        return ("adapter", *BELOW) if self.subject else ("engine", *BELOW)
 
     @property
     def exclusive_bodies(self) -> bool:
         """Whether the variant promises that bodies of one step do not overlap (I-14)."""
-        return self.engine.attempt_guard is AttemptGuard.G8
+        return not self.subject and self.engine.attempt_guard is AttemptGuard.G8
 
     @property
     def knobs(self) -> dict[str, str]:
         """Every knob and its value, as text."""
         return {
             field.name: _told(getattr(getattr(self, part), field.name))
-            for part in PARTS
+            for part in self.parts
             for field in attrs.fields(type(getattr(self, part)))
         }
 
@@ -172,10 +189,23 @@ PRESETS: dict[str, Variant] = {
 
 
 def preset(name: str) -> Variant:
-    """The preset called ``name``; ``UsageError`` with the nearest name otherwise."""
+    """The preset called ``name``, or a subject's; ``UsageError`` with the nearest name otherwise."""
+    if name in SUBJECTS:
+        return foreign(name)
     if name not in PRESETS:
         raise unknown_name("variant", name, PRESETS)
     return PRESETS[name]
+
+
+@functools.cache
+def foreign(subject: str) -> Variant:
+    """The variant that is a subject, whether it is installed or not."""
+    title = subject_named(subject).title
+    try:
+        title = f"{title}, {installed_version(subject)}"
+    except UsageError:
+        title = f"{title}, not installed"
+    return Variant(subject, title, subject=subject)
 
 
 def placed(variant: Variant, place: str) -> Variant:
@@ -206,12 +236,22 @@ def with_knob(variant: Variant, setting: str) -> Variant:
     knob, equals, text = setting.partition("=")
     if not equals:
         raise UsageError(f"--set takes knob=value, not {setting!r}")
-    for part in PARTS:
+    for part in variant.parts:
         record: Any = getattr(variant, part)
         if knob in attrs.fields_dict(type(record)):
             value = _parse(knob, text, getattr(record, knob))
             changed: Any = {part: attrs.evolve(record, **{knob: value})}
             return _rename(attrs.evolve(variant, **changed))
+    if variant.subject and knob in attrs.fields_dict(EnginePolicy):
+        raise UsageError(
+            f"knob {knob} belongs to our own engine, and {variant.subject} is another one; set "
+            "knobs of the adapter, the queue or the worlds (simworld variants shows them)"
+        )
+    if knob in attrs.fields_dict(SubjectProfile):
+        raise UsageError(
+            f"knob {knob} belongs to the adapter of a subject, and {variant.name} is an engine of "
+            f"ours; name the subject with --subject ({', '.join(SUBJECTS)})"
+        )
     raise unknown_name("knob", knob, variant.knobs)
 
 
@@ -235,7 +275,7 @@ def _parse(knob: str, text: str, current: object) -> object:
 
 
 def _rename(variant: Variant) -> Variant:
-    base = _put(PRESETS[variant.name], place_named(variant.place)).knobs
+    base = _put(preset(variant.name), place_named(variant.place)).knobs
     changed = tuple(f"{k}={v}" for k, v in sorted(variant.knobs.items()) if base[k] != v)
     return attrs.evolve(variant, changed=changed)
 
@@ -253,14 +293,14 @@ class Knob:
     values: tuple[str, ...]
     """All of them; empty for a whole number."""
     default: str
-    """What ``v2_merge`` has."""
+    """What ``v2_merge`` has; of an adapter's knob, what a subject has."""
     doc: str
     value_docs: Mapping[str, str]
     """Value → what it means, for those that do not go without saying."""
 
 
 def knob_table() -> tuple[Knob, ...]:
-    """Every knob, engine first, in the order in which the records list them."""
+    """Every knob, engine first and adapter last, in the order in which the records list them."""
     base = PRESETS["v2_merge"]
     return tuple(
         _knob(part, field.name, getattr(record, field.name), docs.get(field.name, ""))

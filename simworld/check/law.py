@@ -20,8 +20,8 @@ from simworld.engine import (
     RunFact,
     StepFact,
     WaitFact,
-    decode,
-    decode_error,
+    error_of,
+    value_of,
 )
 from simworld.records import Anomaly, Committed, Fault, Final, Record
 
@@ -97,6 +97,9 @@ class Context:
     """The longest body."""
     lease_ms: int = 0
     redelivery_ms: int = 0
+    foreign: bool = False
+    """The engine is not ours: it tells nothing of its passes, and by its own count every start is
+    a try, so one whose handler has died has used up one as well."""
     may_fail: bool = False
     """The workflow or its bodies may fail by themselves, without a planned flake."""
     attempt_is_start: bool = False
@@ -116,6 +119,8 @@ class Context:
     one_instant: bool = True
     """Passes are held to one end of a sleep (I-06); by hosts' clocks each has its own (R-44)."""
     cost: Cost | None = None
+    foreign: bool = False
+    """The engine tells nothing of its passes, and counts every start as a try."""
     deliveries_max: int = DELIVERIES_MAX
     """Of one run in a minute, beyond the events that it records meanwhile (L-07)."""
 
@@ -214,8 +219,8 @@ def read_error(data: bytes) -> dict[str, str]:
     """The fields of a recorded error; all empty when the bytes are not one."""
     fields = {"kind": "", "message": "", "name": ""}
     try:
-        found = decode_error(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        found = error_of(data)
+    except (msgspec.MsgspecError, ValueError):
         return fields
     return {**fields, **found} if isinstance(found, dict) else fields
 
@@ -223,6 +228,6 @@ def read_error(data: bytes) -> dict[str, str]:
 def read_output(data: bytes) -> tuple[bool, object]:
     """Whether the bytes are a payload, and its value."""
     try:
-        return True, decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return True, value_of(data)
+    except (msgspec.MsgspecError, ValueError):
         return False, None

@@ -25,6 +25,7 @@ from simworld.engine.authoring import (
     step,
     workflow,
 )
+from simworld.engine.devalue import error_of, value_of
 from simworld.engine.events import (
     RUN_FACTS,
     TERMINAL_RUN_EVENTS,
@@ -322,6 +323,7 @@ __all__ = [
     "disagreement",
     "encode",
     "encode_error",
+    "error_of",
     "error_text",
     "event_loop_line",
     "failure_owner",

@@ -104,6 +104,8 @@ class Message:
     """Replays that have diverged so far in this chain of recovery messages (U2)."""
     wait_id: str = ""
     """The wait at whose end it was to wake the run."""
+    extra: bytes = b""
+    """What the message of a foreign engine says besides; it counts where payloads are compared."""
 
 
 class Delivery(NamedTuple):

@@ -175,7 +175,7 @@ class ScenarioItem(pytest.Item):
 
     def reportinfo(self) -> tuple[pathlib.Path, int, str]:
         """Where the workflow or the client's script begins, if that is in this file."""
-        for function in (self.scenario.client, self.scenario.workflow.function):
+        for function in (self.scenario.client, *self.scenario.functions[:1]):
             code = getattr(function, "__code__", None)
             if code is not None and code.co_filename == str(self.path):
                 return self.path, code.co_firstlineno - 1, self.name

@@ -67,6 +67,7 @@ from simworld.records.results import (
     Unjudged,
 )
 from simworld.records.runlog import RunLogLine
+from simworld.records.subjects import ForeignProgram, SubjectErrors, SubjectProfile
 from simworld.records.trace import (
     BodyBegan,
     BodyEnded,
@@ -151,6 +152,7 @@ __all__ = [
     "Fix",
     "FlowOrder",
     "Follow",
+    "ForeignProgram",
     "HandedOver",
     "HandlerClock",
     "Hello",
@@ -200,6 +202,8 @@ __all__ = [
     "StreamAppend",
     "StreamEnd",
     "StreamRead",
+    "SubjectErrors",
+    "SubjectProfile",
     "TaskView",
     "TerminalCreate",
     "TimeoutCounting",

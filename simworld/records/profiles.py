@@ -23,6 +23,8 @@ class Dedup(enum.StrEnum):
     """For ``retention_ms`` from the send, whatever became of the message."""
     KEY_AND_PAYLOAD = "key_and_payload"
     """As in_flight, for messages that agree in key and body."""
+    KEY_AND_PAYLOAD_KEPT = "key_and_payload_kept"
+    """As key_and_payload, and never forgotten while the queue's process lives."""
     JOB_KEY = "job_key"
     """As queued_only, and a process handles a key once: a second delivery waits for the first and
     then ends without running, as one does whose key was completed lately (PostgreSQL)."""

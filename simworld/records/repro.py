@@ -46,3 +46,7 @@ class Repro:
     version: int = REPRO_VERSION
     blame: Blame | None = None
     """None: nobody has asked."""
+    subject: str = ""
+    """The engine that it was found in, if that is none of ours."""
+    subject_version: str = ""
+    """Of the subject, as it was installed then."""

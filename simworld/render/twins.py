@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from simworld.engine import Event, RunCompleted, RunFailed, decode, decode_error
+from simworld.engine import Event, RunCompleted, RunFailed, error_of, value_of
 from simworld.records import RacingPair, Story, Twin
 from simworld.render.faults import fault_in_words
 from simworld.render.laws import wanted
@@ -137,9 +137,9 @@ def ending(log: Sequence[Event], labels: Mapping[str, str]) -> str:
     """How a run has ended, with what."""
     for event in log:
         if isinstance(event.fact, RunCompleted):
-            return f"the run completed with {_short(decode(event.fact.output), labels)}"
+            return f"the run completed with {_short(value_of(event.fact.output), labels)}"
         if isinstance(event.fact, RunFailed):
-            error = decode_error(event.fact.error)
+            error = error_of(event.fact.error)
             return f"the run failed: {_short(error['message'], labels)}"
         if event.type == "run_cancelled":
             return "the run was cancelled"

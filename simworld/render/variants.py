@@ -85,7 +85,7 @@ def variants_table(
     telling = [
         knob
         for knob in knobs
-        if any(_cell(knob, each, color=color).plain != knob.default for each in variants)
+        if any(_cell(knob, each, color=color).plain not in ("", knob.default) for each in variants)
     ]
     tables = []
     at_once = max((width - KNOB_WIDTH) // VALUE_WIDTH, 1)
@@ -104,7 +104,9 @@ def variants_table(
 
 
 def _cell(knob: KnobView, variant: VariantView, *, color: bool) -> Text:
-    value = variant.knobs[knob.name]
+    value = variant.knobs.get(knob.name)
+    if value is None:  # a variant of another sort of engine
+        return Text("")
     differs = value != knob.default
     mark = (DIFFERS if differs else "") + (ASSUMED if knob.name in variant.assumed else "")
     text = f"{value} {mark}" if mark else value
@@ -132,7 +134,9 @@ def variants_json(knobs: Sequence[KnobView], variants: Sequence[VariantView]) ->
                     "title": each.title,
                     "knobs": each.knobs,
                     "differs_from_v2_merge": [
-                        knob.name for knob in knobs if each.knobs[knob.name] != knob.default
+                        knob.name
+                        for knob in knobs
+                        if each.knobs.get(knob.name, knob.default) != knob.default
                     ],
                     "assumed": list(each.assumed),
                 }

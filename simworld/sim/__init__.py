@@ -3,7 +3,7 @@
 from simworld.sim.cycles import cycle_of
 from simworld.sim.inside import AskerIds, InsideStorage, InsideStreams, per_host
 from simworld.sim.kernel import Kernel
-from simworld.sim.labels import Labels
+from simworld.sim.labels import MAIN_RUN, Labels
 from simworld.sim.lockstep import LockstepKernel
 from simworld.sim.log import SimLog
 from simworld.sim.mishaps import LateHooks, RefusedWrites
@@ -20,6 +20,7 @@ from simworld.sim.world import SimQueue, SimStorage
 
 __all__ = [
     "EPOCH_MS",
+    "MAIN_RUN",
     "PARK",
     "POSITION_MAX",
     "AskerIds",

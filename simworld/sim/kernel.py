@@ -218,6 +218,17 @@ class Kernel(Roster):
         job.is_job = True
         return job
 
+    def begin_beside(self, task: Task, part: str, coroutine: Coroutine[Any, Any, Any]) -> Task:
+        """A job beside any task, on its host, run up to (not into) its first operation."""
+        current = self.current
+        job = self._beside(task, part, coroutine, JOIN)
+        job.is_job = True
+        self._registering = True
+        self._resume(job)
+        self._registering = False
+        self.current = current
+        return job
+
     def _beside(self, task: Task, part: str, coroutine: Coroutine[Any, Any, Any], op: Op) -> Task:
         """A new task on another's host, named below it."""
         new = self._new_task(task.child_name(part), task.host, op)

@@ -99,9 +99,26 @@ def test_what_is_assumed_is_a_knob_and_fixed_assumes_nothing() -> None:
 
 def test_every_knob_can_be_set_by_its_name_to_each_of_its_values() -> None:
     for knob in knob_table():
+        base = preset("vercel-workflow" if knob.part == "adapter" else "b30")
         for value in knob.values or (knob.default,):
-            changed = with_knob(preset("b30"), f"{knob.name}={value}")
+            changed = with_knob(base, f"{knob.name}={value}")
             assert changed.knobs[knob.name] == value
+
+
+def test_a_subject_has_no_knob_of_our_engine_and_our_engine_none_of_an_adapter() -> None:
+    subject = preset("vercel-workflow")
+    assert subject.subject == "vercel-workflow"
+    assert not subject.exclusive_bodies
+    for knob in knob_table():
+        setting = f"{knob.name}={knob.default}"
+        if knob.part == "engine":
+            with pytest.raises(UsageError, match=f"knob {knob.name} belongs to our own engine"):
+                with_knob(subject, setting)
+        elif knob.part == "adapter":
+            with pytest.raises(UsageError, match=f"knob {knob.name} belongs to the adapter"):
+                with_knob(preset("fixed"), setting)
+        else:
+            assert with_knob(subject, setting).changed == ()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from simworld.records import (
     LocalProfile,
     PostgresProfile,
     QueueProfile,
+    SubjectProfile,
     WorldProfile,
 )
 
@@ -26,8 +27,11 @@ PARTS = {
     "local": LocalProfile,
     "postgres": PostgresProfile,
     "hosted": HostedProfile,
+    "adapter": SubjectProfile,
 }
 KNOBS = [field.name for kind in PARTS.values() for field in attrs.fields(kind)]
+OF_ADAPTER = [field.name for field in attrs.fields(SubjectProfile)]
+OURS = [knob for knob in KNOBS if knob not in OF_ADAPTER]
 
 
 def shown(capsys: pytest.CaptureFixture[str], *names: str) -> str:
@@ -93,10 +97,22 @@ def test_chosen_variants_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["variants", "b37", "--json", "-"])
     (b37,) = json.loads(capsys.readouterr().out)["variants"]
     assert b37["knobs"]["attempt_guard"] == "G7"
-    assert list(b37["knobs"]) == KNOBS
+    assert list(b37["knobs"]) == OURS
     assert "attempt_guard" in b37["differs_from_v2_merge"]
     assert "bg_after" not in b37["differs_from_v2_merge"]
     assert b37["assumed"] == ["bg_after", "delivery", "clock", "loop_errors", "complete_errors"]
+
+
+def test_a_subject_is_shown_with_the_knobs_that_it_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli.main(["variants", "vercel-workflow", "fixed", "--json", "-"])
+    subject, _ = json.loads(capsys.readouterr().out)["variants"]
+    engine = [field.name for field in attrs.fields(EnginePolicy)]
+    assert sorted(subject["knobs"]) == sorted(set(KNOBS) - set(engine))
+    text = shown(capsys, "vercel-workflow", "fixed")
+    assert re.search(r"^vercel-workflow +the Python SDK from PyPI, ", text, re.MULTILINE)
+    assert cells(text, "attempt_guard") == ["G8 *"]
 
 
 def test_an_unknown_variant_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,6 +118,15 @@ def test_a_key_lives_through_all_deliveries_of_its_message(rule):
     assert rig.times == [0, 1_010, 6_020]
 
 
+def test_a_key_that_is_kept_suppresses_its_own_body_for_ever():
+    rig = Rig(dedup=Dedup.KEY_AND_PAYLOAD_KEPT)
+    assert rig.send(STEP, key="k")
+    rig.run()
+    assert not rig.send(STEP, key="k")
+    assert rig.send(FLOW, key="k")
+    assert rig.send(STEP, key="other")
+
+
 def test_retention_counts_from_the_send_and_a_dropped_one_does_not_prolong_it():
     rig = Rig(dedup="retention", retention_ms=1_000)
     answers = []

@@ -134,7 +134,7 @@ def test_a_handler_that_outlives_its_queue_changes_nothing():
 def test_which_queues_are_in_memory():
     kept = {name: profile.keeps for name, profile in QUEUES.items()}
     lost = [name for name, keeps in kept.items() if keeps is Keeps.NOTHING]
-    assert lost == ["local", "local-merged"]
+    assert lost == ["local", "local-merged", "sdk-local"]
 
 
 def test_a_queue_in_a_table_keeps_its_messages_whatever_a_knob_says():

@@ -287,7 +287,8 @@ def test_side_by_side_is_the_default():
 
 def test_each_queue_of_the_field_is_there_as_merged_and_repaired():
     names = ("local", "postgres", "hosted")
-    assert sorted(QUEUES) == sorted([*names, *(f"{name}-merged" for name in names)])
+    ours = sorted(name for name in QUEUES if name != "sdk-local")
+    assert ours == sorted([*names, *(f"{name}-merged" for name in names)])
 
 
 @pytest.mark.parametrize("name", QUEUES)

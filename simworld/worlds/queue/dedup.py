@@ -1,6 +1,6 @@
 """Deduplication: for how long a key suppresses the next message that carries it.
 
-One enum, seven rules (decisions §3.2).  Each rule has its own races: a key that dies with the
+One enum, eight rules (decisions §3.2).  Each rule has its own races: a key that dies with the
 delivery lets a second handler in, a key that outlives the message swallows a repair.
 """
 
@@ -15,6 +15,9 @@ Key = str | tuple[str, Message]
 
 _QUEUED = (Dedup.QUEUED_ONLY, Dedup.JOB_KEY)
 _REMEMBERED = (Dedup.COMPLETED_LRU, Dedup.JOB_KEY)
+_BY_PAYLOAD = (Dedup.KEY_AND_PAYLOAD, Dedup.KEY_AND_PAYLOAD_KEPT)
+_KEPT = (Dedup.NONE, Dedup.RETENTION, Dedup.KEY_AND_PAYLOAD_KEPT)
+"""Those under which it makes no difference to a key what becomes of its message."""
 
 
 class KeyLedger:
@@ -22,7 +25,7 @@ class KeyLedger:
 
     def __init__(self, profile: QueueProfile) -> None:
         self._rule = profile.dedup
-        self._by_payload = profile.dedup is Dedup.KEY_AND_PAYLOAD
+        self._by_payload = profile.dedup in _BY_PAYLOAD
         self._retention_ms = profile.retention_ms
         self._completed_max = profile.completed_max
         self._live: dict[Key, tuple[int, int]] = {}
@@ -75,12 +78,12 @@ class KeyLedger:
 
     def dropped(self, key: str, message: Message, holder: int) -> None:
         """The message is gone, and nobody has handled it."""
-        if key and self._rule not in (Dedup.NONE, Dedup.RETENTION):
+        if key and self._rule not in _KEPT:
             self._free(self._key(key, message), holder)
 
     def deleted(self, key: str, message: Message, holder: int, process: str = "") -> None:
         """The message was acknowledged, by this process if there are several."""
-        if not key or self._rule in (Dedup.NONE, Dedup.RETENTION):
+        if not key or self._rule in _KEPT:
             return
         full = self._key(key, message)
         self._free(full, holder)

@@ -1,6 +1,7 @@
 """The queues of the field, as knobs (spec §2.3).
 
 Each is there twice: repaired, and as it was when the pull request was merged (``…-merged``).
+``sdk-local`` is the embedded queue that comes with a subject, as it is.
 """
 
 from __future__ import annotations
@@ -71,6 +72,19 @@ QUEUES: dict[str, QueueProfile] = {
     "hosted-merged": QueueProfile(
         **_HOSTED,
         redelivery_ms=300_000,  # delay after failure: locked for 300 s before #1999
+    ),
+    "sdk-local": QueueProfile(
+        dedup=Dedup.KEY_AND_PAYLOAD_KEPT,  # topic, key and body; nothing ever empties that table
+        timeout_counting=TimeoutCounting.RESTARTED,  # a continuation is a new message, sent first
+        redelivery_ms=60_000,  # a handler that raises: visible again after 60 s …
+        redelivery_flat=1_440,  # … every time
+        dead_after=1_440,  # no limit of attempts, but a message expires after 24 h: every 60 s
+        delay_max_s=82_800,  # the handler cuts a continuation's delay to 23 h
+        workers=0,  # its subscriber sets no max_concurrency: every visible message is handed out
+        flow_order=FlowOrder.SIDE_BY_SIDE,  # each delivery is a task of its own, begun in order
+        delivery_timeout_ms=0,  # a lease of 300 s, renewed by a thread while the handler runs
+        keeps=Keeps.NOTHING,  # its messages are in the memory of the process that handles them
+        merging=Merging.NEVER,  # it knows nothing of runs
     ),
 }
 """Name → profile."""

@@ -1,0 +1,307 @@
+"""What a worker of ``bench.subjects`` does, in the virtual environment of one version of an engine.
+
+It is asked once, by its command line, and answers by files: a *cell* is the hunt of one case of one
+scenario on one world under one version.  A cell on the disk is whole: whoever goes on with a
+campaign that was stopped finds what is done.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import pathlib
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+
+from simworld.campaign import (
+    HuntDiverged,
+    Scenario,
+    hunt,
+    load_repro,
+    load_scenarios,
+    placed,
+    preset,
+    tell,
+)
+from simworld.errors import DidNotReproduce, ReplayDivergence, UsageError
+from simworld.records import Repro, Result
+from simworld.render import story_text
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SCENARIOS = ROOT / "scenarios"
+PACKAGES = {"vercel-workflow": "vercel-workflow"}
+"""Subject → what its version is asked of."""
+SOURCES = (ROOT / "simworld", SCENARIOS / "vercel")
+"""What decides what a trial shows."""
+WIDTH = 100
+INTERRUPTED = 130
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Cell:
+    """A hunt, and what came of it."""
+
+    version: str
+    world: str
+    scenario: str
+    case: str
+    trials: int
+    """What was asked for."""
+    seed: int
+    sources: str
+    result: Result | None
+    why_not: str = ""
+    """What the hunt could not do."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing is left to be done."""
+        return self.result is None or not self.result.interrupted
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Which cell it is."""
+        return self.version, self.world, self.scenario, self.case
+
+
+@attrs.frozen
+class Here:
+    """What an interpreter has to offer."""
+
+    version: str
+    """Of the engine."""
+    python: str
+    cases: tuple[tuple[str, str], ...]
+    """(scenario, case)"""
+
+
+@attrs.frozen(kw_only=True)
+class HuntOrder:
+    """Cases of one scenario, to be hunted one after the other."""
+
+    subject: str
+    version: str
+    world: str
+    scenario: str
+    cases: tuple[str, ...]
+    trials: int
+    seed: int
+    sources: str
+    seconds: float
+    """Of each case, at most."""
+    folder: str
+
+
+@attrs.frozen(kw_only=True)
+class TellOrder:
+    """A repro whose story is asked for."""
+
+    repro: str
+    sources: str
+    target: str
+
+
+@attrs.frozen(kw_only=True)
+class ConfirmOrder:
+    """Repros of one signature, to be tried without simulation until one is confirmed."""
+
+    repros: tuple[str, ...]
+    attempts: int
+    timeout_s: float
+    sources: str
+    target: str
+
+
+Order = HuntOrder | TellOrder | ConfirmOrder
+KINDS: Mapping[str, type[HuntOrder] | type[TellOrder] | type[ConfirmOrder]] = {
+    "hunt": HuntOrder,
+    "tell": TellOrder,
+    "confirm": ConfirmOrder,
+}
+
+
+@attrs.frozen
+class Told:
+    """The story of a repro."""
+
+    trace: str
+    """Of the repro."""
+    sources: str
+    text: str
+
+
+@attrs.frozen
+class Tried:
+    """What came of one repro without simulation."""
+
+    trace: str
+    level: str
+    """``confirmed``, ``simulated only`` or ``world contract``."""
+    attempts: int
+    failures: int
+    why: str
+    script: str = ""
+
+
+@attrs.frozen
+class Proof:
+    """What came of a signature's repros without simulation; the best one is the last."""
+
+    sources: str
+    tried: tuple[Tried, ...]
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def sources_digest() -> str:
+    """Digest of all that decides what a trial shows, and how it is judged."""
+    digest = hashlib.blake2b(digest_size=8)
+    for root in SOURCES:
+        for path in sorted(root.rglob("*.py")):
+            digest.update(path.relative_to(ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def cell_path(folder: pathlib.Path, place: tuple[str, str, str, str]) -> pathlib.Path:
+    """Where a cell is kept."""
+    version, world, scenario, case = place
+    return folder / "cells" / version / world / f"{scenario}.{case}.json"
+
+
+def save(value: object, path: pathlib.Path) -> None:
+    """Write a record whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f"{path.name}.half")
+    half.write_bytes(msgspec.json.encode(value))
+    half.replace(path)
+
+
+def load(path: pathlib.Path, kind: type[T]) -> T | None:
+    """A record, or None where there is none that this program can read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+# --- what is asked --------------------------------------------------------------------------------
+
+
+def scenarios_of(subject: str) -> dict[str, Scenario]:
+    """The scenarios of an engine."""
+    known = load_scenarios(str(SCENARIOS), deep=True)
+    return {name: each for name, each in known.items() if each.subject == subject}
+
+
+def here(subject: str) -> Here:
+    """What this interpreter has to offer."""
+    cases = [
+        (name, case.name) for name, each in scenarios_of(subject).items() for case in each.cases
+    ]
+    version = importlib.metadata.version(PACKAGES[subject])
+    return Here(version, platform.python_version(), tuple(cases))
+
+
+def hunt_cells(order: HuntOrder, scenario: Scenario) -> bool:
+    """Hunt all cases and save each as it is done; whether nobody has interrupted it."""
+    variant = placed(preset(order.subject), order.world)
+    for case in order.cases:
+        result, why_not = None, ""
+        try:
+            result = hunt(
+                scenario,
+                variant,
+                seed=order.seed,
+                trials=order.trials,
+                seconds=order.seconds,
+                case=case,
+            )
+        except HuntDiverged as error:
+            result, why_not = error.result, str(error)
+        except (UsageError, ReplayDivergence) as error:
+            why_not = str(error)
+        cell = Cell(
+            order.version,
+            order.world,
+            scenario.name,
+            case,
+            order.trials,
+            order.seed,
+            order.sources,
+            result,
+            why_not,
+        )
+        save(cell, cell_path(pathlib.Path(order.folder), cell.place))
+        if not cell.is_whole:
+            return False
+    return True
+
+
+def told(order: TellOrder) -> None:
+    """Tell a story."""
+    repro = load_repro(pathlib.Path(order.repro))
+    try:
+        text = story_text(tell(repro, load_scenarios(str(SCENARIOS), deep=True)), width=WIDTH)
+    except DidNotReproduce as error:
+        text = f"It does not show again: {error}\n"
+    save(Told(repro.trace, order.sources, text), pathlib.Path(order.target))
+
+
+def tried(repro: Repro, order: ConfirmOrder) -> Tried:
+    """One repro without simulation."""
+    from simworld.campaign import confirm  # noqa: PLC0415  # only this needs it
+
+    try:
+        found: Any = confirm(repro, attempts=order.attempts, timeout_s=order.timeout_s)
+    except (UsageError, DidNotReproduce) as error:
+        return Tried(repro.trace, "not tried", 0, 0, str(error))
+    return Tried(
+        repro.trace, str(found.level), found.attempts, found.failures, found.why, found.script
+    )
+
+
+def confirmed(order: ConfirmOrder) -> None:
+    """Try repros until one is confirmed; the best is kept last."""
+    found: list[Tried] = []
+    for path in order.repros:
+        found.append(tried(load_repro(pathlib.Path(path)), order))
+        if found[-1].level == "confirmed":
+            break
+    best = max(found, key=lambda each: (each.level == "confirmed", each.attempts))
+    found.remove(best)
+    save(Proof(order.sources, (*found, best)), pathlib.Path(order.target))
+
+
+def main() -> int:
+    """``here SUBJECT``, or the kind of an order and the order as JSON."""
+    kind, text = sys.argv[1:]
+    if kind == "here":
+        sys.stdout.buffer.write(msgspec.json.encode(here(text)))
+        return 0
+    order = msgspec.json.decode(text, type=KINDS[kind])
+    try:
+        if isinstance(order, HuntOrder):
+            scenario = scenarios_of(order.subject)[order.scenario]
+            return 0 if hunt_cells(order, scenario) else INTERRUPTED
+        if isinstance(order, TellOrder):
+            told(order)
+        else:
+            confirmed(order)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,494 @@
+"""A campaign over an engine nobody here wrote, version beside version; writes reports/subjects/.
+
+Run with ``python -m bench.subjects`` (what was done is kept in .simworld/, so that it may be stopped
+and goes on where it was).  Every version runs in its own virtual environment and processes, two at
+a time.  First all cases of all scenarios on the atomic world, without faults and with each class of
+them; then every case that found something once more on the engine's own world; then each signature
+is told, and tried without simulation, one after the other on an idle machine.
+
+``--version 0.9.0=PYTHON`` names the interpreter of an older version; without PYTHON it is made.
+``--no-run`` writes the report anew from what is there, after a judgement in subjects_judged.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import attrs
+import msgspec
+
+from bench import subject_pages
+from bench.subject_cells import (
+    ROOT,
+    Cell,
+    ConfirmOrder,
+    Here,
+    HuntOrder,
+    Order,
+    Proof,
+    TellOrder,
+    Told,
+    cell_path,
+    load,
+    save,
+    sources_digest,
+)
+from bench.subject_pages import Campaign
+from bench.subject_signatures import MAIN, Seen, judgements, signatures_of
+from simworld.campaign import save_repro
+
+REPORT = ROOT / "reports" / "subjects"
+WORK = ROOT / ".simworld" / "campaign"
+SUBJECT = "vercel-workflow"
+OLDER = ("0.9.0", "0.11.2")
+TRIALS = 20_000
+WORLDS = ("sdk-local",)
+"""Where findings are checked again."""
+JOBS = 2
+CASE_S, TELL_S = 600.0, 300.0
+"""What a case and a story may take."""
+ATTEMPTS, ATTEMPT_S = 5, 30.0
+MINUTES = 240.0
+STOPPING_S = 60.0
+"""What workers have to save what they found when somebody presses Ctrl-C."""
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Job:
+    """An order for a process, and what it is called on the screen."""
+
+    title: str
+    python: str
+    kind: str
+    order: Order
+    timeout_s: float
+
+    @property
+    def command(self) -> list[str]:
+        """How the process is started."""
+        text = msgspec.json.encode(self.order).decode()
+        return [self.python, "-m", "bench.subject_cells", self.kind, text]
+
+
+@attrs.frozen
+class Version:
+    """A version of the engine, and the interpreter that has it."""
+
+    python: str
+    here: Here
+
+    @property
+    def name(self) -> str:
+        """Its number."""
+        return self.here.version
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Newer is larger."""
+        return tuple(int(part) for part in self.name.split(".") if part.isdecimal())
+
+
+def asked(subject: str, python: str) -> Version:
+    """What an interpreter has."""
+    command = [python, "-m", "bench.subject_cells", "here", subject]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if told.returncode:
+        last = told.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        sys.exit(f"{python} cannot run {subject}: {last}")
+    return Version(python, msgspec.json.decode(told.stdout, type=Here))
+
+
+def versions_of(subject: str, settings: Sequence[str]) -> list[Version]:
+    """The installed one and those that were named, the newest first."""
+    found = [asked(subject, sys.executable)]
+    for setting in settings:
+        number, _, python = setting.partition("=")
+        version = asked(subject, python or _made(subject, number))
+        if version.name != number:
+            sys.exit(f"{python} has {subject} {version.name}, not {number}")
+        if all(each.name != version.name for each in found):
+            found.append(version)
+    return sorted(found, key=lambda each: each.rank, reverse=True)
+
+
+def _made(subject: str, number: str) -> str:
+    from simworld.subjects import python_of  # noqa: PLC0415  # it makes virtual environments
+
+    return str(python_of(subject, number))
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+class Workers:
+    """Runs processes, so many at a time; Ctrl-C stops them and leaves what they saved."""
+
+    def __init__(self, jobs: int, deadline: float) -> None:
+        self.jobs = jobs
+        self.deadline = deadline
+        self.gaps: list[str] = []
+        """What did not come about."""
+
+    def run(self, jobs: Iterable[Job], done: Callable[[Job], str]) -> None:
+        """All of them; ``done`` says in a few words what a job has shown."""
+        waiting = list(jobs)
+        total, running, finished = len(waiting), dict[subprocess.Popen[bytes], _Running](), 0
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.jobs:
+                    job = waiting.pop(0)
+                    if time.monotonic() > self.deadline:
+                        self.gaps.append(f"{job.title}: out of time")
+                        continue
+                    process = subprocess.Popen(job.command, cwd=ROOT, stderr=subprocess.PIPE)
+                    running[process] = _Running(job, time.monotonic())
+                for process, each in list(running.items()):
+                    spent = time.monotonic() - each.began
+                    if process.poll() is None and spent > each.job.timeout_s:
+                        process.kill()
+                        self.gaps.append(f"{each.job.title}: took longer than {spent:,.0f} s")
+                    elif process.poll() is not None:
+                        del running[process]
+                        finished += 1
+                        told = self._ended(process, each.job, done)
+                        _say(f"[{finished}/{total}] {each.job.title}: {told}, {spent:,.0f} s")
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            self._stop(list(running))
+            raise
+
+    def _ended(self, process: subprocess.Popen[bytes], job: Job, done: Callable[[Job], str]) -> str:
+        assert process.stderr is not None
+        said = process.stderr.read().decode(errors="replace").strip()
+        process.stderr.close()
+        if process.returncode:
+            last = said.rpartition("\n")[2] or f"exit code {process.returncode}"
+            if process.returncode > 0:
+                self.gaps.append(f"{job.title}: {last}")
+            return f"failed ({last})"
+        return done(job)
+
+    def _stop(self, running: Sequence[subprocess.Popen[bytes]]) -> None:
+        """They were interrupted, too: the terminal sees to that; whoever is deaf is ended."""
+        _say("interrupted; waiting for what is being saved")
+        until = time.monotonic() + STOPPING_S
+        for process in running:
+            try:
+                process.communicate(timeout=max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+
+
+@attrs.frozen
+class _Running:
+    job: Job
+    began: float
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- the stages -----------------------------------------------------------------------------------
+
+
+@attrs.define
+class Stages:
+    """The campaign, stage by stage; what is on the disk is not done again."""
+
+    args: argparse.Namespace
+    versions: Sequence[Version]
+    """The newest first."""
+    workers: Workers
+    work: pathlib.Path
+    sources: str = attrs.Factory(sources_digest)
+    worlds: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> dict[str, list[str]]:
+        """Scenario → cases, of any version, those that were asked for."""
+        found: dict[str, list[str]] = {}
+        for version in self.versions:
+            for scenario, case in version.here.cases:
+                if self.args.only and scenario not in self.args.only:
+                    continue
+                cases = found.setdefault(scenario, [])
+                if case not in cases:
+                    cases.append(case)
+        return found
+
+    @property
+    def trials(self) -> int:
+        """Of each case, so that the newest version has as many as were asked for."""
+        newest = self.versions[0].here.cases
+        count = sum(not self.args.only or scenario in self.args.only for scenario, _ in newest)
+        return math.ceil(self.args.trials / max(count, 1))
+
+    def cell(self, place: tuple[str, str, str, str]) -> Cell | None:
+        """What is on the disk, if it is of this campaign."""
+        cell = load(cell_path(self.work, place), Cell)
+        if cell is None or (cell.trials, cell.seed) != (self.trials, self.args.seed):
+            return None
+        return cell if cell.sources == self.sources or self.args.no_run else None
+
+    def cells(self) -> list[Cell]:
+        """All that is there."""
+        places = [
+            (version.name, world, scenario, case)
+            for version in self.versions
+            for world in (MAIN, *self.worlds)
+            for scenario, cases in self.cases.items()
+            for case in cases
+        ]
+        return [cell for place in places if (cell := self.cell(place)) is not None]
+
+    def run(self) -> None:
+        """Everything that is missing."""
+        offered = {version.name: set(version.here.cases) for version in self.versions}
+        first = [
+            (version, MAIN, scenario, [case for case in cases if (scenario, case) in known])
+            for version in self.versions
+            for scenario, cases in self.cases.items()
+            if (known := offered[version.name])
+        ]
+        self.workers.run(self._hunts(first), self._hunted)
+        found = {cell.place for cell in self.cells() if cell.result and cell.result.findings}
+        again = [
+            (
+                version,
+                world,
+                scenario,
+                [case for case in cases if (version.name, MAIN, scenario, case) in found],
+            )
+            for version in self.versions
+            for world in self.worlds
+            for scenario, cases in self.cases.items()
+        ]
+        self.workers.run(self._hunts(again), self._hunted)
+        seen = signatures_of(self.cells())
+        self.workers.run(self._tells(seen), lambda job: "told")
+        alone = Workers(1, self.workers.deadline)
+        alone.run(self._confirms(seen), self._confirmed)
+        self.workers.gaps += alone.gaps
+
+    def _hunts(self, wanted: Iterable[tuple[Version, str, str, Sequence[str]]]) -> Iterator[Job]:
+        for version, world, scenario, cases in wanted:
+            missing = [
+                case
+                for case in cases
+                if (cell := self.cell((version.name, world, scenario, case))) is None
+                or not cell.is_whole
+            ]
+            if missing:
+                order = HuntOrder(
+                    subject=self.args.subject,
+                    version=version.name,
+                    world=world,
+                    scenario=scenario,
+                    cases=tuple(missing),
+                    trials=self.trials,
+                    seed=self.args.seed,
+                    sources=self.sources,
+                    seconds=CASE_S,
+                    folder=str(self.work),
+                )
+                title = f"{version.name} on {world}: {scenario}"
+                limit = 2 * CASE_S * len(missing)
+                yield Job(title, version.python, "hunt", order, limit)
+
+    def _hunted(self, job: Job) -> str:
+        order = job.order
+        assert isinstance(order, HuntOrder)
+        trials, found, refused = 0, 0, 0
+        for case in order.cases:
+            cell = self.cell((order.version, order.world, order.scenario, case))
+            if cell and cell.result:
+                trials += cell.result.trials
+                found += len(cell.result.findings)
+            refused += cell is not None and cell.result is None
+        told = f"{trials} trials, {found} findings"
+        return f"{told}, {refused} cases that cannot be run" if refused else told
+
+    # Stories and evidence are kept by signature and by the trace of the repro that they are about.
+
+    def _kept(self, seen: Seen, what: str) -> pathlib.Path:
+        return self.work / what / f"{seen.signature.slug}.json"
+
+    def _repros(self, seen: Seen) -> list[str]:
+        """The repros to tell and try, as files; the best first."""
+        paths = []
+        for nth, each in enumerate(seen.best([version.name for version in self.versions])):
+            path = self.work / "repros" / f"{seen.signature.slug}.{nth}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_repro(each.finding.repro, path)
+            paths.append(str(path))
+        return paths
+
+    def _python(self, seen: Seen) -> str:
+        """The interpreter of the version that its repros are of."""
+        best = seen.best([version.name for version in self.versions])[0].cell.version
+        return next(version.python for version in self.versions if version.name == best)
+
+    def told(self, seen: Seen) -> Told | None:
+        """The story, if it is there and of this repro."""
+        told = load(self._kept(seen, "stories"), Told)
+        best = seen.best([version.name for version in self.versions])[0].finding.repro
+        return told if told and self._fits(told.trace, told.sources, best.trace) else None
+
+    def proof(self, seen: Seen) -> Proof | None:
+        """The evidence, if it is there and of these repros."""
+        proof = load(self._kept(seen, "evidence"), Proof)
+        best = seen.best([version.name for version in self.versions])
+        traces = [each.finding.repro.trace for each in best]
+        if proof is None or not all(each.trace in traces for each in proof.tried):
+            return None
+        return proof if self._fits("", proof.sources, "") else None
+
+    def _fits(self, trace: str, sources: str, wanted: str) -> bool:
+        return trace == wanted and (sources == self.sources or self.args.no_run)
+
+    def _tells(self, all_seen: Sequence[Seen]) -> Iterator[Job]:
+        for seen in all_seen:
+            if self.told(seen) is None:
+                order = TellOrder(
+                    repro=self._repros(seen)[0],
+                    sources=self.sources,
+                    target=str(self._kept(seen, "stories")),
+                )
+                yield Job(f"story of {seen.signature}", self._python(seen), "tell", order, TELL_S)
+
+    def _confirms(self, all_seen: Sequence[Seen]) -> Iterator[Job]:
+        for seen in all_seen:
+            if seen.is_worlds or not self.args.attempts or self.proof(seen) is not None:
+                continue
+            repros = self._repros(seen)
+            order = ConfirmOrder(
+                repros=tuple(repros),
+                attempts=self.args.attempts,
+                timeout_s=ATTEMPT_S,
+                sources=self.sources,
+                target=str(self._kept(seen, "evidence")),
+            )
+            limit = 2 * ATTEMPT_S * self.args.attempts * len(repros) + TELL_S
+            title = f"{seen.signature} without simulation"
+            yield Job(title, self._python(seen), "confirm", order, limit)
+
+    def _confirmed(self, job: Job) -> str:
+        assert isinstance(job.order, ConfirmOrder)
+        proof = load(pathlib.Path(job.order.target), Proof)
+        best = proof.tried[-1] if proof else None
+        return f"{best.level}, {best.failures} of {best.attempts}" if best else "nothing"
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def commit() -> str:
+    """Of the sources that ran."""
+
+    def git(*words: str) -> str:
+        told = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=False)
+        return told.stdout.decode().strip()
+
+    changed = git("status", "--porcelain", "--", "simworld", "scenarios")
+    return (
+        f"{git('rev-parse', '--short', 'HEAD') or 'of unknown commit'}{' and more' * bool(changed)}"
+    )
+
+
+def campaign_of(stages: Stages, command: str) -> Campaign:
+    """All that there is to tell."""
+    cells, judged = stages.cells(), judgements()
+    signatures = signatures_of(cells)
+    for seen in signatures:
+        seen.told, seen.proof = stages.told(seen), stages.proof(seen)
+        seen.judgement = judged.get(str(seen.signature))
+    return Campaign(
+        subject=stages.args.subject,
+        command=command,
+        commit=commit(),
+        pythons={each.name: each.here.python for each in reversed(stages.versions)},
+        worlds=(MAIN, *stages.worlds),
+        cells=cells,
+        signatures=signatures,
+        trials=stages.trials,
+        seed=stages.args.seed,
+        gaps=[*stages.workers.gaps, *_missing(stages, cells)],
+    )
+
+
+def _missing(stages: Stages, cells: Sequence[Cell]) -> Iterator[str]:
+    """What was not hunted, or not to its end."""
+    there = {cell.place for cell in cells if cell.is_whole}
+    for version in stages.versions:
+        lacking = [
+            each
+            for each in version.here.cases
+            if each[0] in stages.cases and (version.name, MAIN, *each) not in there
+        ]
+        if lacking:
+            yield f"{len(lacking)} cases on {version.name} were not hunted to their end"
+    newest = set(stages.versions[0].here.cases)
+    for version in stages.versions[1:]:
+        lacks = newest - set(version.here.cases)
+        absent = sorted({scenario for scenario, _ in lacks if scenario in stages.cases})
+        if absent:
+            yield f"{version.name} cannot do what these are about: {', '.join(absent)}"
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.subjects", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--subject", default=SUBJECT)
+    parser.add_argument("--trials", type=int, default=TRIALS, help="on each version, at least")
+    parser.add_argument("--only", nargs="+", default=(), metavar="SCENARIO")
+    parser.add_argument("--version", action="append", metavar="N[=PYTHON]")
+    parser.add_argument("--world", action="append", help="where findings are checked again")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=JOBS)
+    parser.add_argument("--attempts", type=int, default=ATTEMPTS, help="0: try nothing for real")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="nothing is begun after")
+    parser.add_argument("--report", type=pathlib.Path, default=REPORT)
+    parser.add_argument("--work", type=pathlib.Path, default=WORK, help="what is done is kept here")
+    parser.add_argument("--no-run", action="store_true", help="only write the report")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Hunt, check again, tell, try without simulation, write."""
+    args = arguments(words)
+    settings = OLDER if args.version is None else args.version
+    versions = versions_of(args.subject, settings)
+    workers = Workers(args.jobs, time.monotonic() + 60 * args.minutes)
+    stages = Stages(args, versions, workers, args.work.resolve())
+    stages.worlds = tuple(dict.fromkeys(args.world or WORLDS))
+    stopped = False
+    try:
+        if not args.no_run:
+            stages.run()
+    except KeyboardInterrupt:
+        stopped = True
+        workers.gaps.append("somebody stopped the campaign")
+    shown = shlex.join(["python", "-m", "bench.subjects", *(words or sys.argv[1:])])
+    campaign = campaign_of(stages, shown)
+    subject_pages.write(campaign, args.report)
+    _say(f"{len(campaign.signatures)} signatures; see {args.report}/README.md")
+    for gap in campaign.gaps:
+        _say(f"missing: {gap}")
+    return 130 if stopped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""Somebody's own workflows for a subject, hunted as they are: a scenario for each of them.
+
+A module is named like a place that scenarios come from, so that whoever loads scenarios by that
+name (another process, a replay) finds the same ones: ``vercel-workflow:shop.flows`` is every
+workflow in there that takes no arguments, ``vercel-workflow:shop.flows:checkout["7", 20]`` one of
+them with what it is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from simworld.campaign.scenario import Case, Scenario
+from simworld.entropy import Stream
+from simworld.errors import UsageError, unknown_name
+from simworld.records import FaultBudget, ForeignProgram, Workload
+from simworld.subjects import SUBJECTS, open_host
+
+LAW = "I-12"
+"""A run whose steps do not fail for good does not fail."""
+LAWS = ("I-18", "I-21")
+ORDINALS = (1, 2, 3)
+"""Which calls of a step a nemesis aims at; nobody knows how many there are."""
+
+
+def is_module(where: str) -> bool:
+    """Whether it names a module of workflows, not a place that scenarios come from."""
+    subject, colon, _ = where.partition(":")
+    return bool(colon) and subject in SUBJECTS
+
+
+def where_of(subject: str, module: str, workflow: str, args: str | None) -> str:
+    """The name of a module, of one of its workflows, or of that with arguments (a JSON list)."""
+    if args is not None and not workflow:
+        raise UsageError("--args are the arguments of one workflow; name it with --workflow")
+    named = f":{workflow}" if workflow else ""
+    return f"{subject}:{module}{named}{'' if args is None else _listed(args)}"
+
+
+def _listed(text: str) -> str:
+    """The JSON list, in one form."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--args takes a JSON list, such as '[\"7\", 20]', not {text!r}: {error}"
+        ) from error
+    if not isinstance(values, list):
+        raise UsageError(f"--args takes a JSON list, such as '[{json.dumps(values)}]', not {text}")
+    return json.dumps(values)
+
+
+@functools.cache
+def module_scenarios(where: str) -> dict[str, Scenario]:
+    """The scenarios of a module, by the names of its workflows."""
+    subject, _, rest = where.partition(":")
+    module, _, asked_for = rest.partition(":")
+    name, bracket, listed = asked_for.partition("[")
+    given: list[object] = json.loads(bracket + listed) if bracket else []
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    workflows = _workflows(subject, module)
+    if name and name not in workflows:
+        raise unknown_name(f"workflow of {module}", name, workflows)
+    if name:
+        _check_args(module, name, workflows[name], given, listed=bool(bracket))
+    chosen = [name] if name else [each for each in workflows if _takes(workflows[each], [])]
+    if not chosen:
+        told = ", ".join(f"{each}{signature}" for each, signature in sorted(workflows.items()))
+        raise UsageError(
+            f"every workflow of {module} takes arguments ({told}); name one with --workflow and "
+            "give it some with --args"
+        )
+    return {each: _scenario(ForeignProgram(subject, module, each), given) for each in chosen}
+
+
+def _workflows(subject: str, module: str) -> Mapping[str, inspect.Signature]:
+    """Name → what it takes."""
+    found: Mapping[str, inspect.Signature] = open_host(subject).workflows(module)
+    return found
+
+
+def _takes(signature: inspect.Signature, given: Sequence[object]) -> bool:
+    try:
+        signature.bind(*given)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_args(
+    module: str,
+    name: str,
+    signature: inspect.Signature,
+    given: Sequence[object],
+    *,
+    listed: bool,
+) -> None:
+    """``UsageError`` unless the workflow can be called with these."""
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        cure = "give it others" if listed else "give it some"
+        raise UsageError(
+            f"workflow {name} of {module} is {name}{signature}: {error}; {cure} with --args, a "
+            "JSON list"
+        ) from error
+
+
+# --- the scenario of a workflow -------------------------------------------------------------------
+
+
+def _scenario(program: ForeignProgram, given: Sequence[object]) -> Scenario:
+    return Scenario(
+        name=program.workflow,
+        title=f"{program.workflow} of {program.module} ends well, whatever is permitted happens",
+        law=LAW,
+        laws=LAWS,
+        workflow=program,
+        steps=(),
+        args=lambda workload: tuple(given),
+        cases=_cases(program),
+        targets=lambda workload: [
+            f"{step}#{ordinal}" for step in _steps(program) for ordinal in ORDINALS
+        ],
+        may_fail=False,
+    )
+
+
+def _steps(program: ForeignProgram) -> list[str]:
+    """The steps of the workflow's module, by name."""
+    return sorted(open_host(program.subject).steps(program))
+
+
+def _cases(program: ForeignProgram) -> tuple[Case, ...]:
+    """One sort of trouble each: what fails in one of them fails because of it."""
+
+    def quiet(stream: Stream) -> Workload:
+        return Workload(steps=len(_steps(program)))
+
+    def failing(stream: Stream) -> Workload:
+        """One step whose bodies fail, never so often that its retries are used up."""
+        retries = {step: n for step, n in open_host(program.subject).steps(program).items() if n}
+        if not retries:
+            return quiet(stream)
+        step = stream.choice(sorted(retries))
+        label = f"{step}#{stream.choice(ORDINALS)}"
+        times = stream.between(1, retries[step])
+        failures = tuple((label, number) for number in range(1, times + 1))
+        return attrs.evolve(quiet(stream), failures=failures)
+
+    def case(name: str, title: str, **budget: int) -> Case:
+        return Case(name=name, title=title, draw=quiet, budget=FaultBudget(**budget), expect={})
+
+    return (
+        case("quiet", "nothing goes wrong; only who comes first is not known"),
+        case("duplicates", "messages are delivered more than once", duplicates=3),
+        case("crashes", "processes die between two operations", crashes=2),
+        case("lost_answers", "the world does what it is asked and its answer is lost", lost_answers=2),
+        case("refused", "the world refuses some calls", server_errors=2, throttles=1),
+        Case(
+            name="failing",
+            title="bodies of a step raise, but not so often that its retries are used up",
+            draw=failing,
+            budget=FaultBudget(),
+            expect={},
+        ),
+        case("slow", "bodies take long, and their messages come again", slow_bodies=2, redeliveries=1),
+    )

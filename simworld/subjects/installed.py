@@ -1,0 +1,83 @@
+"""Subjects by name: what must be installed for one, and how its host is opened.
+
+Nothing here imports an engine: whoever hunts none of them needs none of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from simworld.errors import UsageError, unknown_name
+from simworld.subjects.seam import Host
+
+
+@attrs.frozen
+class Subject:
+    """An engine that nobody here wrote."""
+
+    name: str
+    """As in ``simworld hunt --subject``, and of the package that has it."""
+    title: str
+    extra: str
+    """Of simworld's own package: ``pip install 'simworld[extra]'`` gets all that is needed."""
+    needs: tuple[str, ...]
+    """Further packages without which there is no host."""
+    host: str
+    """Where its host is made: ``module:callable``."""
+
+    @property
+    def hint(self) -> str:
+        """How to get it."""
+        return f"pip install 'simworld[{self.extra}]'"
+
+
+SUBJECTS: dict[str, Subject] = {
+    each.name: each
+    for each in (
+        Subject(
+            name="vercel-workflow",
+            title="the Python SDK from PyPI",
+            extra="vercel",
+            needs=("time-machine",),
+            host="simworld.subjects.vercel.host:VercelHost",
+        ),
+    )
+}
+
+
+def subject_named(name: str) -> Subject:
+    """The subject called ``name``; ``UsageError`` with the nearest name otherwise."""
+    if name not in SUBJECTS:
+        raise unknown_name("subject", name, SUBJECTS)
+    return SUBJECTS[name]
+
+
+def installed_version(name: str) -> str:
+    """The version that is installed; ``UsageError`` that says how to install it if none is."""
+    subject = subject_named(name)
+    found = ""
+    for package in (*subject.needs, subject.name):
+        try:
+            found = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            raise UsageError(
+                f"subject {name} needs the package {package}, which is not installed: "
+                f"{subject.hint}"
+            ) from None
+    return found
+
+
+@functools.cache
+def open_host(name: str) -> Host:
+    """The host of a subject, one per process; ``UsageError`` if its engine is not installed."""
+    installed_version(name)
+    module, _, maker = subject_named(name).host.partition(":")
+    make: Callable[[], Any] = getattr(importlib.import_module(module), maker)
+    host: Host = make()
+    return host
