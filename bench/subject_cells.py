@@ -85,19 +85,33 @@ class Here:
 
 @attrs.frozen(kw_only=True)
 class HuntOrder:
-    """Cases of one scenario, to be hunted one after the other."""
+    """A case of a scenario, to be hunted."""
 
     subject: str
     version: str
     world: str
     scenario: str
-    cases: tuple[str, ...]
+    case: str
     trials: int
     seed: int
     sources: str
     seconds: float
-    """Of each case, at most."""
+    """For the trials, at most."""
     folder: str
+
+    def cell(self, result: Result | None, why_not: str = "") -> Cell:
+        """What came of it."""
+        return Cell(
+            self.version,
+            self.world,
+            self.scenario,
+            self.case,
+            self.trials,
+            self.seed,
+            self.sources,
+            result,
+            why_not,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +193,11 @@ def cell_path(folder: pathlib.Path, place: tuple[str, str, str, str]) -> pathlib
     return folder / "cells" / version / world / f"{scenario}.{case}.json"
 
 
+def save_cell(cell: Cell, folder: pathlib.Path) -> None:
+    """Write a cell to its place."""
+    save(cell, cell_path(folder, cell.place))
+
+
 def save(value: object, path: pathlib.Path) -> None:
     """Write a record whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,39 +232,26 @@ def here(subject: str) -> Here:
     return Here(version, platform.python_version(), tuple(cases))
 
 
-def hunt_cells(order: HuntOrder, scenario: Scenario) -> bool:
-    """Hunt all cases and save each as it is done; whether nobody has interrupted it."""
+def hunted(order: HuntOrder, scenario: Scenario) -> bool:
+    """Hunt the case and save what came of it; whether nobody has interrupted it."""
     variant = placed(preset(order.subject), order.world)
-    for case in order.cases:
-        result, why_not = None, ""
-        try:
-            result = hunt(
-                scenario,
-                variant,
-                seed=order.seed,
-                trials=order.trials,
-                seconds=order.seconds,
-                case=case,
-            )
-        except HuntDiverged as error:
-            result, why_not = error.result, str(error)
-        except (UsageError, ReplayDivergence) as error:
-            why_not = str(error)
-        cell = Cell(
-            order.version,
-            order.world,
-            scenario.name,
-            case,
-            order.trials,
-            order.seed,
-            order.sources,
-            result,
-            why_not,
+    result, why_not = None, ""
+    try:
+        result = hunt(
+            scenario,
+            variant,
+            seed=order.seed,
+            trials=order.trials,
+            seconds=order.seconds,
+            case=order.case,
         )
-        save(cell, cell_path(pathlib.Path(order.folder), cell.place))
-        if not cell.is_whole:
-            return False
-    return True
+    except HuntDiverged as error:
+        result, why_not = error.result, str(error)
+    except (UsageError, ReplayDivergence) as error:
+        why_not = str(error)
+    cell = order.cell(result, why_not)
+    save_cell(cell, pathlib.Path(order.folder))
+    return cell.is_whole
 
 
 def told(order: TellOrder) -> None:
@@ -283,24 +289,27 @@ def confirmed(order: ConfirmOrder) -> None:
     save(Proof(order.sources, (*found, best)), pathlib.Path(order.target))
 
 
+def perform(order: Order) -> bool:
+    """Do what is asked for; whether it is done."""
+    if isinstance(order, HuntOrder):
+        return hunted(order, scenarios_of(order.subject)[order.scenario])
+    if isinstance(order, TellOrder):
+        told(order)
+    else:
+        confirmed(order)
+    return True
+
+
 def main() -> int:
     """``here SUBJECT``, or the kind of an order and the order as JSON."""
     kind, text = sys.argv[1:]
     if kind == "here":
         sys.stdout.buffer.write(msgspec.json.encode(here(text)))
         return 0
-    order = msgspec.json.decode(text, type=KINDS[kind])
     try:
-        if isinstance(order, HuntOrder):
-            scenario = scenarios_of(order.subject)[order.scenario]
-            return 0 if hunt_cells(order, scenario) else INTERRUPTED
-        if isinstance(order, TellOrder):
-            told(order)
-        else:
-            confirmed(order)
+        return 0 if perform(msgspec.json.decode(text, type=KINDS[kind])) else INTERRUPTED
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
 
 
 if __name__ == "__main__":

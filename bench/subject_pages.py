@@ -29,18 +29,18 @@ DATA = "campaign.json"
 COVERAGE = "coverage.md"
 
 LEGEND = """\
-* A *signature* is the law that broke, the kind of breach, what it broke at and the kinds of faults \
-without which nobody has seen it. Counts are trials that show it, of all trials of those cases that \
-show it on any version or world.
-* *{world}* is the engine's own local world behind the kernel: the same cases with the same seeds \
-and as many trials. There a failure counts that is the same by law, kind and place, whatever it \
-needs. Where the atomic world is meant, none is named.
-* *Evidence*: **confirmed k of n** – the unmodified engine on its own world, its own queue and the \
-real clock failed so in k of n attempts; **simulated only** – it did not, or cannot, without \
-simulation; **world contract** – it needs a fault that breaks a promise of its world.
-* *To blame* is the judgement of people, kept in `bench/subjects_judged.json`: the *engine*, the \
-*world* it runs on, our *model* of one (then it is our mistake), or the *contract*, which permits \
-what happened.
+* A *signature* is the law that broke, the kind of breach, what it broke at and the kinds of faults
+  without which nobody has seen it. Counts are trials that show it, of all trials of those cases
+  that show it on any version or world.
+* *{world}* is the engine's own local world behind the kernel: the same cases with the same seeds
+  and as many trials. There a failure counts that is the same by law, kind and place, whatever it
+  needs. Where no world is named, it is the atomic one.
+* *Evidence*: **confirmed k of n** – the unmodified engine on its own world, its own queue and the
+  real clock failed so in k of n attempts; **simulated only** – it did not, or cannot, without
+  simulation; **world contract** – it needs a fault that breaks a promise of its world.
+* *To blame* is the judgement of people, kept in `bench/subjects_judged.json`: the *engine*, the
+  *world* it runs on, our *model* of one (then it is our mistake), or the *contract*, which permits
+  what happened.
 * "Not seen" is what a bounded search can say; it proves nothing."""
 
 

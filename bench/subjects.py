@@ -1,10 +1,11 @@
 """A campaign over an engine nobody here wrote, version beside version; writes reports/subjects/.
 
-Run with ``python -m bench.subjects`` (what was done is kept in .simworld/, so that it may be stopped
-and goes on where it was).  Every version runs in its own virtual environment and processes, two at
-a time.  First all cases of all scenarios on the atomic world, without faults and with each class of
-them; then every case that found something once more on the engine's own world; then each signature
-is told, and tried without simulation, one after the other on an idle machine.
+Run with ``python -m bench.subjects``; what was done is kept in .simworld/, so it may be stopped and
+goes on where it was.  Every version runs in a virtual environment and processes of its own, two at
+a time.  First come all cases of all scenarios on the atomic world, without faults and with each
+class of them; then every case that found something once more on the engine's own world; then each
+signature is told, and tried without simulation, one after the other, so that it has the machine to
+itself.
 
 ``--version 0.9.0=PYTHON`` names the interpreter of an older version; without PYTHON it is made.
 ``--no-run`` writes the report anew from what is there, after a judgement in subjects_judged.json.
@@ -18,9 +19,10 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import IO
 
 import attrs
 import msgspec
@@ -38,7 +40,7 @@ from bench.subject_cells import (
     Told,
     cell_path,
     load,
-    save,
+    save_cell,
     sources_digest,
 )
 from bench.subject_pages import Campaign
@@ -53,14 +55,13 @@ TRIALS = 20_000
 WORLDS = ("sdk-local",)
 """Where findings are checked again."""
 JOBS = 2
-CASE_S, TELL_S = 600.0, 300.0
-"""What a case and a story may take."""
+TRIALS_S, CASE_S, TELL_S = 180.0, 600.0, 300.0
+"""What the trials of a case, all that is to be done for a case, and a story may take."""
 ATTEMPTS, ATTEMPT_S = 5, 30.0
 MINUTES = 240.0
+POLL_S = 0.05
 STOPPING_S = 60.0
 """What workers have to save what they found when somebody presses Ctrl-C."""
-
-T = TypeVar("T")
 
 
 @attrs.frozen
@@ -138,62 +139,84 @@ class Workers:
         self.deadline = deadline
         self.gaps: list[str] = []
         """What did not come about."""
+        self._running: list[_Running] = []
 
-    def run(self, jobs: Iterable[Job], done: Callable[[Job], str]) -> None:
+    def run(
+        self, jobs: Iterable[Job], done: Callable[[Job], str], *, at_once: int | None = None
+    ) -> None:
         """All of them; ``done`` says in a few words what a job has shown."""
         waiting = list(jobs)
-        total, running, finished = len(waiting), dict[subprocess.Popen[bytes], _Running](), 0
+        total, finished = len(waiting), 0
         try:
-            while waiting or running:
-                while waiting and len(running) < self.jobs:
-                    job = waiting.pop(0)
-                    if time.monotonic() > self.deadline:
-                        self.gaps.append(f"{job.title}: out of time")
-                        continue
-                    process = subprocess.Popen(job.command, cwd=ROOT, stderr=subprocess.PIPE)
-                    running[process] = _Running(job, time.monotonic())
-                for process, each in list(running.items()):
-                    spent = time.monotonic() - each.began
-                    if process.poll() is None and spent > each.job.timeout_s:
-                        process.kill()
-                        self.gaps.append(f"{each.job.title}: took longer than {spent:,.0f} s")
-                    elif process.poll() is not None:
-                        del running[process]
-                        finished += 1
-                        told = self._ended(process, each.job, done)
-                        _say(f"[{finished}/{total}] {each.job.title}: {told}, {spent:,.0f} s")
-                time.sleep(0.05)
+            while waiting or self._running:
+                while waiting and len(self._running) < (at_once or self.jobs):
+                    self._begin(waiting.pop(0))
+                for each in [each for each in self._running if each.is_over]:
+                    self._running.remove(each)
+                    finished += 1
+                    told = self._ended(each, done)
+                    _say(f"[{finished}/{total}] {each.job.title}: {told}, {each.spent_s:,.0f} s")
+                time.sleep(POLL_S)
         except KeyboardInterrupt:
-            self._stop(list(running))
+            self._stop()
             raise
 
-    def _ended(self, process: subprocess.Popen[bytes], job: Job, done: Callable[[Job], str]) -> str:
-        assert process.stderr is not None
-        said = process.stderr.read().decode(errors="replace").strip()
-        process.stderr.close()
-        if process.returncode:
-            last = said.rpartition("\n")[2] or f"exit code {process.returncode}"
-            if process.returncode > 0:
-                self.gaps.append(f"{job.title}: {last}")
-            return f"failed ({last})"
-        return done(job)
+    def _begin(self, job: Job) -> None:
+        if time.monotonic() > self.deadline:
+            self.gaps.append(f"{job.title}: out of time")
+            return
+        said = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the process has ended
+        process = subprocess.Popen(job.command, cwd=ROOT, stderr=said)
+        self._running.append(_Running(job, process, said, time.monotonic()))
 
-    def _stop(self, running: Sequence[subprocess.Popen[bytes]]) -> None:
+    def _ended(self, each: _Running, done: Callable[[Job], str]) -> str:
+        job, process = each.job, each.process
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+            why_not = f"took longer than {job.timeout_s:,.0f} s"
+            if isinstance(job.order, HuntOrder):
+                save_cell(job.order.cell(None, why_not), pathlib.Path(job.order.folder))
+        elif process.returncode == 0:
+            return done(job)
+        else:
+            why_not = each.last_line() or f"exit code {process.returncode}"
+        self.gaps.append(f"{job.title}: {why_not}")
+        return f"failed ({why_not})"
+
+    def _stop(self) -> None:
         """They were interrupted, too: the terminal sees to that; whoever is deaf is ended."""
         _say("interrupted; waiting for what is being saved")
         until = time.monotonic() + STOPPING_S
-        for process in running:
+        for each in self._running:
             try:
-                process.communicate(timeout=max(0.1, until - time.monotonic()))
+                each.process.wait(timeout=max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+                each.process.kill()
+                each.process.wait()
 
 
 @attrs.frozen
 class _Running:
     job: Job
+    process: subprocess.Popen[bytes]
+    said: IO[bytes]
     began: float
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def is_over(self) -> bool:
+        """It has ended, or must."""
+        return self.process.poll() is not None or self.spent_s > self.job.timeout_s
+
+    def last_line(self) -> str:
+        """The end of what the process has said."""
+        with self.said:
+            self.said.seek(0)
+            return self.said.read().decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def _say(text: str) -> None:
@@ -256,69 +279,58 @@ class Stages:
     def run(self) -> None:
         """Everything that is missing."""
         offered = {version.name: set(version.here.cases) for version in self.versions}
-        first = [
-            (version, MAIN, scenario, [case for case in cases if (scenario, case) in known])
-            for version in self.versions
-            for scenario, cases in self.cases.items()
-            if (known := offered[version.name])
-        ]
-        self.workers.run(self._hunts(first), self._hunted)
+        cases = [(scenario, case) for scenario, known in self.cases.items() for case in known]
+        self.workers.run(
+            self._hunts(
+                (version, MAIN, *each)
+                for version in self.versions
+                for each in cases
+                if each in offered[version.name]
+            ),
+            self._hunted,
+        )
         found = {cell.place for cell in self.cells() if cell.result and cell.result.findings}
-        again = [
-            (
-                version,
-                world,
-                scenario,
-                [case for case in cases if (version.name, MAIN, scenario, case) in found],
-            )
-            for version in self.versions
-            for world in self.worlds
-            for scenario, cases in self.cases.items()
-        ]
-        self.workers.run(self._hunts(again), self._hunted)
+        self.workers.run(
+            self._hunts(
+                (version, world, *each)
+                for version in self.versions
+                for world in self.worlds
+                for each in cases
+                if (version.name, MAIN, *each) in found
+            ),
+            self._hunted,
+        )
         seen = signatures_of(self.cells())
         self.workers.run(self._tells(seen), lambda job: "told")
-        alone = Workers(1, self.workers.deadline)
-        alone.run(self._confirms(seen), self._confirmed)
-        self.workers.gaps += alone.gaps
+        self.workers.run(self._confirms(seen), self._confirmed, at_once=1)
 
-    def _hunts(self, wanted: Iterable[tuple[Version, str, str, Sequence[str]]]) -> Iterator[Job]:
-        for version, world, scenario, cases in wanted:
-            missing = [
-                case
-                for case in cases
-                if (cell := self.cell((version.name, world, scenario, case))) is None
-                or not cell.is_whole
-            ]
-            if missing:
-                order = HuntOrder(
-                    subject=self.args.subject,
-                    version=version.name,
-                    world=world,
-                    scenario=scenario,
-                    cases=tuple(missing),
-                    trials=self.trials,
-                    seed=self.args.seed,
-                    sources=self.sources,
-                    seconds=CASE_S,
-                    folder=str(self.work),
-                )
-                title = f"{version.name} on {world}: {scenario}"
-                limit = 2 * CASE_S * len(missing)
-                yield Job(title, version.python, "hunt", order, limit)
+    def _hunts(self, wanted: Iterable[tuple[Version, str, str, str]]) -> Iterator[Job]:
+        for version, world, scenario, case in wanted:
+            cell = self.cell((version.name, world, scenario, case))
+            if cell is not None and cell.is_whole:
+                continue
+            order = HuntOrder(
+                subject=self.args.subject,
+                version=version.name,
+                world=world,
+                scenario=scenario,
+                case=case,
+                trials=self.trials,
+                seed=self.args.seed,
+                sources=self.sources,
+                seconds=TRIALS_S,
+                folder=str(self.work),
+            )
+            title = f"{version.name} on {world}: {scenario}, {case}"
+            yield Job(title, version.python, "hunt", order, CASE_S)
 
     def _hunted(self, job: Job) -> str:
         order = job.order
         assert isinstance(order, HuntOrder)
-        trials, found, refused = 0, 0, 0
-        for case in order.cases:
-            cell = self.cell((order.version, order.world, order.scenario, case))
-            if cell and cell.result:
-                trials += cell.result.trials
-                found += len(cell.result.findings)
-            refused += cell is not None and cell.result is None
-        told = f"{trials} trials, {found} findings"
-        return f"{told}, {refused} cases that cannot be run" if refused else told
+        cell = self.cell((order.version, order.world, order.scenario, order.case))
+        if cell is None or cell.result is None:
+            return f"cannot be run: {cell.why_not if cell else 'nothing was saved'}"
+        return f"{cell.result.trials} trials, {len(cell.result.findings)} findings"
 
     # Stories and evidence are kept by signature and by the trace of the repro that they are about.
 

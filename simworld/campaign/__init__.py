@@ -10,6 +10,7 @@ from simworld.campaign.grounds import check_together
 from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
 from simworld.campaign.loading import load_pages, load_races, load_scenarios
+from simworld.campaign.modules import where_of
 from simworld.campaign.places import PLACES, Place, check_possible, place_named, worlds_with
 from simworld.campaign.pool import Pool, cores
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
@@ -138,6 +139,7 @@ __all__ = [
     "sources_of",
     "tell",
     "updated",
+    "where_of",
     "with_knob",
     "with_twin",
     "worlds_with",

@@ -43,6 +43,7 @@ from simworld.sim import (
     by_position,
     per_host,
 )
+from simworld.subjects import own_world
 from simworld.substrates import MemoryFiles, MemoryTables, Sync
 from simworld.worlds import (
     AtomicWorld,
@@ -270,9 +271,20 @@ def _postgres(sim: Sim, variant: Variant) -> Standing:
     return Standing(storage, streams, lambda: now(read_postgres(inner)), release)
 
 
+def _sdk_local(sim: Sim, variant: Variant) -> Standing:
+    own = own_world(variant.subject, clock=sim.clock, tasks=sim.tasks)
+    return Standing(
+        SimStorage(sim.kernel, sim.labels, own.storage),
+        SimStreams(sim.kernel, sim.labels, own.streams),
+        own.state,
+        own.release,
+    )
+
+
 _GROUNDS: dict[Ground, Callable[[Sim, Variant], Standing]] = {
     Ground.ATOMIC: _atomic,
     Ground.HOSTED: _hosted,
     Ground.LOCAL: _local,
     Ground.POSTGRES: _postgres,
+    Ground.SDK_LOCAL: _sdk_local,
 }

@@ -9,15 +9,15 @@ them with what it is given.
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 
 from simworld.campaign.scenario import Case, Scenario
+from simworld.check import FOREIGN
 from simworld.entropy import Stream
 from simworld.errors import UsageError, unknown_name
 from simworld.records import FaultBudget, ForeignProgram, Workload
@@ -25,7 +25,6 @@ from simworld.subjects import SUBJECTS, open_host
 
 LAW = "I-12"
 """A run whose steps do not fail for good does not fail."""
-LAWS = ("I-18", "I-21")
 ORDINALS = (1, 2, 3)
 """Which calls of a step a nemesis aims at; nobody knows how many there are."""
 
@@ -66,52 +65,37 @@ def module_scenarios(where: str) -> dict[str, Scenario]:
     given: list[object] = json.loads(bracket + listed) if bracket else []
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    workflows = _workflows(subject, module)
+    host = open_host(subject)
+    workflows = host.workflows(module)
     if name and name not in workflows:
         raise unknown_name(f"workflow of {module}", name, workflows)
     if name:
-        _check_args(module, name, workflows[name], given, listed=bool(bracket))
-    chosen = [name] if name else [each for each in workflows if _takes(workflows[each], [])]
+        _check_args(ForeignProgram(subject, module, name), given)
+    programs = [ForeignProgram(subject, module, each) for each in ([name] if name else workflows)]
+    chosen = [each for each in programs if name or _takes_none(each)]
     if not chosen:
-        told = ", ".join(f"{each}{signature}" for each, signature in sorted(workflows.items()))
+        told = ", ".join(f"{each}{workflows[each]}" for each in sorted(workflows))
         raise UsageError(
             f"every workflow of {module} takes arguments ({told}); name one with --workflow and "
             "give it some with --args"
         )
-    return {each: _scenario(ForeignProgram(subject, module, each), given) for each in chosen}
+    return {each.name: _scenario(each, given) for each in chosen}
 
 
-def _workflows(subject: str, module: str) -> Mapping[str, inspect.Signature]:
-    """Name → what it takes."""
-    found: Mapping[str, inspect.Signature] = open_host(subject).workflows(module)
-    return found
-
-
-def _takes(signature: inspect.Signature, given: Sequence[object]) -> bool:
+def _takes_none(program: ForeignProgram) -> bool:
     try:
-        signature.bind(*given)
-    except TypeError:
+        open_host(program.subject).check_args(program, [])
+    except UsageError:
         return False
     return True
 
 
-def _check_args(
-    module: str,
-    name: str,
-    signature: inspect.Signature,
-    given: Sequence[object],
-    *,
-    listed: bool,
-) -> None:
+def _check_args(program: ForeignProgram, given: Sequence[object]) -> None:
     """``UsageError`` unless the workflow can be called with these."""
     try:
-        signature.bind(*given)
-    except TypeError as error:
-        cure = "give it others" if listed else "give it some"
-        raise UsageError(
-            f"workflow {name} of {module} is {name}{signature}: {error}; {cure} with --args, a "
-            "JSON list"
-        ) from error
+        open_host(program.subject).check_args(program, given)
+    except UsageError as error:
+        raise UsageError(f"{error}; --args is a JSON list of what it is given") from error
 
 
 # --- the scenario of a workflow -------------------------------------------------------------------
@@ -122,7 +106,7 @@ def _scenario(program: ForeignProgram, given: Sequence[object]) -> Scenario:
         name=program.workflow,
         title=f"{program.workflow} of {program.module} ends well, whatever is permitted happens",
         law=LAW,
-        laws=LAWS,
+        laws=FOREIGN,
         workflow=program,
         steps=(),
         args=lambda workload: tuple(given),
@@ -130,7 +114,6 @@ def _scenario(program: ForeignProgram, given: Sequence[object]) -> Scenario:
         targets=lambda workload: [
             f"{step}#{ordinal}" for step in _steps(program) for ordinal in ORDINALS
         ],
-        may_fail=False,
     )
 
 
@@ -163,7 +146,9 @@ def _cases(program: ForeignProgram) -> tuple[Case, ...]:
         case("quiet", "nothing goes wrong; only who comes first is not known"),
         case("duplicates", "messages are delivered more than once", duplicates=3),
         case("crashes", "processes die between two operations", crashes=2),
-        case("lost_answers", "the world does what it is asked and its answer is lost", lost_answers=2),
+        case(
+            "lost_answers", "the world does what it is asked and its answer is lost", lost_answers=2
+        ),
         case("refused", "the world refuses some calls", server_errors=2, throttles=1),
         Case(
             name="failing",
@@ -172,5 +157,7 @@ def _cases(program: ForeignProgram) -> tuple[Case, ...]:
             budget=FaultBudget(),
             expect={},
         ),
-        case("slow", "bodies take long, and their messages come again", slow_bodies=2, redeliveries=1),
+        case(
+            "slow", "bodies take long, and their messages come again", slow_bodies=2, redeliveries=1
+        ),
     )

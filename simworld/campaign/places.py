@@ -24,6 +24,9 @@ from simworld.records import (
     PostgresProfile,
     PostgresWrites,
     QueueProfile,
+    SubjectCursor,
+    SubjectErrors,
+    SubjectProfile,
     WorldProfile,
 )
 from simworld.worlds import QUEUES
@@ -53,6 +56,8 @@ class Place:
     local: LocalProfile = attrs.Factory(LocalProfile)
     postgres: PostgresProfile = attrs.Factory(PostgresProfile)
     hosted: HostedProfile = attrs.Factory(HostedProfile)
+    adapter: SubjectProfile = attrs.Factory(SubjectProfile)
+    """In whose words a subject is answered."""
 
     @property
     def parts(self) -> int:
@@ -148,6 +153,7 @@ SUBJECT_PLACES: dict[str, Place] = {
         "a subject's own world of files, unmodified; each of its calls is one operation",
         Ground.SDK_LOCAL,
         queue=QUEUES["sdk-local"],
+        adapter=SubjectProfile(SubjectErrors.LOCAL, SubjectCursor.NONE),
     )
 }
 """Worlds that only a subject may stand on.

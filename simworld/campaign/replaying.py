@@ -238,10 +238,10 @@ def check_version(repro: Repro) -> None:
     here = installed_version(repro.subject)
     if here != repro.subject_version:
         raise UsageError(
-            f"the repro was found in {repro.subject} {repro.subject_version}, and installed here is "
-            f"{here}; a schedule fits the version that it was found in only: "
-            f"pip install {repro.subject}=={repro.subject_version} in a virtual environment of its "
-            "own (simworld hunt --subject NAME==VERSION makes one, and says where) and replay there"
+            f"the repro was found in {repro.subject} {repro.subject_version}, and installed here "
+            f"is {here}: replay it with the Python of a virtual environment that has "
+            f"{repro.subject}=={repro.subject_version} "
+            f"(hunt --subject {repro.subject}=={repro.subject_version} makes one)"
         )
 
 

@@ -16,13 +16,13 @@ import attrs
 
 from simworld.campaign.places import place_named
 from simworld.campaign.script import Script, asked, place_of
-from simworld.campaign.variants import PRESETS, Variant, placed, with_knob
+from simworld.campaign.variants import PRESETS, Variant, placed, preset, with_knob
 from simworld.check import Cost, laws_named
 from simworld.engine import Event, Program, Step, Workflow
 from simworld.entropy import Stream
 from simworld.errors import UsageError, unknown_name
 from simworld.records import FAIL, PASS, FaultBudget, ForeignProgram, Verdict, Workload
-from simworld.subjects import open_host
+from simworld.subjects import SUBJECTS, open_host
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -287,9 +287,9 @@ def claimed_variant(key: str) -> Variant:
     name, *knobs = key.split()
     if name in GUARDS and not knobs:
         name, knobs = "v2_merge", [f"attempt_guard={name}"]
-    if name not in PRESETS:
-        raise unknown_name("variant", name, [*PRESETS, *GUARDS])
-    variant = placed(PRESETS[name], place) if place else PRESETS[name]
+    if name not in PRESETS and name not in SUBJECTS:
+        raise unknown_name("variant", name, [*PRESETS, *GUARDS, *SUBJECTS])
+    variant = placed(preset(name), place) if place else preset(name)
     for setting in knobs:
         variant = with_knob(variant, setting)
     return variant

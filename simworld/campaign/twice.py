@@ -62,9 +62,9 @@ def check_hash_seeds(
     answers = [_in_process(request, hash_seed) for hash_seed in HASH_SEEDS]
     for number in range(trials):
         if len({answer[number] for answer in answers}) > 1:
-            _compare_passes(
-                Hunter(scenario, variant, seed=seed, explorer=explorer, case=case), request, number
-            )
+            if not scenario.subject:  # only of our own engine it is known what a pass asks for
+                hunter = Hunter(scenario, variant, seed=seed, explorer=explorer, case=case)
+                _compare_passes(hunter, request, number)
             paths = [
                 _in_process({**request, "path_of": number}, hash_seed) for hash_seed in HASH_SEEDS
             ]

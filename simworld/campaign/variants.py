@@ -20,7 +20,7 @@ from typing import Any
 
 import attrs
 
-from simworld.campaign.places import Place, place_named
+from simworld.campaign.places import Ground, Place, place_named
 from simworld.engine import (
     FAST,
     REPAIRED,
@@ -189,7 +189,7 @@ PRESETS: dict[str, Variant] = {
 
 
 def preset(name: str) -> Variant:
-    """The preset called ``name``, or a subject's; ``UsageError`` with the nearest name otherwise."""
+    """The preset, or the subject, called ``name``; ``UsageError`` with the nearest otherwise."""
     if name in SUBJECTS:
         return foreign(name)
     if name not in PRESETS:
@@ -210,7 +210,13 @@ def foreign(subject: str) -> Variant:
 
 def placed(variant: Variant, place: str) -> Variant:
     """The variant on another world, with that world's knobs and the queue that goes with it."""
-    return _rename(_put(variant, place_named(place)))
+    on = place_named(place)
+    if on.ground is Ground.SDK_LOCAL and not variant.subject:
+        raise UsageError(
+            f"world {on.name} is a subject's own, in its own words, and {variant.name} is our "
+            f"engine: name a subject with --subject ({', '.join(SUBJECTS)}), or another world"
+        )
+    return _rename(_put(variant, on))
 
 
 def as_variant(place: str) -> Variant:
@@ -228,6 +234,7 @@ def _put(variant: Variant, place: Place) -> Variant:
         local=place.local,
         postgres=place.postgres,
         hosted=place.hosted,
+        adapter=place.adapter,
     )
 
 

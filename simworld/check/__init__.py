@@ -12,7 +12,7 @@ from simworld.check.law import (
     Law,
     Oracle,
 )
-from simworld.check.laws import ALWAYS, LAWS, laws_named
+from simworld.check.laws import ALWAYS, FOREIGN, LAWS, laws_named
 from simworld.check.recorded import LOG_LAWS, LogJudge, check_log
 from simworld.check.stuck import waits_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "ALWAYS",
     "DEADLOCK_MS",
     "EPSILON_MS",
+    "FOREIGN",
     "LAWS",
     "LOG_LAWS",
     "MAIN_RUN",

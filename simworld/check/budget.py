@@ -6,6 +6,10 @@ killed (a guard that has only one budget calls both by that name); ``fatal`` nee
 retries are used up is not tried again; faults may excuse that, so it is judged without them.  A
 body that began beside others is no further try, so it is recorded retries that are counted there.
 
+A foreign engine has one budget, of starts: one that ended with an error, or was cut off by the
+death of its host or by a lost answer, has used up a try.  One that still runs has not, nor has one
+whose body has returned.
+
 Only bodies that ended speak for errors: attempt numbers are what the engine counts, and what it
 counts is what is being judged.
 """
@@ -16,7 +20,7 @@ from typing import TypeAlias
 
 from simworld.check.law import Context, Law, at, read_error
 from simworld.engine import EXHAUSTED, INTERRUPTED, StepFailed
-from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Crash
+from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Crash, LostAnswer
 
 StepKey: TypeAlias = tuple[str, str]
 """(run id, label of the step)."""
@@ -25,7 +29,19 @@ StepKey: TypeAlias = tuple[str, str]
 class _Budget:
     """What has been spent on one step."""
 
-    __slots__ = ("alive", "bodies", "crashes", "errors", "fatals", "killed", "retries", "starts")
+    __slots__ = (
+        "alive",
+        "begun",
+        "bodies",
+        "crashes",
+        "errors",
+        "fatals",
+        "killed",
+        "retries",
+        "starters",
+        "starts",
+        "used",
+    )
 
     def __init__(self, max_retries: int, crashes_max: int) -> None:
         self.bodies = max_retries + 1
@@ -37,6 +53,12 @@ class _Budget:
         self.killed = 0
         self.alive: dict[int, BodyBegan] = {}
         """Bodies that have begun, have not ended, and whose host lives, by number."""
+        self.begun: dict[int, int] = {}
+        """Number of a body → the start that it is of."""
+        self.used: dict[int, None] = {}
+        """Starts whose bodies have ended with an error."""
+        self.starters: list[str] = []
+        """Who has asked for each start: the task of a delivery."""
 
     def running(self, now_ms: int) -> int:
         """Bodies that are still their owners' to end."""
@@ -50,11 +72,13 @@ class _Budget:
 class _Budgets:
     """All steps with their budgets."""
 
-    __slots__ = ("calm", "context", "steps")
+    __slots__ = ("calm", "context", "cut_off", "steps")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.calm = not context.faults
+        self.cut_off: dict[str, str] = {}
+        """Task → how it was cut off: ``dead``, or ``lost`` where it saw no answer."""
         self.steps: dict[StepKey, _Budget] = {}
 
     def of(self, run_id: str, step: str) -> _Budget:
@@ -67,7 +91,11 @@ class _Budgets:
 
 
 def _i12_started(state: _Budgets, record: Committed) -> None:
-    state.of(record.event.run_id, record.step).starts += 1
+    budget = state.of(record.event.run_id, record.step)
+    budget.starts += 1
+    task, _, last = record.task.rpartition("/")
+    # On a wire the request of a delivery starts it, and is named below it.
+    budget.starters.append(task if last.startswith("step_started") else record.task)
 
 
 def _i12_retrying(state: _Budgets, record: Committed) -> None:
@@ -77,6 +105,7 @@ def _i12_retrying(state: _Budgets, record: Committed) -> None:
 def _i12_began(state: _Budgets, record: BodyBegan) -> Anomaly | None:
     budget = state.of(record.run_id, record.step)
     budget.alive[record.number] = record
+    budget.begun[record.number] = record.start
     if not state.calm or budget.retries < budget.bodies:
         return None
     message = (
@@ -89,6 +118,8 @@ def _i12_began(state: _Budgets, record: BodyBegan) -> Anomaly | None:
 def _i12_ended(state: _Budgets, record: BodyEnded) -> None:
     budget = state.of(record.run_id, record.step)
     budget.alive.pop(record.number, None)
+    if record.outcome != "ok" and record.number in budget.begun:
+        budget.used[budget.begun[record.number]] = None
     if record.outcome == "error":
         budget.errors += 1
     elif record.outcome == "fatal":
@@ -97,6 +128,7 @@ def _i12_ended(state: _Budgets, record: BodyEnded) -> None:
 
 def _i12_crash(state: _Budgets, record: Crash) -> None:
     state.calm = False  # a host may also have ended itself, which is no fault
+    state.cut_off.update(dict.fromkeys(record.tasks, "dead"))
     for budget in state.steps.values():
         for number, body in list(budget.alive.items()):
             if body.host == record.host:
@@ -104,9 +136,38 @@ def _i12_crash(state: _Budgets, record: Crash) -> None:
                 budget.killed += 1
 
 
+def _i12_lost(state: _Budgets, record: LostAnswer) -> None:
+    state.cut_off.setdefault(record.task, "lost")
+
+
+def _tries(state: _Budgets, budget: _Budget) -> int:
+    """How many starts are over for good, by the count of an engine that has one budget."""
+    begun = frozenset(budget.begun.values())
+    over = 0
+    for start, task in enumerate(budget.starters, 1):
+        how = state.cut_off.get(task)
+        over += start in budget.used or how == "dead" or (how == "lost" and start not in begun)
+    return over
+
+
+def _i12_foreign(state: _Budgets, record: Committed, error: dict[str, str]) -> Anomaly | None:
+    budget = state.of(record.event.run_id, record.step)
+    tries = _tries(state, budget)
+    if budget.fatals or tries >= budget.bodies:
+        return None
+    message = (
+        f"{record.step} failed for good ({error['message']}), but only {tries} of the "
+        f"{budget.bodies} tries allowed had ended with an error or been cut off; it was started "
+        f"{budget.starts} times, and {len(budget.alive)} bodies are running"
+    )
+    return Anomaly("I-12", "retries-not-exhausted", message, at(record.step), record.turn)
+
+
 def _i12_failed(state: _Budgets, record: Committed) -> Anomaly | None:
     budget = state.of(record.event.run_id, record.step)
     fact = record.event.fact
+    if state.context.foreign and isinstance(fact, StepFailed):
+        return _i12_foreign(state, record, read_error(fact.error))
     why = read_error(fact.error)["kind"] if isinstance(fact, StepFailed) else ""
     if why == EXHAUSTED:
         if budget.errors >= budget.bodies or budget.killed >= budget.crashes:
@@ -149,6 +210,7 @@ I_12 = Law(
         BodyBegan: _i12_began,
         BodyEnded: _i12_ended,
         Crash: _i12_crash,
+        LostAnswer: _i12_lost,
     },
     start=_Budgets,
 )

@@ -19,7 +19,7 @@ from simworld.check.law import (
     timeless,
 )
 from simworld.engine import RUN_TERMINAL, TERMINAL_RUN_EVENTS, HookReceived
-from simworld.records import Anomaly, ClientCall, Committed, Final, Passed
+from simworld.records import Anomaly, ClientCall, Committed, Final, LogRead, Passed
 
 SEEN_MS = EPSILON_MS + SLACK_MS
 """How long after it was recorded a payload may wait for a pass that has it in its log."""
@@ -44,6 +44,7 @@ class _Resumes:
 
     def __init__(self, context: Context) -> None:
         self.minted = context.minted
+        self.foreign = context.foreign
         self.under_way: dict[str, _Resume] = {}
         """Task → the resume that it is in."""
         self.over: dict[str, _Resume] = {}
@@ -51,6 +52,15 @@ class _Resumes:
         self.answered: list[_Resume] = []
         self.positions: dict[str, int] = {}
         """Run id → the last event that a pass has seen."""
+        self.read: dict[str, int] = {}
+        """Run id → the turn in which its log was last read."""
+
+    def unseen(self, record: Committed) -> bool:
+        """Whether no pass has had the payload; where nothing is told of passes, no reader has."""
+        event = record.event
+        if self.foreign:
+            return self.read.get(event.run_id, -1) < record.turn
+        return self.positions.get(event.run_id, 0) < event.position
 
 
 def _i25_called(state: _Resumes, record: ClientCall) -> Anomaly | None:
@@ -81,7 +91,7 @@ def _changed(resume: _Resume, record: ClientCall) -> Anomaly | None:
         fact = each.event.fact
         assert isinstance(fact, HookReceived)
         sent = resume.call.payload
-        if fact.token != resume.call.target or (sent and fact.payload != sent):
+        if fact.token not in ("", resume.call.target) or (sent and fact.payload != sent):
             message = f"another payload, or for another hook, is recorded than {record.verb} sent"
             return Anomaly("I-25", "payload-changed", message, _place(resume), record.turn)
     return None
@@ -116,6 +126,10 @@ def _i25_passed(state: _Resumes, record: Passed) -> None:
     state.positions[run] = max(record.position, state.positions.get(run, 0))
 
 
+def _i25_read(state: _Resumes, record: LogRead) -> None:
+    state.read[record.run_id] = record.turn
+
+
 def _i25_end(state: _Resumes, final: Final) -> list[Anomaly]:
     found: list[Anomaly] = []
     for resume in state.answered:
@@ -126,12 +140,7 @@ def _i25_end(state: _Resumes, final: Final) -> list[Anomaly]:
             over = run is None or run.status in RUN_TERMINAL
             if all(each.event_id != event.event_id for each in log):
                 kind, what = "resume-forgotten", "is not in the log any more"
-            elif (
-                final.drained
-                and not over
-                and not state.minted
-                and state.positions.get(event.run_id, 0) < event.position
-            ):
+            elif final.drained and not over and not state.minted and state.unseen(record):
                 kind, what = "payload-unseen", "never reaches the workflow, whose run goes on"
             else:
                 continue
@@ -144,7 +153,12 @@ def _i25_end(state: _Resumes, final: Final) -> list[Anomaly]:
 I_25 = Law(
     id="I-25",
     title="A resume that was answered has recorded its payload once, and the workflow gets it.",
-    on={ClientCall: _i25_called, "hook_received": _i25_received, Passed: _i25_passed},
+    on={
+        ClientCall: _i25_called,
+        "hook_received": _i25_received,
+        Passed: _i25_passed,
+        LogRead: _i25_read,
+    },
     start=_Resumes,
     end=_i25_end,
 )

@@ -228,15 +228,17 @@ I_07 = walked(
 class _Tokens:
     """Who owns what: only commits have an order across runs."""
 
-    __slots__ = ("hooks", "owners", "passed", "released")
+    __slots__ = ("foreign", "hooks", "owners", "passed", "released")
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
+        self.foreign = context.foreign
         self.owners: dict[str, list[Key]] = {}
         """Token → its live hooks, the eldest first."""
         self.released: dict[str, dict[Key, int]] = {}
         """Token → the hooks that have owned it, and in which turn each was let go."""
         self.passed: dict[str, int] = {}
-        """Task → the turn of its last pass: what it asks for, it asks for after that."""
+        """Task → the turn of its last pass: what it asks for, it asks for after that; the turn of
+        its delivery where nothing is told of passes."""
         self.hooks: dict[str, dict[Key, str]] = {}
         """Run id → its live hooks and their tokens."""
 
@@ -311,6 +313,11 @@ def _i08_passed(state: _Tokens, record: Passed) -> None:
     state.passed[record.task] = record.turn
 
 
+def _i08_delivered(state: _Tokens, record: Delivered) -> None:
+    if state.foreign:
+        state.passed[record.task] = record.turn
+
+
 I_08 = Law(
     id="I-08",
     title="A token has at most one live hook, and only a token that has one is refused.",
@@ -319,8 +326,9 @@ I_08 = Law(
         "hook_conflict": _i08_conflict,
         "hook_disposed": _i08_disposed,
         Passed: _i08_passed,
+        Delivered: _i08_delivered,
         ClientCall: _i08_told,
         **dict.fromkeys(sorted(TERMINAL_RUN_EVENTS), _i08_ended),
     },
-    start=lambda context: _Tokens(),
+    start=_Tokens,
 )

@@ -97,9 +97,6 @@ class Context:
     """The longest body."""
     lease_ms: int = 0
     redelivery_ms: int = 0
-    foreign: bool = False
-    """The engine is not ours: it tells nothing of its passes, and by its own count every start is
-    a try, so one whose handler has died has used up one as well."""
     may_fail: bool = False
     """The workflow or its bodies may fail by themselves, without a planned flake."""
     attempt_is_start: bool = False

@@ -73,6 +73,17 @@ LAWS: dict[str, Law] = {
 ALWAYS = ("I-01", "I-03", "I-05", "I-10", "I-11", "L-01")
 """Judged in every trial, whatever the scenario asks for."""
 
+FOREIGN = (
+    *("I-01", "I-02", "I-03", "I-04", "I-05", "I-06", "I-07", "I-08", "I-09", "I-10", "I-11"),
+    *("I-12", "I-13", "I-13a", "I-17", "I-18", "I-19", "I-21", "I-22", "I-24", "I-25", "I-26"),
+    *("L-01", "L-02", "L-03", "L-06", "L-07", "L-08"),
+)
+"""What an engine can be asked that nobody here wrote.
+
+Not I-14 and I-15: it has no leases, and runs no step inline.  Not I-16, I-20, I-23, L-04, L-05: it
+tells nothing of its passes; who must win a race is said by an oracle over the log (I-18).  Not I-27
+and L-09: it promises no cost, and the pool is its deployment's."""
+
 
 def laws_named(ids: Iterable[str]) -> tuple[Law, ...]:
     """The laws with these ids, in this order, each once; a ``UsageError`` for an unknown one."""

@@ -15,10 +15,13 @@ _LOST = (
     "EntityNotFoundError",
     "IndefiniteFailure",
     "ThrottleError",
+    "WorkflowWorldError",
     "WorldError",
 )
 """Errors that a fault of the world may bring about in a body: of a stream that it writes, of a
 child run whose start is late."""
+_CANCELLED = ("CancelledError", "StepCancelledError")
+"""How a foreign engine ends a body that its workflow has cancelled."""
 
 
 class _Failures:
@@ -39,7 +42,10 @@ def _i18_body(state: _Failures, record: BodyEnded) -> Anomaly | None:
     context = state.context
     if context.may_fail or (record.step, record.number) in context.failures:
         return None
-    if context.faults and record.error.partition(":")[0] in _LOST:
+    name = record.error.partition(":")[0]
+    if context.foreign and name in _CANCELLED:
+        return None
+    if context.faults and name in _LOST:
         return None  # what its body asked of the world met a fault; I-21 judges what follows
     why = f" with {record.error}" if record.error else ""
     message = f"body {record.number} of {record.step} failed{why}; the scenario did not plan that"
@@ -108,18 +114,21 @@ INFRASTRUCTURE = frozenset(
     if isinstance(value, type)
     and issubclass(value, errors.SimworldError)
     and not issubclass(value, errors.UsageError)
-)
-"""Names of the errors that are never the workflow author's."""
+) | {"WorkflowWorldError"}
+"""Names of the errors that are never the workflow author's, in our words and in the field's."""
 
 _STEP_ERROR = "StepFailedError"
 
 
-def _i21_start(context: Context) -> dict[str, str]:
+class _Interrupted(dict[str, str]):
     """Run id → a step of it that failed as interrupted: I-12 judges that, and what follows."""
-    return {}
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.foreign = context.foreign
 
 
-def _i21_step_failed(interrupted: dict[str, str], record: Committed) -> Anomaly | None:
+def _i21_step_failed(interrupted: _Interrupted, record: Committed) -> Anomaly | None:
     event, fact, step = record.event, record.event.fact, record.step
     error = read_error(fact.error if isinstance(fact, StepFailed) else b"")
     if error["kind"] == INTERRUPTED:
@@ -130,14 +139,15 @@ def _i21_step_failed(interrupted: dict[str, str], record: Committed) -> Anomaly 
     return None
 
 
-def _i21_run_failed(interrupted: dict[str, str], record: Committed) -> Anomaly | None:
+def _i21_run_failed(interrupted: _Interrupted, record: Committed) -> Anomaly | None:
     event, fact = record.event, record.event.fact
     assert isinstance(fact, RunFailed)
     error = read_error(fact.error)
     name = error["name"]
     if name == _STEP_ERROR and event.run_id in interrupted:
         return None
-    if fact.code == "USER_ERROR" and name not in INFRASTRUCTURE:
+    theirs = fact.code == "USER_ERROR" or (interrupted.foreign and fact.code not in CODES)
+    if theirs and name not in INFRASTRUCTURE:
         return None
     message = f"the run failed with {fact.code} ({name}: {error['message']})"
     return Anomaly("I-21", "run-failed-by-fault", message, at(""), record.turn)
@@ -147,7 +157,7 @@ I_21 = Law(
     id="I-21",
     title="Infrastructure faults never surface as a failed step or a failed run.",
     on={"step_failed": _i21_step_failed, "run_failed": _i21_run_failed},
-    start=_i21_start,
+    start=_Interrupted,
 )
 
 # --- I-26: a cancelled run starts nothing ---------------------------------------------------------

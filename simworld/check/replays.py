@@ -137,7 +137,9 @@ I_16 = Law(
 
 # --- I-17: no divergence --------------------------------------------------------------------------
 
-_DIVERGED = frozenset({"CORRUPTED_EVENT_LOG", "REPLAY_DIVERGENCE", "RUNTIME_ERROR"})
+_DIVERGED = frozenset(
+    {"CORRUPTED_EVENT_LOG", "NondeterminismError", "REPLAY_DIVERGENCE", "RUNTIME_ERROR"}
+)
 
 
 def _i17_run_failed(context: Context, record: Committed) -> Anomaly | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from simworld.check.law import Law, at, run_label
+from simworld.check.law import Context, Law, at, run_label
 from simworld.engine import (
     RUN_TERMINAL,
     STEP_TERMINAL,
+    TERMINAL_STEP_EVENTS,
     HookStatus,
     StepRow,
     StepStatus,
@@ -26,6 +27,7 @@ from simworld.records import (
     Delivered,
     Final,
     HandedOver,
+    LogRead,
     LostAnswer,
     Record,
     Refused,
@@ -99,6 +101,21 @@ def _not_given(records: Iterable[Record], final: Final, run_id: str) -> list[str
         for key, row in final.steps.items()
         if key[0] == run_id and row.status in STEP_TERMINAL and key not in given
     ]
+
+
+def _not_read(records: Iterable[Record], final: Final, run_id: str) -> list[str]:
+    """The same of an engine that tells nothing of its passes: nobody has read the log since."""
+    reads = [each.turn for each in records if isinstance(each, LogRead) and each.run_id == run_id]
+    read = max(reads, default=-1)
+    ended = {
+        each.event.correlation_id: None
+        for each in records
+        if isinstance(each, Committed)
+        and each.event.run_id == run_id
+        and each.event.type in TERMINAL_STEP_EVENTS
+        and each.turn > read
+    }
+    return [final.labels.get(step, step) for step in ended]
 
 
 def _open_waits(final: Final, run_id: str) -> list[tuple[str, int]]:
@@ -231,11 +248,19 @@ def quiet(final: Final) -> bool:
     return bool(final.cycle) and not delivers and not pool_is_full
 
 
-def _l01_kept(state: list[Record], record: Record) -> None:
+class _Kept(list[Record]):
+    """All that may tell why a run is stuck."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.foreign = context.foreign
+
+
+def _l01_kept(state: _Kept, record: Record) -> None:
     state.append(record)
 
 
-def _l01_end(records: list[Record], final: Final) -> list[Anomaly]:
+def _l01_end(records: _Kept, final: Final) -> list[Anomaly]:
     stuck = [run for run in final.runs.items() if run[1].status not in RUN_TERMINAL]
     if not stuck or not quiet(final):
         return []
@@ -245,7 +270,7 @@ def _l01_end(records: list[Record], final: Final) -> list[Anomaly]:
         steps, waits = _open_steps(final, run_id), _open_waits(final, run_id)
         lost: list[str] = []
         if not (steps or waits) and _tokens(final, run_id):
-            lost = _not_given(records, final, run_id)
+            lost = (_not_read if records.foreign else _not_given)(records, final, run_id)
             if not lost:
                 continue  # it waits for the world outside, and only for that
         told = [
@@ -276,8 +301,8 @@ L_01 = Law(
     id="L-01",
     title="At quiescence every run has ended, or waits for nothing but a hook that lives.",
     on=dict.fromkeys(
-        (Sent, Delivered, Refused, Committed, LostAnswer, Crash, HandedOver), _l01_kept
+        (Sent, Delivered, Refused, Committed, LostAnswer, LogRead, Crash, HandedOver), _l01_kept
     ),
-    start=lambda context: [],
+    start=_Kept,
     end=_l01_end,
 )

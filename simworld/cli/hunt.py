@@ -30,7 +30,9 @@ from simworld.cli.running import (
     run_hunts,
     trials_of,
 )
+from simworld.cli.subject import add_subject, from_module, of_engine, wanted_of
 from simworld.cli.telling import report, tell_smallest
+from simworld.cli.versions import elsewhere, hunt_versions
 from simworld.entropy import seed_of
 from simworld.errors import UsageError, unknown_name
 
@@ -68,6 +70,8 @@ def add(commands: Commands) -> None:
         "  simworld hunt inflated_attempts --world atomic --world local --world postgres\n"
         "  simworld hunt --generated --variant fixed --world local --trials 500\n"
         "  simworld hunt --jobs auto --seconds 60 --json results.json\n"
+        "  simworld hunt --subject vercel-workflow --module shop.flows --workflow checkout\n"
+        "  simworld hunt --subject vercel-workflow==0.9.0 --subject vercel-workflow==0.12.0\n"
         "  simworld hunt --variant fixed --seed $GITHUB_SHA --junit hunt.xml --save artefacts\n"
         "  simworld hunt --known known.json --update-known   # write what is known now\n"
         "  simworld hunt --known known.json                  # fail only for what is new\n\n"
@@ -77,6 +81,7 @@ def add(commands: Commands) -> None:
         "2 where a scenario or workflow made a mistake, after all other hunts",
     )
     _add_what(hunt)
+    add_subject(hunt)
     _add_how(hunt)
     add_gate(hunt)
     add_scenarios(hunt)
@@ -185,9 +190,12 @@ def _seconds(text: str) -> float:
 def _hunt(args: argparse.Namespace) -> int:
     from simworld.render import Output, check_targets, surprise_lines
 
+    wanted = wanted_of(args)
+    if elsewhere(wanted):
+        return hunt_versions(args, wanted)
     out = Output(args.json)
     out.say(f"seed {args.seed}")  # before anything that can fail
-    plan = _plan(args)
+    plan = _plan(args, wanted[0].name if wanted else "")
     ledger = ledger_of(args)
     written = {"--junit": args.junit, "--known": args.known if args.update_known else None}
     check_targets(args.json, args.save, others=written)
@@ -229,8 +237,9 @@ def _code(args: argparse.Namespace, done: Done, beside: Compared | None, *, surp
     return UNDECIDED if undecided or done.stopped is not None else OK
 
 
-def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
-    """Every hunt to run; ``UsageError`` for anything nobody knows."""
+def _plan(args: argparse.Namespace, subject: str) -> list[tuple[Scenario, Variant]]:
+    """Every hunt to run, of a subject or of our own engine; ``UsageError`` for anything nobody
+    knows."""
     from simworld.campaign import (
         check_possible,
         check_together,
@@ -240,9 +249,12 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
         with_knob,
     )
     from simworld.explore import make_explorer
+    from simworld.subjects import installed_version
 
+    if subject:
+        installed_version(subject)
     variants = []
-    for name in dict.fromkeys(args.variant or VARIANTS):
+    for name in [subject] if subject else dict.fromkeys(args.variant or VARIANTS):
         for world in _worlds(args):
             variant = placed(preset(name), world)
             for setting in args.set:
@@ -256,7 +268,7 @@ def _plan(args: argparse.Namespace) -> list[tuple[Scenario, Variant]]:
             check_possible(world, setting.partition("=")[0])
     if args.fault and args.expect:
         raise UsageError("nothing is declared of hunts with more faults; leave out --expect")
-    plan = [(scenario, variant) for scenario in _chosen(args) for variant in variants]
+    plan = [(scenario, variant) for scenario in _chosen(args, subject) for variant in variants]
     for scenario, variant in plan if args.expect else []:
         if declared_verdict(scenario, variant, args.case) is None:
             knobs = f" with {' '.join(args.set)}" if args.set else ""
@@ -290,12 +302,20 @@ def _worlds(args: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(args.world or ["atomic"]))
 
 
-def _chosen(args: argparse.Namespace) -> list[Scenario]:
+def _chosen(args: argparse.Namespace, subject: str) -> list[Scenario]:
     """The scenarios to hunt: those that were named, or all; with --case those that have it."""
     from simworld.campaign import load_scenarios
 
-    by_name = args.names or args.generated
-    known = scenarios_of(args.scenarios) if by_name else load_scenarios(args.scenarios)
+    from_module(args, subject)
+    deep = args.names or args.generated or subject
+    known = scenarios_of(args.scenarios) if deep else load_scenarios(args.scenarios)
+    known = of_engine(known, args.names, subject)
+    if subject and not known:
+        where = args.scenarios or "the folder scenarios/ of this directory"
+        raise UsageError(
+            f"no scenario in {where} is for {subject}; name a folder that has some with "
+            "--scenarios, or a module of workflows with --module"
+        )
     for name in args.names:
         if name not in known:
             raise unknown_name("scenario", name, known)

@@ -351,5 +351,6 @@ __all__ = [
     "taken_back",
     "ulid",
     "uuid",
+    "value_of",
     "workflow",
 ]

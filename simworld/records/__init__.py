@@ -67,7 +67,12 @@ from simworld.records.results import (
     Unjudged,
 )
 from simworld.records.runlog import RunLogLine
-from simworld.records.subjects import ForeignProgram, SubjectErrors, SubjectProfile
+from simworld.records.subjects import (
+    ForeignProgram,
+    SubjectCursor,
+    SubjectErrors,
+    SubjectProfile,
+)
 from simworld.records.trace import (
     BodyBegan,
     BodyEnded,
@@ -202,6 +207,7 @@ __all__ = [
     "StreamAppend",
     "StreamEnd",
     "StreamRead",
+    "SubjectCursor",
     "SubjectErrors",
     "SubjectProfile",
     "TaskView",

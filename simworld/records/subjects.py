@@ -18,11 +18,21 @@ class SubjectErrors(enum.StrEnum):
     """As the hosted service does, in the words of the SDK's client for it."""
 
 
+class SubjectCursor(enum.StrEnum):
+    """What a page of the log says about how to read on."""
+
+    GIVEN = "given"
+    """Every page that has events has a cursor, which is taken again later."""
+    NONE = "none"
+    """There is one page, and it has no cursor."""
+
+
 @attrs.frozen
 class SubjectProfile:
     """How the adapter between a foreign engine and our worlds behaves."""
 
     subject_errors: SubjectErrors = one_of(SubjectErrors.HOSTED)
+    subject_cursor: SubjectCursor = one_of(SubjectCursor.GIVEN)
 
 
 @attrs.frozen

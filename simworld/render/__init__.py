@@ -29,12 +29,14 @@ from simworld.render.story import story_text
 from simworld.render.tables import notes_text, results_table, scenarios_table, summary_line
 from simworld.render.text import for_encoding
 from simworld.render.variants import knobs_table, variants_json, variants_table
+from simworld.render.versions import VersionRow, versions_json, versions_table
 
 __all__ = [
     "JunitTold",
     "Output",
     "Pace",
     "Roles",
+    "VersionRow",
     "bench_json",
     "bench_plots",
     "bench_report",
@@ -80,4 +82,6 @@ __all__ = [
     "surprise_lines",
     "variants_json",
     "variants_table",
+    "versions_json",
+    "versions_table",
 ]

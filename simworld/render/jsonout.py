@@ -147,6 +147,8 @@ def replay_json(path: str, repro: Repro, outcome: str, message: str, story: Stor
         "case": repro.case,
         "variant": repro.variant,
         "world": repro.world,
+        "subject": repro.subject,
+        "subject_version": repro.subject_version,
         "seed": repro.seed,
         "outcome": outcome,
         "message": message,
@@ -167,6 +169,7 @@ def scenarios_json(scenarios: Mapping[str, ScenarioView], variants: Sequence[str
             "laws": list(scenario.laws),
             "marks": list(scenario.marks),
             "canary": scenario.canary,
+            "subject": scenario.subject,
             "cases": [
                 {
                     "name": case.name,

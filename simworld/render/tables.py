@@ -60,6 +60,8 @@ class ScenarioView(Protocol):
     @property
     def canary(self) -> bool: ...
     @property
+    def subject(self) -> str: ...
+    @property
     def cases(self) -> Sequence[CaseView]: ...
 
 
@@ -214,7 +216,10 @@ def scenarios_table(
     table.add_column("what it is about", overflow="fold", ratio=5)
     for name, scenario in scenarios.items():
         laws = dict.fromkeys([scenario.law, *scenario.laws])
-        table.add_row(Text(name, style="bold"), ", ".join(laws), _about(scenario))
+        about = _about(scenario)
+        if scenario.subject:
+            about += f"\nfor {scenario.subject} (simworld hunt --subject {scenario.subject})"
+        table.add_row(Text(name, style="bold"), ", ".join(laws), about)
         for case in scenario.cases:
             table.add_row(f"  {case.name}", ", ".join(case.races), _about(case))
     table.expand = natural_width(table) > width  # only then the ratios count

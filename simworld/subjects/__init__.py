@@ -9,16 +9,22 @@ from simworld.subjects.installed import (
     open_host,
     subject_named,
 )
+from simworld.subjects.own import OwnWorld, own_world
 from simworld.subjects.seam import Trial as SubjectTrial
+from simworld.subjects.venvs import is_version, python_of
 
 __all__ = [
     "SUBJECTS",
     "Bridge",
+    "OwnWorld",
     "Subject",
     "SubjectClient",
     "SubjectTrial",
     "Surroundings",
     "installed_version",
+    "is_version",
     "open_host",
+    "own_world",
+    "python_of",
     "subject_named",
 ]

@@ -97,6 +97,8 @@ class _Activity:
     latch: Latch | None = None
     """What the root waits in."""
     ended: Ended | None = None
+    stuck: str = ""
+    """Why it never goes on."""
 
 
 class Bridge:
@@ -174,7 +176,7 @@ class Bridge:
             if inbox:
                 await self._perform(inbox.popleft())
             else:
-                activity.latch = self._on.tasks.latch(GO_ON)
+                activity.latch = self._on.tasks.latch(activity.stuck or GO_ON)
                 await activity.latch.wait()
         return activity.ended
 
@@ -192,6 +194,9 @@ class Bridge:
             self._withdraw(number)
         for ask in heard.asks:
             self._take(ask)
+        for name, why in heard.stuck:
+            self._activities[name].stuck = why
+            self._kernel.remark(why)
         for ended in heard.ended:
             activity = self._activities[ended.activity]
             activity.ended = ended

@@ -30,6 +30,8 @@ class Subject:
     """Further packages without which there is no host."""
     host: str
     """Where its host is made: ``module:callable``."""
+    world: str = ""
+    """Where its own world is made, if it comes with one."""
 
     @property
     def hint(self) -> str:
@@ -46,6 +48,7 @@ SUBJECTS: dict[str, Subject] = {
             extra="vercel",
             needs=("time-machine",),
             host="simworld.subjects.vercel.host:VercelHost",
+            world="simworld.subjects.vercel.local:own_world_of",
         ),
     )
 }

@@ -167,6 +167,8 @@ class Heard(NamedTuple):
     """Numbers of asks that nobody waits for any more: timers are taken back, what is on its way to
     the world may still arrive."""
     ended: Sequence[Ended] = ()
+    stuck: Sequence[tuple[str, str]] = ()
+    """(activity, why): it never goes on, because the engine turns round and round in it."""
     names: Sequence[tuple[str, str]] = ()
     """(id, label) of what the asks are about: ``step_01K…`` is ``work#3``.  A label is a name and
     the ordinal of the draw within the run, the same in every schedule."""

@@ -12,7 +12,14 @@ import attrs
 import msgspec
 import pytest
 
-from simworld.campaign import HuntDiverged, compared, load_ledger, save_ledger, updated
+from simworld.campaign import (
+    HuntDiverged,
+    compared,
+    load_ledger,
+    save_ledger,
+    updated,
+    where_of,
+)
 from simworld.errors import UsageError, unknown_name
 from simworld.records import Progress, Repro, Result, RunLogLine, Story, Verdict
 from tests.render import samples
@@ -47,6 +54,7 @@ class FakeScenario:
     marks: tuple[str, ...] = ("delivery.duplicate",)
     canary: bool = False
     generated: bool = False
+    subject: str = ""
 
 
 @attrs.frozen
@@ -182,7 +190,7 @@ class FakeCampaign:
         for name in names.split():
             setattr(module, name, getattr(self, name))
         module.PRESETS = PRESETS  # type: ignore[attr-defined]
-        for real in (HuntDiverged, compared, load_ledger, save_ledger, updated):
+        for real in (HuntDiverged, compared, load_ledger, save_ledger, updated, where_of):
             setattr(module, real.__name__, real)
         module.cores = lambda: 3  # type: ignore[attr-defined]
         module.Pool = FakePool  # type: ignore[attr-defined]

@@ -177,6 +177,7 @@ class _Scenario:
     cases: tuple[_Case, ...]
     marks: tuple[str, ...] = ("timer.fired",)
     canary: bool = False
+    subject: str = ""
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

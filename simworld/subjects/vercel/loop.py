@@ -12,6 +12,7 @@ import contextvars
 import math
 import os
 import sys
+import sysconfig
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from types import FrameType
@@ -199,11 +200,10 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARIES = (
-    os.path.dirname(os.__file__) + os.sep,
-    os.path.dirname(os.path.dirname(os.path.dirname(contextvars.__file__))) + os.sep,
-    _HERE + os.sep,
+    sysconfig.get_path("stdlib") + os.sep,
+    sysconfig.get_path("purelib") + os.sep,
+    os.path.dirname(os.path.abspath(__file__)) + os.sep,
 )
 
 

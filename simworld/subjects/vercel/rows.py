@@ -141,7 +141,7 @@ def our_run(run: Any) -> RunRow:
         run.run_id,
         RunStatus(run.status),
         run.workflow_name,
-        run_envelope(run, run.input, run.spec_version or 1),
+        run_envelope(_Begun(run), run.input, run.spec_version or 1),
         our_time(run.created_at),
         our_time(run.started_at),
         our_time(run.completed_at),
@@ -149,6 +149,15 @@ def our_run(run: Any) -> RunRow:
         _our_error(run.error) if failed else b"",
         code if failed else "",
     )
+
+
+class _Begun:
+    """What a run's row says of its beginning; its attributes have changed since."""
+
+    def __init__(self, run: Any) -> None:
+        self.deployment_id = run.deployment_id
+        self.execution_context = run.execution_context
+        self.encryption_public_key = run.encryption_public_key
 
 
 def our_step(step: Any) -> StepRow:

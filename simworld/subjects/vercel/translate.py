@@ -71,7 +71,7 @@ def run_envelope(told: Any, input: object, spec_version: int) -> bytes:
     more: dict[str, object] = {"specVersion": spec_version}
     for field, key in _RUN_FIELDS:
         value = getattr(told, field, None)
-        if value or value == "":
+        if value is not None:
             more[key] = value
     return pack(input, **more)
 
@@ -221,9 +221,7 @@ def our_event(event: Any, position: int) -> Event:
     fact = our_fact(event)
     correlation_id = getattr(fact, "correlation_id", "")
     created = our_time(props.created_at)
-    return Event(
-        props.run_id, props.event_id, position, created, fact.type, correlation_id, fact
-    )
+    return Event(props.run_id, props.event_id, position, created, fact.type, correlation_id, fact)
 
 
 # --- their event of our fact ----------------------------------------------------------------------

@@ -1,0 +1,432 @@
+"""The host of the Python SDK: its handler and its client functions on a loop of their own.
+
+What the SDK asks of its world parks here, as an ``Ask``, until the kernel says what came of it.
+The engine itself is used as it is; of a user's registry the steps' functions are wrapped, so that
+their beginnings and ends can be told of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import attrs
+from vercel import workflow as api
+from vercel.workflow._internal import errors as sdk_errors
+from vercel.workflow._internal import runtime
+from vercel.workflow._internal import world as w
+
+from simworld.engine import StepRow, StepStarted
+from simworld.errors import InternalError, SimworldError, UsageError
+from simworld.ports import Answer, BodyInfo, Delivery, Message
+from simworld.records import ForeignProgram
+from simworld.subjects.seam import (
+    Again,
+    Ask,
+    BodyBegins,
+    BodyEnds,
+    Create,
+    Ended,
+    Heard,
+    Question,
+    Sleep,
+    Trial,
+)
+from simworld.subjects.vercel.ambient import Ambient
+from simworld.subjects.vercel.loading import Loaded, load, parameters, plain_name
+from simworld.subjects.vercel.loop import HostLoop, Task, Timer
+from simworld.subjects.vercel.naming import Names
+from simworld.subjects.vercel.versions import check_version
+from simworld.subjects.vercel.world import make_world
+
+MAX_DELAY_S = 82_800
+"""The longest delay that the SDK's own queue handlers ask a queue for."""
+_LAST_ROUNDS = 10
+"""How often what is left at a trial's end is cancelled before it is given up."""
+
+
+@attrs.define(eq=False)
+class _Activity:
+    """A delivery or a client's call, with all that its code has begun."""
+
+    name: str
+    tasks: list[Task] = attrs.Factory(list)
+    strands: int = 0
+    """How many there are beside strand 0."""
+    started: StepRow | None = None
+    """The step it has started, as the world's answer had it."""
+    dead: bool = False
+
+
+_ACTIVITY: contextvars.ContextVar[_Activity] = contextvars.ContextVar("simworld_activity")
+
+
+class VercelHost:
+    """``seam.Host`` for ``vercel-workflow``, one per process."""
+
+    def __init__(self) -> None:
+        check_version()
+        self._ambient = Ambient()
+        self._loop = HostLoop(self)
+        self._modules: dict[str, Loaded] = {}
+        self._bodies: dict[int, Callable[..., Any]] = {}
+        """id of a step → its function, unwrapped; steps live as long as the process."""
+        self._ending = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._activities: dict[str, _Activity] = {}
+        self._parked: dict[int, tuple[_Activity, asyncio.Future[object] | Timer]] = {}
+        self._numbers = 0
+        self._names = Names()
+        self._asks: list[Ask] = []
+        self._withdrawn: list[int] = []
+        self._ended: list[Ended] = []
+        self._broken: BaseException | None = None
+        self._retries: list[tuple[Any, int]] = []
+        self._now_ms = 0
+
+    # What the kernel says.
+
+    def begin(self, trial: Trial) -> None:
+        """See ``seam.Host``."""
+        if self._activities:
+            raise InternalError("the host's last trial was not ended")
+        self._reset()
+        self._loop.forget()
+        self._now_ms = trial.now_ms
+        self._loaded = self._load(trial.program.module)
+        self._program = trial.program
+        self._loaded.workflow(trial.program.workflow)
+        for step in self._loaded.steps:
+            self._retries.append((step, step.max_retries))
+            if trial.max_retries is not None:
+                step.max_retries = trial.max_retries
+        self._ambient.begin(trial.seed)
+        with self._ambient.entered(trial.now_ms):
+            self._world = make_world(self.ask, trial.profile)
+        w.set_world(self._world)
+
+    def deliver(self, activity: str, message: Message, delivery: Delivery, now_ms: int) -> Heard:
+        """See ``seam.Host``."""
+        return self._start(activity, self._handled(message, delivery), now_ms)
+
+    def call(self, activity: str, verb: str, args: Mapping[str, object], now_ms: int) -> Heard:
+        """See ``seam.Host``."""
+        return self._start(activity, _CALLS[verb](self, args), now_ms)
+
+    def answer(self, number: int, value: object, now_ms: int) -> Heard:
+        """See ``seam.Host``."""
+        activity, parked = self._parked.pop(number, (None, None))
+        if activity is None:
+            return Heard()
+        if isinstance(parked, Timer):
+            self._loop.fire(parked)
+        elif parked is not None:
+            if isinstance(value, Answer) and value.step is not None:
+                activity.started = value.step
+            parked.set_result(value)
+        return self._run(now_ms)
+
+    def fail(self, number: int, error: Exception, now_ms: int) -> Heard:
+        """See ``seam.Host``."""
+        activity, parked = self._parked.pop(number, (None, None))
+        if activity is None:
+            return Heard()
+        if isinstance(parked, Timer):
+            raise InternalError(f"a timer cannot fail, but this one did: {error!r}")
+        assert parked is not None
+        parked.set_exception(error)
+        return self._run(now_ms)
+
+    def abandon(self, activity: str) -> None:
+        """See ``seam.Host``."""
+        dead = self._activities.get(activity)
+        if dead is not None:
+            dead.dead = True
+            for number in [each for each, (of, _) in self._parked.items() if of is dead]:
+                del self._parked[number]
+
+    def end(self) -> None:
+        """See ``seam.Host``."""
+        self._ending = True
+        try:
+            with self._ambient.entered(self._now_ms):
+                self._finish()
+        finally:
+            self._ending = False
+            for step, retries in self._retries:
+                step.max_retries = retries
+            self._ambient.end()
+            w.set_world(None)
+            self._reset()
+            self._loop.forget()
+
+    def steps(self, program: ForeignProgram) -> Mapping[str, int]:
+        """See ``seam.Host``."""
+        loaded = self._load(program.module)
+        loaded.workflow(program.workflow)
+        return {plain_name(step.name): step.max_retries for step in loaded.steps}
+
+    def workflows(self, module: str) -> Mapping[str, str]:
+        """See ``seam.Host``."""
+        found = self._load(module).workflows
+        return {name: parameters(workflow) for name, workflow in found.items()}
+
+    def check_args(self, program: ForeignProgram, args: Sequence[object]) -> None:
+        """See ``seam.Host``."""
+        workflow = self._load(program.module).workflow(program.workflow)
+        try:
+            workflow.bind_arguments(tuple(args), {})
+        except TypeError as error:
+            raise UsageError(
+                f"these arguments do not fit {program.workflow}{parameters(workflow)}: {error}"
+            ) from None
+
+    # The engine runs.
+
+    def _start(self, name: str, work: Coroutine[Any, Any, Any], now_ms: int) -> Heard:
+        activity = self._activities[name] = _Activity(name)
+        context = contextvars.Context()
+        context.run(_ACTIVITY.set, activity)
+        task = self._loop.create_task(self._alive(activity, work), context=context)
+        assert isinstance(task, Task)
+        task.strand = 0
+        activity.tasks.append(task)
+        return self._run(now_ms)
+
+    async def _alive(self, activity: _Activity, work: Coroutine[Any, Any, Any]) -> None:
+        """Do an activity's work, and tell how it has ended."""
+        try:
+            value = await work
+        except (InternalError, UsageError) as error:
+            self._broken = error
+        except (Exception, asyncio.CancelledError) as error:
+            self._ended.append(Ended(activity.name, error=_told(error)))
+        else:
+            if isinstance(value, Again):
+                self._ended.append(Ended(activity.name, again=value))
+            else:
+                self._ended.append(Ended(activity.name, value=value))
+
+    def _run(self, now_ms: int) -> Heard:
+        self._now_ms = self._loop.now_ms = now_ms
+        with self._ambient.entered(now_ms):
+            self._loop.run_ready()
+        broken = self._loop.refused or self._broken
+        if broken is not None:
+            raise broken
+        asks, self._asks = self._asks, []
+        ended = self._ended
+        if ended:
+            self._ended = []
+            for each in ended:
+                if all(task.done() for task in self._activities[each.activity].tasks):
+                    del self._activities[each.activity]
+        withdrawn = self._withdrawn
+        if withdrawn:
+            self._withdrawn = []
+            asks = [each for each in asks if each.number not in withdrawn]
+        return Heard(asks, withdrawn, ended, self._names.take())
+
+    def _finish(self) -> None:
+        """Cancel whatever is left, until nothing is."""
+        for _ in range(_LAST_ROUNDS):
+            left = [
+                task
+                for activity in self._activities.values()
+                for task in activity.tasks
+                if not task.done()
+            ]
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            self._loop.run_ready()
+        self._loop.create_task(self._loop.close_generators())
+        self._loop.run_ready()
+
+    # What the engine asks for.
+
+    async def ask(self, question: Question) -> Any:
+        """Have something performed; raises what it was refused with."""
+        activity, task = _ACTIVITY.get(), asyncio.current_task()
+        if self._ending:
+            raise asyncio.CancelledError
+        if activity.dead:
+            await self._loop.create_future()
+        if not isinstance(task, Task):
+            self._broken = UsageError(
+                f"a workflow function has asked its world for {type(question).__name__}, which "
+                "this version of the SDK can do in steps and clients only; move the call into a "
+                "step"
+            )
+            raise self._broken
+        if task.strand < 0:
+            activity.strands += 1
+            task.strand = activity.strands
+        future = self._loop.create_future()
+        number = self._park(activity, task.strand, question, future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._withdraw(number)
+            raise
+        finally:
+            del future  # it holds what was raised, whose traceback would hold this frame
+
+    def _park(
+        self,
+        activity: _Activity,
+        strand: int,
+        question: Question,
+        parked: asyncio.Future[object] | Timer,
+    ) -> int:
+        self._numbers += 1
+        self._parked[self._numbers] = activity, parked
+        self._names.learn(question)
+        self._asks.append(Ask(self._numbers, activity.name, strand, question))
+        return self._numbers
+
+    def _withdraw(self, number: int) -> None:
+        if self._parked.pop(number, None) is not None:
+            self._withdrawn.append(number)
+
+    # ``loop.Driver``.
+
+    def task_made(self, task: Task) -> None:
+        """A task is its starter's activity's."""
+        activity = _ACTIVITY.get(None)
+        if activity is not None:
+            activity.tasks.append(task)
+
+    def timer_set(self, timer: Timer, duration_ms: int) -> None:
+        """A timer has a strand of its own."""
+        if self._ending:
+            return
+        activity = _ACTIVITY.get()
+        activity.strands += 1
+        timer.number = self._park(activity, activity.strands, Sleep(duration_ms), timer)
+
+    def timer_cancelled(self, timer: Timer) -> None:
+        """Nobody waits for it any more."""
+        self._withdraw(timer.number)
+
+    # Deliveries.
+
+    async def _handled(self, message: Message, delivery: Delivery) -> Again | None:
+        """As the queue handlers of the SDK's own worlds call its handler."""
+        payload, queue_name = self._world.delivery(message)
+        registry = self._loaded.registries[queue_name]
+        again = await runtime.workflow_handler(
+            payload,
+            attempt=delivery.number,
+            queue_name=queue_name,
+            message_id=delivery.message_id,
+            registry=registry,
+            namespace=registry.namespace,
+        )
+        if again is None:
+            return None
+        delay_s = max(1, math.ceil(min(again.delay_seconds, MAX_DELAY_S)))
+        return Again(delay_s, again.idempotency_key or "")
+
+    # Clients.
+
+    async def _start_run(self, args: Mapping[str, Any]) -> str:
+        workflow = self._loaded.workflow(args.get("workflow") or self._program.workflow)
+        run = await api.start(workflow, *args["args"], **args.get("kwargs", {}))
+        run_id: str = run.run_id
+        return run_id
+
+    async def _resume_hook(self, args: Mapping[str, Any]) -> None:
+        await runtime.resume_hook(args["token"], args["payload"])
+
+    async def _cancel(self, args: Mapping[str, Any]) -> None:
+        run = _run_of(args)
+        if hasattr(run, "terminate"):
+            await run.terminate()
+        else:
+            await self._world.events_create(args["run_id"], w.RunCancelledEvent())
+
+    async def _result(self, args: Mapping[str, Any]) -> object:
+        return await _run_of(args).return_value()
+
+    async def _read_stream(self, args: Mapping[str, Any]) -> list[object]:
+        run = _run_of(args)
+        values = run.readable(namespace=args.get("name") or None, start_index=args.get("start", 0))
+        return [value async for value in values]
+
+    # Modules and bodies.
+
+    def _load(self, module: str) -> Loaded:
+        loaded = self._modules.get(module)
+        if loaded is None:
+            before = w.the_world
+            # A registry may register its handler as soon as it is made.
+            w.set_world(make_world(self.ask, _ANY_PROFILE))
+            try:
+                loaded = self._modules[module] = load(module)
+            finally:
+                w.set_world(before)
+            for step in loaded.steps:
+                if id(step) not in self._bodies:
+                    self._bodies[id(step)] = step.func
+                    step.func = self._wrapped(step.func)
+        return loaded
+
+    def _wrapped(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """A step's function that tells when it begins and ends."""
+
+        @functools.wraps(function)
+        async def body(*args: Any, **kwargs: Any) -> Any:
+            activity = _ACTIVITY.get(None)
+            if activity is None or activity.started is None:
+                return await function(*args, **kwargs)
+            row, told = activity.started, runtime.get_step_metadata()
+            info = BodyInfo(
+                row.run_id,
+                row.correlation_id,
+                row.step_name,
+                told.attempt,
+                row.attempt,
+                0,
+                row.input,
+            )
+            try:
+                await self.ask(BodyBegins(info))
+                result = await function(*args, **kwargs)
+            except (Exception, asyncio.CancelledError) as error:
+                fatal = isinstance(error, sdk_errors.FatalError)
+                await self.ask(BodyEnds(info, "fatal" if fatal else "error", _told(error), b""))
+                raise
+            await self.ask(BodyEnds(info, "ok", "", b""))
+            return result
+
+        return body
+
+
+_CALLS: dict[str, Callable[[VercelHost, Mapping[str, Any]], Coroutine[Any, Any, object]]] = {
+    "start": VercelHost._start_run,
+    "resume_hook": VercelHost._resume_hook,
+    "cancel": VercelHost._cancel,
+    "result": VercelHost._result,
+    "read_stream": VercelHost._read_stream,
+}
+
+
+def _run_of(args: Mapping[str, Any]) -> Any:
+    make: Callable[[str], Any] = getattr(api, "get_run", None) or api.Run
+    return make(args["run_id"])
+
+
+def _told(error: BaseException) -> str:
+    """``ValueError: boom``; of a group of errors those in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_told(each) for each in error.exceptions)
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

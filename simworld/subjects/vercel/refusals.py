@@ -1,0 +1,92 @@
+"""What a world of ours refuses, in the words that the SDK knows.
+
+``hosted``: as the SDK's client for the hosted service says it (``worlds/vercel.py``:
+``_error_for_response`` for events and rows, ``events_create`` and ``hooks_get_by_token`` for hooks,
+``_stream_http_error`` for streams; nothing there catches what its HTTP client raises when no answer
+comes; ``vercel/queue`` ``errors.py`` for messages).
+
+``local``: as the SDK's own local world says it (``worlds/local.py``: ``_events_create_impl``,
+``runs_get``, ``hooks_get_by_token``): an ended run is a conflict, what is missing is a
+``RuntimeError``, and what else may go wrong is what a disk says.
+"""
+
+from __future__ import annotations
+
+import math
+
+import vercel.queue as vqs
+from vercel.workflow._internal import world as w
+from vercel.workflow._internal.worlds import vercel as hosted
+
+from simworld.errors import (
+    DefiniteFailure,
+    EntityConflictError,
+    HookNotFoundError,
+    IndefiniteFailure,
+    RunExpiredError,
+    SimworldError,
+    ThrottleError,
+    TooEarlyError,
+    WorldError,
+)
+from simworld.records import SubjectErrors
+from simworld.subjects.seam import (
+    CloseStream,
+    Create,
+    FindHook,
+    Question,
+    ReadStream,
+    Send,
+    WriteStream,
+)
+
+_STREAMS = (WriteStream, CloseStream, ReadStream)
+
+
+def refused(question: Question, error: SimworldError, style: SubjectErrors) -> Exception:
+    """The exception that the SDK gets: what its own local world has raised, or the same in words.
+
+    ``error`` itself, if it is nothing that a world says.
+    """
+    if not isinstance(error, DefiniteFailure | IndefiniteFailure):
+        return error
+    original = getattr(error, "original", None)
+    if isinstance(original, Exception):
+        return original
+    if isinstance(error, HookNotFoundError):
+        if isinstance(question, FindHook):
+            return w.HookNotFoundError(token=question.token)
+        if isinstance(question, Create):
+            return w.HookNotFoundError(hook_id=getattr(question.fact, "correlation_id", ""))
+    if isinstance(error, TooEarlyError):
+        return w.TooEarlyError(str(error), retry_after=math.ceil(error.retry_after_s))
+    if style is SubjectErrors.LOCAL:
+        return _local(error)
+    if isinstance(question, Send):
+        return _queue(error)
+    if isinstance(error, IndefiniteFailure):
+        return hosted.httpx.ReadTimeout(str(error))
+    if isinstance(error, EntityConflictError) and not isinstance(question, _STREAMS):
+        return w.EntityConflictError(str(error))
+    if isinstance(error, RunExpiredError):
+        return w.RunExpiredError(str(error), status=410)
+    if isinstance(error, ThrottleError):
+        return w.ThrottleError(str(error), status=429, retry_after=math.ceil(error.retry_after_s))
+    status = error.status if isinstance(error, WorldError) else 503
+    return w.WorkflowWorldError(str(error), status=status)
+
+
+def _local(error: SimworldError) -> Exception:
+    if isinstance(error, EntityConflictError | RunExpiredError):
+        return w.EntityConflictError(str(error))
+    if isinstance(error, WorldError) and error.status == 404:
+        return RuntimeError(str(error))
+    return OSError(str(error))
+
+
+def _queue(error: SimworldError) -> Exception:
+    if isinstance(error, IndefiniteFailure):
+        return vqs.CommunicationError(str(error))
+    if isinstance(error, ThrottleError):
+        return vqs.ThrottledError(math.ceil(error.retry_after_s))
+    return vqs.InternalServerError(str(error))
