@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import pathlib
 import platform
 import sys
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 import msgspec
@@ -22,6 +21,7 @@ import msgspec
 from simworld.campaign import (
     HuntDiverged,
     Scenario,
+    confirm,
     hunt,
     load_repro,
     load_scenarios,
@@ -30,18 +30,19 @@ from simworld.campaign import (
     tell,
 )
 from simworld.errors import DidNotReproduce, ReplayDivergence, UsageError
-from simworld.records import Repro, Result
+from simworld.records import Confirmation, Level, Repro, Result
 from simworld.render import story_text
+from simworld.subjects import installed_version
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "scenarios"
-PACKAGES = {"vercel-workflow": "vercel-workflow"}
-"""Subject → what its version is asked of."""
 SOURCES = (ROOT / "simworld", SCENARIOS / "vercel")
 """What decides what a trial shows."""
 WIDTH = 100
 INTERRUPTED = 130
 
+Place: TypeAlias = tuple[str, str, str, str]
+"""Which cell: (version, world, scenario, case)."""
 T = TypeVar("T")
 
 
@@ -67,7 +68,7 @@ class Cell:
         return self.result is None or not self.result.interrupted
 
     @property
-    def place(self) -> tuple[str, str, str, str]:
+    def place(self) -> Place:
         """Which cell it is."""
         return self.version, self.world, self.scenario, self.case
 
@@ -157,12 +158,16 @@ class Tried:
     """What came of one repro without simulation."""
 
     trace: str
-    level: str
-    """``confirmed``, ``simulated only`` or ``world contract``."""
-    attempts: int
-    failures: int
-    why: str
-    script: str = ""
+    """Of the repro."""
+    scenario: str
+    confirmation: Confirmation | None
+    """None: it could not be tried."""
+    why_not: str = ""
+
+    @property
+    def is_confirmed(self) -> bool:
+        """It was seen for real."""
+        return self.confirmation is not None and self.confirmation.level is Level.CONFIRMED
 
 
 @attrs.frozen
@@ -187,7 +192,7 @@ def sources_digest() -> str:
     return digest.hexdigest()
 
 
-def cell_path(folder: pathlib.Path, place: tuple[str, str, str, str]) -> pathlib.Path:
+def cell_path(folder: pathlib.Path, place: Place) -> pathlib.Path:
     """Where a cell is kept."""
     version, world, scenario, case = place
     return folder / "cells" / version / world / f"{scenario}.{case}.json"
@@ -228,8 +233,7 @@ def here(subject: str) -> Here:
     cases = [
         (name, case.name) for name, each in scenarios_of(subject).items() for case in each.cases
     ]
-    version = importlib.metadata.version(PACKAGES[subject])
-    return Here(version, platform.python_version(), tuple(cases))
+    return Here(installed_version(subject), platform.python_version(), tuple(cases))
 
 
 def hunted(order: HuntOrder, scenario: Scenario) -> bool:
@@ -266,15 +270,13 @@ def told(order: TellOrder) -> None:
 
 def tried(repro: Repro, order: ConfirmOrder) -> Tried:
     """One repro without simulation."""
-    from simworld.campaign import confirm  # noqa: PLC0415  # only this needs it
-
+    found, why_not = None, ""
     try:
-        found: Any = confirm(repro, attempts=order.attempts, timeout_s=order.timeout_s)
+        known = load_scenarios(str(SCENARIOS), deep=True)
+        found = confirm(repro, known, attempts=order.attempts, timeout_s=order.timeout_s)
     except (UsageError, DidNotReproduce) as error:
-        return Tried(repro.trace, "not tried", 0, 0, str(error))
-    return Tried(
-        repro.trace, str(found.level), found.attempts, found.failures, found.why, found.script
-    )
+        why_not = str(error)
+    return Tried(repro.trace, repro.scenario, found, why_not)
 
 
 def confirmed(order: ConfirmOrder) -> None:
@@ -282,9 +284,9 @@ def confirmed(order: ConfirmOrder) -> None:
     found: list[Tried] = []
     for path in order.repros:
         found.append(tried(load_repro(pathlib.Path(path)), order))
-        if found[-1].level == "confirmed":
+        if found[-1].is_confirmed:
             break
-    best = max(found, key=lambda each: (each.level == "confirmed", each.attempts))
+    best = max(found, key=lambda each: (each.is_confirmed, each.confirmation is not None))
     found.remove(best)
     save(Proof(order.sources, (*found, best)), pathlib.Path(order.target))
 

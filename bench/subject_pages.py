@@ -10,9 +10,8 @@ import attrs
 import msgspec
 
 from bench.report import table
-from bench.subject_cells import Cell, Proof
+from bench.subject_cells import Cell, Proof, Tried
 from bench.subject_signatures import (
-    CONFIRMED,
     MAIN,
     Count,
     Judgement,
@@ -111,7 +110,7 @@ def _head(campaign: Campaign) -> Iterator[str]:
 def _signatures(campaign: Campaign) -> Iterator[str]:
     seen = campaign.signatures
     judged = sum(each.judgement is not None for each in seen)
-    confirmed = sum(each.evidence.startswith(CONFIRMED) for each in seen)
+    confirmed = sum(_is_confirmed(each) for each in seen)
     yield "## What was found"
     yield ""
     yield f"**{len(seen)} signatures, {confirmed} of them confirmed, {judged} judged.**"
@@ -311,18 +310,34 @@ def _judged(seen: Seen) -> Iterator[str]:
 
 def _evidence(seen: Seen) -> Iterator[str]:
     yield f"Evidence: **{seen.evidence}**."
+    yield ""
     for each in seen.proof.tried if seen.proof else ():
-        yield f"* {each.level}, {each.failures} of {each.attempts} attempts: {each.why}"
+        yield f"* With the repro of `{each.scenario}`: {_one_line(_tried(each))}"
     if _script(seen):
         slug = seen.signature.slug
-        yield f"* [{slug}.py]({slug}.py) needs only the engine and the scenario's module."
+        yield f"* [{slug}.py]({slug}.py) needs only the engine and the module of the scenario."
     yield ""
+
+
+def _tried(each: Tried) -> str:
+    found = each.confirmation
+    if found is None:
+        return each.why_not
+    told = f"{found}: {found.why}"
+    if found.plain:
+        chance = f"{found.plain_failures} of {len(found.plain)}"
+        told += f" With everything left to chance it showed in {chance} attempts."
+    return told
+
+
+def _is_confirmed(seen: Seen) -> bool:
+    return seen.proof is not None and not seen.is_worlds and seen.proof.tried[-1].is_confirmed
 
 
 def _script(seen: Seen) -> str:
     """The program that shows it without simulation."""
-    best = seen.proof.tried[-1] if seen.proof else None
-    return best.script if best is not None and best.level == CONFIRMED else ""
+    best = seen.proof.tried[-1].confirmation if seen.proof else None
+    return best.script if best is not None and _is_confirmed(seen) else ""
 
 
 def _shown(campaign: Campaign, seen: Seen) -> Iterator[tuple[str, ...]]:
@@ -406,9 +421,8 @@ def _seen_json(campaign: Campaign, seen: Seen) -> dict[str, Any]:
 
 
 def _tried_json(proof: Proof | None) -> list[dict[str, Any]]:
-    tried = proof.tried if proof else ()
     leave_out = attrs.filters.exclude("script", "trace")
-    return [attrs.asdict(each, filter=leave_out) for each in tried]
+    return [attrs.asdict(each, filter=leave_out) for each in (proof.tried if proof else ())]
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from typing import NamedTuple
 import attrs
 
 from bench.subject_cells import Cell, Proof, Told
-from simworld.records import Anomaly, Finding
+from simworld.records import Anomaly, Finding, Level
 
 JUDGED = pathlib.Path(__file__).with_name("subjects_judged.json")
 NO_FAULT = "no fault"
 ENTITIES = ("attr", "hook", "message", "race", "sleep", "stream")
 """What is called by its kind; anything else with a number is a step."""
-MAIN, CONFIRMED, UNTRIED = "atomic", "confirmed", "not tried"
-CANDIDATES = 3
+MAIN, UNTRIED = "atomic", "not tried"
+CANDIDATES = 2
 """Repros of one signature that are tried without simulation."""
 
 
@@ -132,15 +132,13 @@ class Seen:
     def evidence(self) -> str:
         """How far the claim goes."""
         if self.is_worlds:
-            return "world contract"
-        if self.proof is None:
+            return str(Level.WORLD_CONTRACT)
+        best = self.proof.tried[-1].confirmation if self.proof else None
+        if best is None:
             return UNTRIED
-        best = self.proof.tried[-1]
-        if best.level == CONFIRMED:
-            return f"{CONFIRMED} {best.failures} of {best.attempts}"
-        if best.level == UNTRIED or self.signature.needs == ():
-            return best.level
-        return f"{best.level} (needs {self.signature.fault})"
+        if best.level is Level.SIMULATED_ONLY and not best.needs:
+            return f"{best} (not in {len(best.attempts)} attempts)"
+        return str(best)
 
     @property
     def is_worlds(self) -> bool:

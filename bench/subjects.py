@@ -2,10 +2,9 @@
 
 Run with ``python -m bench.subjects``; what was done is kept in .simworld/, so it may be stopped and
 goes on where it was.  Every version runs in a virtual environment and processes of its own, two at
-a time.  First come all cases of all scenarios on the atomic world, without faults and with each
-class of them; then every case that found something once more on the engine's own world; then each
-signature is told, and tried without simulation, one after the other, so that it has the machine to
-itself.
+a time.  First come all cases of all scenarios, without faults and with each class of them, on the
+atomic world and with the same seeds on the engine's own; then each signature is told; then each is
+tried without simulation, one after the other, so that it has the machine to itself.
 
 ``--version 0.9.0=PYTHON`` names the interpreter of an older version; without PYTHON it is made.
 ``--no-run`` writes the report anew from what is there, after a judgement in subjects_judged.json.
@@ -14,6 +13,7 @@ itself.
 from __future__ import annotations
 
 import argparse
+import collections
 import math
 import pathlib
 import shlex
@@ -35,6 +35,7 @@ from bench.subject_cells import (
     Here,
     HuntOrder,
     Order,
+    Place,
     Proof,
     TellOrder,
     Told,
@@ -46,14 +47,17 @@ from bench.subject_cells import (
 from bench.subject_pages import Campaign
 from bench.subject_signatures import MAIN, Seen, judgements, signatures_of
 from simworld.campaign import save_repro
+from simworld.subjects import python_of
 
 REPORT = ROOT / "reports" / "subjects"
 WORK = ROOT / ".simworld" / "campaign"
+ENVIRONMENTS = ROOT / ".simworld" / "subjects"
+"""Where those of older versions are made; as in ``simworld hunt --subject``."""
 SUBJECT = "vercel-workflow"
 OLDER = ("0.9.0", "0.11.2")
 TRIALS = 20_000
 WORLDS = ("sdk-local",)
-"""Where findings are checked again."""
+"""Where all is hunted, and so every finding checked, once more: the engine's own."""
 JOBS = 2
 TRIALS_S, CASE_S, TELL_S = 180.0, 600.0, 300.0
 """What the trials of a case, all that is to be done for a case, and a story may take."""
@@ -123,9 +127,7 @@ def versions_of(subject: str, settings: Sequence[str]) -> list[Version]:
 
 
 def _made(subject: str, number: str) -> str:
-    from simworld.subjects import python_of  # noqa: PLC0415  # it makes virtual environments
-
-    return str(python_of(subject, number))
+    return str(python_of(subject, number, ENVIRONMENTS, _say))
 
 
 # --- running --------------------------------------------------------------------------------------
@@ -155,6 +157,7 @@ class Workers:
                     self._running.remove(each)
                     finished += 1
                     told = self._ended(each, done)
+                    each.end()
                     _say(f"[{finished}/{total}] {each.job.title}: {told}, {each.spent_s:,.0f} s")
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
@@ -173,7 +176,6 @@ class Workers:
         job, process = each.job, each.process
         if process.returncode is None:
             process.kill()
-            process.wait()
             why_not = f"took longer than {job.timeout_s:,.0f} s"
             if isinstance(job.order, HuntOrder):
                 save_cell(job.order.cell(None, why_not), pathlib.Path(job.order.folder))
@@ -193,7 +195,7 @@ class Workers:
                 each.process.wait(timeout=max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 each.process.kill()
-                each.process.wait()
+            each.end()
 
 
 @attrs.frozen
@@ -214,9 +216,13 @@ class _Running:
 
     def last_line(self) -> str:
         """The end of what the process has said."""
-        with self.said:
-            self.said.seek(0)
-            return self.said.read().decode(errors="replace").strip().rpartition("\n")[2]
+        self.said.seek(0)
+        return self.said.read().decode(errors="replace").strip().rpartition("\n")[2]
+
+    def end(self) -> None:
+        """Wait for the process, which has been told to end, if it has not."""
+        self.process.wait()
+        self.said.close()
 
 
 def _say(text: str) -> None:
@@ -258,7 +264,19 @@ class Stages:
         count = sum(not self.args.only or scenario in self.args.only for scenario, _ in newest)
         return math.ceil(self.args.trials / max(count, 1))
 
-    def cell(self, place: tuple[str, str, str, str]) -> Cell | None:
+    @property
+    def places(self) -> list[Place]:
+        """All cells that there should be, version by version."""
+        return [
+            (version.name, world, scenario, case)
+            for version in self.versions
+            for world in (MAIN, *self.worlds)
+            for scenario, cases in self.cases.items()
+            for case in cases
+            if (scenario, case) in version.here.cases
+        ]
+
+    def cell(self, place: Place) -> Cell | None:
         """What is on the disk, if it is of this campaign."""
         cell = load(cell_path(self.work, place), Cell)
         if cell is None or (cell.trials, cell.seed) != (self.trials, self.args.seed):
@@ -267,51 +285,25 @@ class Stages:
 
     def cells(self) -> list[Cell]:
         """All that is there."""
-        places = [
-            (version.name, world, scenario, case)
-            for version in self.versions
-            for world in (MAIN, *self.worlds)
-            for scenario, cases in self.cases.items()
-            for case in cases
-        ]
-        return [cell for place in places if (cell := self.cell(place)) is not None]
+        return [cell for place in self.places if (cell := self.cell(place)) is not None]
 
     def run(self) -> None:
         """Everything that is missing."""
-        offered = {version.name: set(version.here.cases) for version in self.versions}
-        cases = [(scenario, case) for scenario, known in self.cases.items() for case in known]
-        self.workers.run(
-            self._hunts(
-                (version, MAIN, *each)
-                for version in self.versions
-                for each in cases
-                if each in offered[version.name]
-            ),
-            self._hunted,
-        )
-        found = {cell.place for cell in self.cells() if cell.result and cell.result.findings}
-        self.workers.run(
-            self._hunts(
-                (version, world, *each)
-                for version in self.versions
-                for world in self.worlds
-                for each in cases
-                if (version.name, MAIN, *each) in found
-            ),
-            self._hunted,
-        )
+        self.workers.run(self._hunts(self.places), self._hunted)
         seen = signatures_of(self.cells())
         self.workers.run(self._tells(seen), lambda job: "told")
         self.workers.run(self._confirms(seen), self._confirmed, at_once=1)
 
-    def _hunts(self, wanted: Iterable[tuple[Version, str, str, str]]) -> Iterator[Job]:
-        for version, world, scenario, case in wanted:
-            cell = self.cell((version.name, world, scenario, case))
+    def _hunts(self, wanted: Iterable[Place]) -> Iterator[Job]:
+        for place in wanted:
+            cell = self.cell(place)
             if cell is not None and cell.is_whole:
                 continue
+            name, world, scenario, case = place
+            version = next(each for each in self.versions if each.name == name)
             order = HuntOrder(
                 subject=self.args.subject,
-                version=version.name,
+                version=name,
                 world=world,
                 scenario=scenario,
                 case=case,
@@ -321,7 +313,7 @@ class Stages:
                 seconds=TRIALS_S,
                 folder=str(self.work),
             )
-            title = f"{version.name} on {world}: {scenario}, {case}"
+            title = f"{name} on {world}: {scenario}, {case}"
             yield Job(title, version.python, "hunt", order, CASE_S)
 
     def _hunted(self, job: Job) -> str:
@@ -400,7 +392,7 @@ class Stages:
         assert isinstance(job.order, ConfirmOrder)
         proof = load(pathlib.Path(job.order.target), Proof)
         best = proof.tried[-1] if proof else None
-        return f"{best.level}, {best.failures} of {best.attempts}" if best else "nothing"
+        return str(best.confirmation or best.why_not) if best else "nothing was saved"
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -443,14 +435,9 @@ def campaign_of(stages: Stages, command: str) -> Campaign:
 def _missing(stages: Stages, cells: Sequence[Cell]) -> Iterator[str]:
     """What was not hunted, or not to its end."""
     there = {cell.place for cell in cells if cell.is_whole}
-    for version in stages.versions:
-        lacking = [
-            each
-            for each in version.here.cases
-            if each[0] in stages.cases and (version.name, MAIN, *each) not in there
-        ]
-        if lacking:
-            yield f"{len(lacking)} cases on {version.name} were not hunted to their end"
+    lacking = [each for each in stages.places if each not in there]
+    for (version, world), count in collections.Counter(each[:2] for each in lacking).items():
+        yield f"{count} cases on {version}, world {world}, were not hunted to their end"
     newest = set(stages.versions[0].here.cases)
     for version in stages.versions[1:]:
         lacks = newest - set(version.here.cases)
@@ -467,7 +454,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=TRIALS, help="on each version, at least")
     parser.add_argument("--only", nargs="+", default=(), metavar="SCENARIO")
     parser.add_argument("--version", action="append", metavar="N[=PYTHON]")
-    parser.add_argument("--world", action="append", help="where findings are checked again")
+    parser.add_argument("--world", action="append", help="beside the atomic one; repeatable")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--attempts", type=int, default=ATTEMPTS, help="0: try nothing for real")

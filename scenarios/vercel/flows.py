@@ -159,6 +159,13 @@ async def gather(durations_ms: list[int]) -> list[int]:
     return [*done, await check(len(done), SETTLED_MS)]
 
 
+@flows.workflow
+async def gather_fragile(durations_ms: list[int]) -> str:
+    """Branches with one step each, and behind them a step that has no second try."""
+    await asyncio.gather(*[work(index, each) for index, each in enumerate(durations_ms)])
+    return await fragile(SETTLED_MS)
+
+
 async def _twice(index: int, duration_ms: int) -> int:
     return await check(await work(index, duration_ms), duration_ms)
 

@@ -20,6 +20,8 @@ SUBJECT = "vercel-workflow"
 MODULE = "scenarios.vercel.flows"
 BODY_MS = (0, 0, 10, 100, 1_500)
 """A body may take longer than the second after which a failed one is tried again."""
+TURNS_MAX = 1_200
+"""A healthy trial takes 60 to 300; one that goes on for ever need not do so any longer."""
 TROUBLES: dict[str, tuple[str, FaultBudget, tuple[str, ...]]] = {
     "quiet": ("nothing goes wrong; only who comes first is open", FaultBudget(), ()),
     "duplicates": (
@@ -67,9 +69,13 @@ def scenario(
     args: Callable[[Workload], tuple[object, ...]],
     failing: Draw | None = None,
     law: str = "I-12",
+    since: str = "",
     **more: Any,
 ) -> Scenario:
-    """A scenario of one workflow; ``failing`` draws a case more, with bodies that fail."""
+    """A scenario of one workflow; ``failing`` draws a case more, with bodies that fail.
+
+    ``since`` is the first version of the SDK that has what the workflow needs.
+    """
     cases = [
         Case(name=trouble, title=told, draw=draw, budget=budget, expect={}, marks=marks)
         for trouble, (told, budget, marks) in TROUBLES.items()
@@ -90,10 +96,11 @@ def scenario(
         title=title,
         law=law,
         laws=tuple(each for each in FOREIGN if each != law),
-        workflow=ForeignProgram(SUBJECT, MODULE, workflow),
+        workflow=ForeignProgram(SUBJECT, MODULE, workflow, since),
         steps=(),
         args=args,
         cases=tuple(cases),
+        turns_max=TURNS_MAX,
         **more,
     )
 
@@ -101,6 +108,12 @@ def scenario(
 def durations(stream: Stream, count: int) -> tuple[int, ...]:
     """How long so many bodies take."""
     return tuple(stream.choice(BODY_MS) for _ in range(count))
+
+
+def bodies_ms(workload: Workload, count: int) -> list[int]:
+    """The durations of so many bodies; those that were shrunk away take no time."""
+    given = list(workload.durations_ms[:count])
+    return given + [0] * (count - len(given))
 
 
 def labels(*parts: tuple[str, int]) -> list[str]:

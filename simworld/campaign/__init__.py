@@ -2,6 +2,7 @@
 
 from simworld.campaign.book import EVERYWHERE, Observed, Page, observe, page
 from simworld.campaign.composing import Setup
+from simworld.campaign.confirming import confirm
 from simworld.campaign.decorating import scenario_of
 from simworld.campaign.drawing import Drawing, reading, simpler_picks
 from simworld.campaign.examining import check_races, rebased, searches_of
@@ -11,7 +12,15 @@ from simworld.campaign.hunt import HuntDiverged, Hunter, hunt
 from simworld.campaign.ledger import compared, load_ledger, save_ledger, updated
 from simworld.campaign.loading import load_pages, load_races, load_scenarios
 from simworld.campaign.modules import where_of
-from simworld.campaign.places import PLACES, Place, check_possible, place_named, worlds_with
+from simworld.campaign.places import (
+    PLACES,
+    SUBJECT_PLACES,
+    Place,
+    check_possible,
+    may_strike,
+    place_named,
+    worlds_with,
+)
 from simworld.campaign.pool import Pool, cores
 from simworld.campaign.prop import LawBrokenError, PropertyFinding, check_property
 from simworld.campaign.replaying import (
@@ -65,6 +74,7 @@ __all__ = [
     "GENERATED",
     "PLACES",
     "PRESETS",
+    "SUBJECT_PLACES",
     "TURNS_MAX",
     "Case",
     "Drawing",
@@ -94,6 +104,7 @@ __all__ = [
     "check_together",
     "claimed_variant",
     "compared",
+    "confirm",
     "cores",
     "crash_strip",
     "declared_verdict",
@@ -110,6 +121,7 @@ __all__ = [
     "load_repro",
     "load_scenarios",
     "load_searched",
+    "may_strike",
     "nearest_twin",
     "observe",
     "page",

@@ -27,6 +27,8 @@ from simworld.sim import NoFaults, RecordedFaults
 
 TURNS_MAX = 25_000
 """Operations of all the trials that one finding is worth, over all sets of kinds."""
+TURNS_MAX_FOREIGN = 8_000
+"""The same of a subject, an operation of which takes as long as several of ours."""
 TRIALS_MAX = 200
 """Trials with one set of kinds."""
 KINDS_MAX = 3
@@ -40,9 +42,10 @@ def blame_of(setup: Setup, small: Candidate, anomaly: Anomaly, budget: FaultBudg
     """
     kinds = tuple(dict.fromkeys(fault.kind for fault in small.faults))
     fewer = _fewer(kinds)
+    turns = TURNS_MAX_FOREIGN if setup.scenario.subject else TURNS_MAX
     for needs in fewer:
         search = _Search(setup, small, anomaly, _only(budget, needs))
-        if search.same_schedule(needs) or search.seeded(needs, TURNS_MAX // len(fewer)):
+        if search.same_schedule(needs) or search.seeded(needs, turns // len(fewer)):
             return _blame(setup.variant, anomaly, needs)
     return _blame(setup.variant, anomaly, kinds)
 

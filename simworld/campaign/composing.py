@@ -205,7 +205,7 @@ def _foreign(setup: Setup, parts: _Parts) -> System:
     _begin(setup, parts, bridge.handle, _no_recovery, client)
     retries = workload.max_retries
     budgets = {
-        name: (own if retries is None else retries,) * 2
+        name: (own if retries is None else retries, 0)  # one budget, of starts
         for name, own in host.steps(program).items()
     }
     return _system(parts, program=None, budgets=budgets, release=release)

@@ -95,7 +95,9 @@ def _check_args(program: ForeignProgram, given: Sequence[object]) -> None:
     try:
         open_host(program.subject).check_args(program, given)
     except UsageError as error:
-        raise UsageError(f"{error}; --args is a JSON list of what it is given") from error
+        raise UsageError(
+            f"{error}; give them with --args, a JSON list such as '[\"7\", 20]'"
+        ) from error
 
 
 # --- the scenario of a workflow -------------------------------------------------------------------

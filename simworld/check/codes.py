@@ -6,7 +6,7 @@ engine and its worlds have come to.  That faults do not surface at all is I-21.
 
 from __future__ import annotations
 
-from simworld.check.law import Context, Law, at, read_error, run_label
+from simworld.check.law import CODES, USER, Context, Law, at, read_error, run_label
 from simworld.check.outcomes import INFRASTRUCTURE
 from simworld.check.walk import before_end, replayable
 from simworld.engine import (
@@ -18,20 +18,6 @@ from simworld.engine import (
 )
 from simworld.records import Anomaly, BodyEnded, Committed, Final
 
-USER = "USER_ERROR"
-CODES = (
-    USER,
-    "RUNTIME_ERROR",
-    "MAX_DELIVERIES_EXCEEDED",
-    "REPLAY_TIMEOUT",
-    "CORRUPTED_EVENT_LOG",
-    "REPLAY_DIVERGENCE",
-    "MAX_EVENTS_EXCEEDED",
-    "STREAM_ERROR",
-    "WORLD_CONTRACT_ERROR",
-    "DEPLOYMENT_MISMATCH",
-)
-"""All there are (spec §1.6)."""
 _OF_DIVERGENCE = ("CORRUPTED_EVENT_LOG", "REPLAY_DIVERGENCE")
 _DIVERGENCE = "ReplayDivergence"
 _STEP_ERROR = "StepFailedError"

@@ -41,6 +41,21 @@ DELIVERIES_MAX = 60
 TIMELESS = ("slow_host", "clock_ahead", "clock_behind", "clock_jump", "scarce_workers")
 """Faults that make whoever they strike late, or early, for as long as they last."""
 
+USER = "USER_ERROR"
+CODES = (
+    USER,
+    "RUNTIME_ERROR",
+    "MAX_DELIVERIES_EXCEEDED",
+    "REPLAY_TIMEOUT",
+    "CORRUPTED_EVENT_LOG",
+    "REPLAY_DIVERGENCE",
+    "MAX_EVENTS_EXCEEDED",
+    "STREAM_ERROR",
+    "WORLD_CONTRACT_ERROR",
+    "DEPLOYMENT_MISMATCH",
+)
+"""All there are (spec §1.6)."""
+
 MAIN_RUN = "run"
 """Label of the first run, which stands for every run that has none."""
 

@@ -4,17 +4,31 @@ starts nothing (I-26), and a run costs what it may (I-27)."""
 from __future__ import annotations
 
 from simworld import errors
-from simworld.check.law import Context, Law, at, read_error, read_output, run_label
+from simworld.check.law import (
+    CODES,
+    USER,
+    Context,
+    Law,
+    at,
+    read_error,
+    read_output,
+    run_label,
+)
 from simworld.engine import INTERRUPTED, RunFailed, RunStatus, StepFailed, encode
 from simworld.records import Anomaly, BodyBegan, BodyEnded, Committed, Final
 
 # --- I-18: the output is the right one ------------------------------------------------------------
 
 _LOST = (
+    "CommunicationError",
     "DefiniteFailure",
     "EntityNotFoundError",
     "IndefiniteFailure",
+    "InternalServerError",
+    "OSError",
+    "ReadTimeout",
     "ThrottleError",
+    "ThrottledError",
     "WorkflowWorldError",
     "WorldError",
 )
@@ -146,7 +160,7 @@ def _i21_run_failed(interrupted: _Interrupted, record: Committed) -> Anomaly | N
     name = error["name"]
     if name == _STEP_ERROR and event.run_id in interrupted:
         return None
-    theirs = fact.code == "USER_ERROR" or (interrupted.foreign and fact.code not in CODES)
+    theirs = fact.code == USER or (interrupted.foreign and fact.code not in CODES)
     if theirs and name not in INFRASTRUCTURE:
         return None
     message = f"the run failed with {fact.code} ({name}: {error['message']})"

@@ -29,14 +29,14 @@ def add(commands: Commands) -> None:
 
 
 def _faults(args: argparse.Namespace) -> int:
-    from simworld.campaign import place_named, worlds_with
+    from simworld.campaign import may_strike, place_named, worlds_with
     from simworld.records import FAULTS
     from simworld.render import Output, check_targets, faults_json, faults_table
 
     kinds = list(FAULTS.values())
     if args.world:
         name = place_named(args.world).name
-        kinds = [kind for kind in kinds if name in worlds_with(kind)]
+        kinds = [kind for kind in kinds if may_strike(kind, name)]
     check_targets(args.json)
     out = Output(args.json)
     if args.json:

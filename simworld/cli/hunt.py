@@ -30,9 +30,8 @@ from simworld.cli.running import (
     run_hunts,
     trials_of,
 )
-from simworld.cli.subject import add_subject, from_module, of_engine, wanted_of
+from simworld.cli.subject import add_subject, elsewhere, from_module, of_engine, runnable, wanted_of
 from simworld.cli.telling import report, tell_smallest
-from simworld.cli.versions import elsewhere, hunt_versions
 from simworld.entropy import seed_of
 from simworld.errors import UsageError, unknown_name
 
@@ -192,6 +191,8 @@ def _hunt(args: argparse.Namespace) -> int:
 
     wanted = wanted_of(args)
     if elsewhere(wanted):
+        from simworld.cli.versions import hunt_versions
+
         return hunt_versions(args, wanted)
     out = Output(args.json)
     out.say(f"seed {args.seed}")  # before anything that can fail
@@ -323,7 +324,7 @@ def _chosen(args: argparse.Namespace, subject: str) -> list[Scenario]:
     if args.generated and not names:
         where = args.scenarios or "the folder scenarios/ of this directory"
         raise UsageError(f"no scenario in {where} is generated, so --generated hunts nothing")
-    chosen = [known[name] for name in dict.fromkeys(names or known)]
+    chosen = runnable(args, [known[name] for name in dict.fromkeys(names or known)], subject)
     if not args.case:
         return chosen
     lacking = [each for each in chosen if args.case not in {case.name for case in each.cases}]
@@ -338,7 +339,8 @@ def _announce(
 ) -> None:
     from simworld.render import hunt_heading
 
-    options = [f"explorer {args.explorer}", f"world {', '.join(_worlds(args))}"]
+    options = [variant.title for _, variant in plan[:1]] if args.subject else []
+    options += [f"explorer {args.explorer}", f"world {', '.join(_worlds(args))}"]
     options += [f"case {args.case}"] if args.case else []
     options += args.set
     options += args.fault

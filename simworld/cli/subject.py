@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from simworld.cli.common import OK, complain
 from simworld.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,6 +93,18 @@ def wanted_of(args: argparse.Namespace) -> list[Wanted]:
     return found
 
 
+def elsewhere(wanted: Sequence[Wanted]) -> bool:
+    """Whether other processes hunt them: several, or one in a version that is not installed."""
+    from simworld.subjects import installed_version
+
+    if len(wanted) != 1 or not wanted[0].version:
+        return len(wanted) > 1
+    try:
+        return installed_version(wanted[0].name) != wanted[0].version
+    except UsageError:
+        return True
+
+
 def _check_module(args: argparse.Namespace) -> None:
     if not args.module and (args.workflow or args.args is not None):
         option = "--workflow" if args.workflow else "--args"
@@ -121,3 +135,21 @@ def of_engine(known: dict[str, Scenario], names: list[str], subject: str) -> dic
             whose = f"the engine {other}" if other else "our own engine"
             raise UsageError(f"scenario {name} is one of {whose}; {cure}")
     return {name: each for name, each in known.items() if each.subject == subject}
+
+
+def runnable(args: argparse.Namespace, chosen: list[Scenario], subject: str) -> list[Scenario]:
+    """Those that the installed version of the subject can run; the others are told of."""
+    from simworld.records import ForeignProgram
+    from simworld.subjects import installed_version, is_too_new
+
+    able = []
+    for each in chosen:
+        program = each.workflow
+        if not isinstance(program, ForeignProgram) or not is_too_new(program):
+            able.append(each)
+            continue
+        needs = f"scenario {each.name} needs {subject} {program.since} or later"
+        if each.name in args.names:
+            raise UsageError(f"{needs}, and installed is {installed_version(subject)}")
+        complain(OK, f"{needs}: it is left out")
+    return able

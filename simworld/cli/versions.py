@@ -49,8 +49,11 @@ class _Hunt:
 
     @property
     def code(self) -> int:
-        """Its exit code; of one that a signal has ended, that of a broken harness."""
-        code = BROKEN if self.process is None else self.process.wait()
+        """Its exit code; of one that a signal other than Ctrl-C has ended, that of a harness that
+        is broken."""
+        code = UNDECIDED if self.process is None else self.process.wait()
+        if code == -signal.SIGINT:  # before it could say so itself
+            return UNDECIDED
         return code if code in WORST else BROKEN
 
     @property
@@ -61,19 +64,6 @@ class _Hunt:
         except (OSError, ValueError):
             return {"results": [], "unjudged": []}
         return found
-
-
-def elsewhere(wanted: Sequence[Wanted]) -> bool:
-    """Whether other processes hunt them: several, or one in a version that is not installed."""
-    from simworld.errors import UsageError
-    from simworld.subjects import installed_version
-
-    if len(wanted) != 1 or not wanted[0].version:
-        return len(wanted) > 1
-    try:
-        return installed_version(wanted[0].name) != wanted[0].version
-    except UsageError:
-        return True
 
 
 def hunt_versions(args: argparse.Namespace, wanted: Sequence[Wanted]) -> int:

@@ -25,7 +25,7 @@ from simworld.engine.authoring import (
     step,
     workflow,
 )
-from simworld.engine.devalue import error_of, value_of
+from simworld.engine.devalue import ENVELOPE, error_of, value_of
 from simworld.engine.events import (
     RUN_FACTS,
     TERMINAL_RUN_EVENTS,
@@ -187,6 +187,7 @@ from simworld.engine.verbs import (
 
 __all__ = [
     "DEFAULT_STREAM",
+    "ENVELOPE",
     "EXHAUSTED",
     "FAST",
     "HOOK_MOVES",

@@ -8,6 +8,7 @@ is ever written in it, and what it has no reading for stays as it is.
 from __future__ import annotations
 
 import gzip
+import importlib
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,9 @@ import msgspec
 
 from simworld.engine.payload import decode, decode_error
 
-PLAIN, PACKED = b"devl", b"gzip"
+PLAIN, PACKED = b"devl", (b"gzip", b"zstd")
+ENVELOPE = b"\x00simworld\x01"
+"""Begins what an adapter has put around a payload, with what else its engine says."""
 DEPTH_MAX = 100
 """How deep a value may go; a deeper one is a circle, or nothing that anybody looks at."""
 _CONSTANTS: Mapping[int, object] = {
@@ -34,19 +37,24 @@ _EXHAUSTED = re.compile(r"exceeded max retries|failed after \d+ retr(y|ies)")
 
 def value_of(data: bytes) -> object:
     """The value of a payload, whoever has written it."""
-    return read_foreign(data) if data[:4] in (PLAIN, PACKED) else decode(data)
+    if data.startswith(ENVELOPE):
+        inside = msgspec.msgpack.decode(data[len(ENVELOPE) :])["value"]
+        return value_of(inside) if isinstance(inside, bytes) else inside
+    return read_foreign(data) if data[:4] in (PLAIN, *PACKED) else decode(data)
 
 
 def error_of(data: bytes) -> dict[str, str]:
     """Kind, message and name of a recorded error, whoever has written it."""
-    return foreign_error(data) if data[:4] in (PLAIN, PACKED) else decode_error(data)
+    if data[:4] in (PLAIN, *PACKED) or data.startswith(ENVELOPE):
+        return foreign_error(data)
+    return decode_error(data)
 
 
 def read_foreign(data: bytes) -> object:
     """The value, plain: errors and objects of classes are dicts; ``ValueError`` for no payload."""
     try:
-        while data[:4] == PACKED:
-            data = gzip.decompress(data[4:])
+        while data[:4] in PACKED:
+            data = _unpacked(data)
         if data[:4] != PLAIN:
             raise ValueError(f"no payload in a form that is known: {data[:4]!r}")
         found = msgspec.json.decode(data[4:])
@@ -59,9 +67,24 @@ def read_foreign(data: bytes) -> object:
     return _value(found, 0, 0)
 
 
+def _unpacked(data: bytes) -> bytes:
+    """One layer less.  What reads zstd is an extra, and there where an engine writes it."""
+    if data[:4] == b"gzip":
+        return gzip.decompress(data[4:])
+    try:
+        zstd = importlib.import_module("zstandard")
+    except ImportError as error:
+        raise ValueError("a payload packed by zstd; pip install zstandard") from error
+    try:
+        unpacked: bytes = zstd.ZstdDecompressor().decompressobj().decompress(data[4:])
+    except zstd.ZstdError as error:
+        raise ValueError(f"a damaged payload: {error}") from error
+    return unpacked
+
+
 def foreign_error(data: bytes) -> dict[str, str]:
     """Kind, message and name of an error, as ``decode_error`` tells them of ours."""
-    value = read_foreign(data)
+    value = value_of(data)
     if not isinstance(value, dict):
         return {"kind": "", "message": str(value), "name": ""}
     name, message = str(value.get("name", "")), str(value.get("message", ""))
@@ -92,7 +115,7 @@ def _tagged(values: Sequence[object], tag: str, parts: Sequence[object], depth: 
     if tag in ("Date", "RegExp", "URL", "ArrayBuffer"):
         return parts[0] if parts else None
     if tag == "BigInt":
-        return int(str(parts[0]))
+        return int("".join(map(str, parts)))
     if tag == "Set":
         return [_value(values, part, depth) for part in parts]
     if tag == "Map":

@@ -34,6 +34,7 @@ from simworld.records.choices import (
     TaskView,
     conflict,
 )
+from simworld.records.confirmation import Attempt, Confirmation, Level
 from simworld.records.faults import FAULTS, Fault, FaultKind
 from simworld.records.ledger import Compared, Known
 from simworld.records.profiles import (
@@ -128,6 +129,7 @@ __all__ = [
     "Advance",
     "Anomaly",
     "Ask",
+    "Attempt",
     "Bench",
     "Blame",
     "BodyBegan",
@@ -139,6 +141,7 @@ __all__ = [
     "ClientCall",
     "Committed",
     "Compared",
+    "Confirmation",
     "Contender",
     "Counts",
     "Crash",
@@ -167,6 +170,7 @@ __all__ = [
     "Known",
     "LastCursor",
     "LateChunks",
+    "Level",
     "LocalCommits",
     "LocalLayout",
     "LocalLog",

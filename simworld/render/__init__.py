@@ -6,6 +6,7 @@ where, is not known to them.  Only ``Output`` and the progress bar write by them
 
 from simworld.render.benchmarks import bench_json, bench_report, bench_text, read_bench
 from simworld.render.book import book_json, book_report, book_table
+from simworld.render.confirmation import confirmation_json, confirmation_text
 from simworld.render.explain import explanation_json, explanation_text
 from simworld.render.faults import faults_json, faults_table
 from simworld.render.jsonout import replay_json, results_json, scenarios_json
@@ -45,6 +46,8 @@ __all__ = [
     "book_report",
     "book_table",
     "check_targets",
+    "confirmation_json",
+    "confirmation_text",
     "counting_bar",
     "delivery_of",
     "examined_summary",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,6 +13,9 @@ from simworld.render.jsonout import document
 from simworld.render.roles import Roles
 from simworld.render.tables import plain_table, rendered
 from simworld.render.text import ordinal, wrapped
+
+_PART = re.compile(r"/part(\.\d+)?$")
+"""At the end of a task's name: one of several things that a subject's handler does at a time."""
 
 SCHEDULED = (
     "Messages that overtake each other and messages that are late are no faults and have no "
@@ -28,9 +32,9 @@ def fault_in_words(fault: Fault, roles: Roles) -> str:
         case "duplicate":
             return f"{roles.message(fault.target)} is delivered {_times(fault.value)} more"
         case "crash":
-            return f"the host of {roles.explain(fault.target)}, dies before its {nth} operation"
+            return f"the host of {_whose(fault.target, roles)}, dies before its {nth} operation"
         case "lost_answer":
-            who = roles.explain(fault.target)
+            who = _whose(fault.target, roles)
             return f"the {nth} operation of {who}, commits and its answer is lost"
         case "kill_bodies":
             bodies = "first body" if fault.value == 1 else f"first {fault.value} bodies"
@@ -124,7 +128,14 @@ def _operation(target: str, roles: Roles) -> str:
     task, _, number = target.rpartition("@")
     if not number.isdecimal():
         return f"an operation of {roles.explain(target)},"
-    return f"the {ordinal(int(number))} operation of {roles.explain(task)},"
+    return f"the {ordinal(int(number))} operation of {_whose(task, roles)},"
+
+
+def _whose(task: str, roles: Roles) -> str:
+    """``handler A, delivering …``; of another engine's handlers, which part of it: ``A/part.2``."""
+    part = _PART.search(task)
+    whole = roles.explain(task)
+    return f"{roles.who(task)} of {whole}" if part else whole
 
 
 def _times(value: int) -> str:

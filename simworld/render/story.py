@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from itertools import zip_longest
 
-from simworld.records import Story, Turn, Workload
+from simworld.records import Repro, Story, Turn, Workload
 from simworld.render.faults import fault_in_words
 from simworld.render.phrases import blame_sentence
 from simworld.render.roles import Roles
@@ -43,6 +43,11 @@ def _is_the_recorded(story: Story) -> bool:
     return (story.anomaly.law, story.anomaly.place) == (story.repro.law, story.repro.place)
 
 
+def engine_of(repro: Repro) -> str:
+    """The variant; of a subject, with its version."""
+    return f"{repro.variant} {repro.subject_version}".rstrip()
+
+
 def heading(story: Story, roles: Roles, width: int) -> list[str]:
     """What is broken, and where it was found."""
     anomaly, repro = story.anomaly, story.repro
@@ -51,7 +56,7 @@ def heading(story: Story, roles: Roles, width: int) -> list[str]:
     case = f", case {repro.case}" if repro.case else ""
     changed = f" with {', '.join(story.changed)}" if story.changed else ""
     where = (
-        f"{repro.scenario}{case}, on {repro.variant}{changed} in the {repro.world} world; "
+        f"{repro.scenario}{case}, on {engine_of(repro)}{changed} in the {repro.world} world; "
         f"seed {repro.seed}, trial {repro.trial}, found by {repro.explorer}."
     )
     return wrapped(head, width) + wrapped(where, width)

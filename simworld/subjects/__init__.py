@@ -1,11 +1,13 @@
 """Subjects: engines that nobody here wrote, at the seam where ours is (nothing imports them)."""
 
+from simworld.subjects.alone import Seen, evidence_of, script_of
 from simworld.subjects.bridge import Bridge, Surroundings
 from simworld.subjects.client import SubjectClient
 from simworld.subjects.installed import (
     SUBJECTS,
     Subject,
     installed_version,
+    is_too_new,
     open_host,
     subject_named,
 )
@@ -17,14 +19,18 @@ __all__ = [
     "SUBJECTS",
     "Bridge",
     "OwnWorld",
+    "Seen",
     "Subject",
     "SubjectClient",
     "SubjectTrial",
     "Surroundings",
+    "evidence_of",
     "installed_version",
+    "is_too_new",
     "is_version",
     "open_host",
     "own_world",
     "python_of",
+    "script_of",
     "subject_named",
 ]

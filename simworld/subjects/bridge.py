@@ -12,6 +12,7 @@ choice of its own: what others do meanwhile they can do before the engine's next
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -64,8 +65,10 @@ class HandlerError(DefiniteFailure):
     """The engine's handler has let an error out: the delivery has failed."""
 
 
-class Raised(Exception):
-    """What a step's body has raised, as text."""
+@functools.lru_cache(maxsize=256)
+def _raised(name: str) -> type[Exception]:
+    """A class that is called as what a step's body has raised."""
+    return type(name, (Exception,), {})
 
 
 @attrs.frozen
@@ -189,7 +192,7 @@ class Bridge:
 
     def _hear(self, heard: Heard) -> None:
         for identifier, label in heard.names:
-            self._labels.learn(identifier, label)
+            self._labels.learn(identifier, self._labels.reworded(label))
         for number in heard.withdrawn:
             self._withdraw(number)
         for ask in heard.asks:
@@ -277,5 +280,6 @@ class Bridge:
         return await self._on.streams.read(ask.run_id, ask.name, ask.start, live=ask.live)
 
     async def _body_ends(self, ask: BodyEnds) -> None:
-        error = Raised(ask.error) if ask.error else None
+        name, _, text = ask.error.partition(": ")
+        error = _raised(name)(text) if ask.error else None
         await self._on.bodies.ended(ask.body, ask.outcome, error, ask.result)

@@ -19,6 +19,8 @@ from simworld.ports import ClientCalled, Clock, RunLog, Tasks
 from simworld.runtime import RunFailedError
 from simworld.subjects.bridge import Bridge, HandlerError
 
+MISTAKES = ("TypeError", "AttributeError", "TypeValidationError", "SerializationError")
+"""What the engine raises where its caller has made a mistake."""
 CANCELLED = "workflow cancelled"
 """How the engine says that a run has no result, because somebody has ended it."""
 
@@ -73,7 +75,7 @@ class SubjectClient:
         try:
             answer = await self._bridge.call(verb, given)
         except HandlerError as error:
-            told = _in_our_words(error, given)
+            told = _in_our_words(error, verb, given)
             self._log.client_called(call, "info" if type(told) is DefiniteFailure else "fail")
             raise told from None
         self._log.client_called(call, "ok")
@@ -92,12 +94,14 @@ class SubjectClient:
         return await self._tasks.gather([("side", act) for act in acts])
 
 
-def _in_our_words(error: HandlerError, given: dict[str, object]) -> Exception:
+def _in_our_words(error: HandlerError, verb: str, given: dict[str, object]) -> Exception:
     """What the engine's own function has raised, as our own client would."""
     text = str(error)
     kind, _, message = text.partition(": ")
     kind = kind.rpartition(".")[2]
     run_id = str(given.get("run_id", ""))
+    if kind in MISTAKES:
+        return UsageError(f"{verb} with {given} is no call that the engine takes: {text}")
     if kind == "HookNotFoundError":
         return HookNotFoundError(message)
     if kind in ("EntityConflictError", "RunExpiredError"):

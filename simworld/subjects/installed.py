@@ -8,12 +8,14 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 from simworld.errors import UsageError, unknown_name
+from simworld.records import ForeignProgram
 from simworld.subjects.seam import Host
 
 
@@ -32,6 +34,8 @@ class Subject:
     """Where its host is made: ``module:callable``."""
     world: str = ""
     """Where its own world is made, if it comes with one."""
+    alone: str = ""
+    """The module that writes scripts which need nothing of simworld, if there is one."""
 
     @property
     def hint(self) -> str:
@@ -49,6 +53,7 @@ SUBJECTS: dict[str, Subject] = {
             needs=("time-machine",),
             host="simworld.subjects.vercel.host:VercelHost",
             world="simworld.subjects.vercel.local:own_world_of",
+            alone="simworld.subjects.vercel.standalone",
         ),
     )
 }
@@ -74,6 +79,16 @@ def installed_version(name: str) -> str:
                 f"{subject.hint}"
             ) from None
     return found
+
+
+def is_too_new(program: ForeignProgram) -> bool:
+    """Whether only later versions of its engine than the installed one can run it."""
+    return _numbers(installed_version(program.subject)) < _numbers(program.since)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``0.11.0rc1`` → (0, 11, 0)."""
+    return tuple(int(each) for each in re.findall(r"(?:^|\.)(\d+)", version))
 
 
 @functools.cache

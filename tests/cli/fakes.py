@@ -21,7 +21,8 @@ from simworld.campaign import (
     where_of,
 )
 from simworld.errors import UsageError, unknown_name
-from simworld.records import Progress, Repro, Result, RunLogLine, Story, Verdict
+from simworld.records import ForeignProgram, Progress, Repro, Result, RunLogLine, Story, Verdict
+from simworld.subjects import SUBJECTS
 from tests.render import samples
 
 
@@ -55,6 +56,7 @@ class FakeScenario:
     canary: bool = False
     generated: bool = False
     subject: str = ""
+    workflow: ForeignProgram | None = None
 
 
 @attrs.frozen
@@ -62,6 +64,7 @@ class FakeVariant:
     name: str
     place: str = "atomic"
     changed: tuple[str, ...] = ()
+    title: str = "what it is"
 
 
 SCENARIOS = {
@@ -113,6 +116,8 @@ class FakeCampaign:
         return self.scenarios
 
     def preset(self, name: str) -> FakeVariant:
+        if name in SUBJECTS:
+            return FakeVariant(name)
         if name not in PRESETS:
             raise unknown_name("variant", name, PRESETS)
         return PRESETS[name]

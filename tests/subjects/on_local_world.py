@@ -14,9 +14,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from scenarios.vercel import flows
 from vercel.workflow import Run, start
 from vercel.workflow._internal import world
+
+from scenarios.vercel import flows
 
 PATIENCE_S = 30
 """No run takes longer, on a slow machine either."""

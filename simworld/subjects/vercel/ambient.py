@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
+import importlib.util
 import logging
 import os
 import random
@@ -47,14 +49,14 @@ class Ambient:
         self._now_us = 0
         self._restore: list[Callable[[], object]] = []
 
-    def begin(self, seed: int, generators: list[tuple[Any, str]]) -> None:
-        """A trial begins.  ``generators``: (module, name) of what mints ULIDs in there."""
+    def begin(self, seed: int) -> None:
+        """A trial begins."""
         self._random.seed(seed)
         self._now_us = 0
         state = random.getstate()
         self._restore.append(lambda: random.setstate(state))
         random.seed(seed)
-        for module, name in generators:
+        for module, name in _ulid_generators():
             self._set(module, name, ulid.monotonic_factory(self._random.random))
         for each in _LOGGERS:
             self._set(logging.getLogger(each), "disabled", True)
@@ -85,3 +87,11 @@ class Ambient:
         before = getattr(holder, name)
         self._restore.append(lambda: setattr(holder, name, before))
         setattr(holder, name, value)
+
+
+@functools.cache
+def _ulid_generators() -> list[tuple[Any, str]]:
+    """(module, name) of what the SDK mints run ids with; in its earlier versions worlds do that."""
+    if importlib.util.find_spec("vercel.workflow._internal.run") is None:
+        return []
+    return [(importlib.import_module("vercel.workflow._internal.run"), "_generate_run_ulid")]

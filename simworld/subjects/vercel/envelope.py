@@ -1,22 +1,21 @@
 """What the SDK says beyond our facts, inside the bytes of our facts.
 
 Our facts have fewer fields than the SDK's events.  The payload itself stays as the SDK has written
-it wherever that is all there is; else it becomes an *envelope*: a mark, and a dict in msgpack.
-Every world of ours stores bytes as they are, so nothing gets lost, and equal things have equal
-bytes.
+it wherever that is all there is; else it becomes an *envelope*: a mark and a dict in msgpack.  (The
+SDK's payloads begin with the four letters of their format, so none begins like the mark.)  Every
+world of ours stores bytes as they are, so nothing gets lost, and equal things have equal bytes.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-_MARK = b"\x00simworld\x01"
-"""The SDK's payloads begin with the four letters of their format, so none begins like this."""
+from simworld.engine import ENVELOPE
+
 _VALUE = "value"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -37,19 +36,14 @@ def pack(value: object, **more: object) -> bytes:
 
     Never empty: in our rows no bytes mean that there is nothing.
     """
-    if not more and type(value) is bytes and value and not value.startswith(_MARK):
+    if not more and type(value) is bytes and value and not value.startswith(ENVELOPE):
         return value
-    return _MARK + _encoder.encode({**more, _VALUE: value})
+    return ENVELOPE + _encoder.encode({**more, _VALUE: value})
 
 
 def unpack(data: bytes) -> tuple[Any, Mapping[str, Any]]:
-    """The payload and what belongs to it; neither is to be changed."""
-    if not data.startswith(_MARK):
+    """The payload and what belongs to it."""
+    if not data.startswith(ENVELOPE):
         return data, _NOTHING
-    return _opened(data)
-
-
-@functools.lru_cache(maxsize=256)  # a run's envelope is opened with every look at its row
-def _opened(data: bytes) -> tuple[Any, Mapping[str, Any]]:
-    told = msgspec.msgpack.decode(data[len(_MARK) :])
+    told = msgspec.msgpack.decode(data[len(ENVELOPE) :])
     return told.pop(_VALUE), told

@@ -20,19 +20,19 @@ from vercel.workflow._internal import errors as sdk_errors
 from vercel.workflow._internal import runtime
 from vercel.workflow._internal import world as w
 
-from simworld.engine import StepRow, StepStarted
-from simworld.errors import InternalError, SimworldError, UsageError
-from simworld.ports import Answer, BodyInfo, Delivery, Message
-from simworld.records import ForeignProgram
+from simworld.engine import StepRow
+from simworld.errors import InternalError, UsageError
+from simworld.ports import Answer, BodyInfo, Delivery, Message, Page
+from simworld.records import ForeignProgram, SubjectProfile
 from simworld.subjects.seam import (
     Again,
     Ask,
     BodyBegins,
     BodyEnds,
-    Create,
     Ended,
     Heard,
     Question,
+    ReadLog,
     Sleep,
     Trial,
 )
@@ -41,6 +41,7 @@ from simworld.subjects.vercel.loading import Loaded, load, parameters, plain_nam
 from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
 from simworld.subjects.vercel.versions import check_version
+from simworld.subjects.vercel.watch import Endless, Watch
 from simworld.subjects.vercel.world import make_world
 
 MAX_DELAY_S = 82_800
@@ -54,12 +55,23 @@ class _Activity:
     """A delivery or a client's call, with all that its code has begun."""
 
     name: str
+    run_id: str = ""
+    """The run that a delivery is about."""
     tasks: list[Task] = attrs.Factory(list)
     strands: int = 0
     """How many there are beside strand 0."""
+    pages: list[Page] = attrs.Factory(list)
+    """What it has read of its run's log, since it began to read from the start."""
     started: StepRow | None = None
     """The step it has started, as the world's answer had it."""
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """What its next pass is given: the run and the ids of the events."""
+        return self.run_id, *[event.event_id for page in self.pages for event in page.events]
+
     dead: bool = False
+    """None of its code runs any more."""
 
 
 _ACTIVITY: contextvars.ContextVar[_Activity] = contextvars.ContextVar("simworld_activity")
@@ -71,10 +83,11 @@ class VercelHost:
     def __init__(self) -> None:
         check_version()
         self._ambient = Ambient()
+        self._watch = Watch()
         self._loop = HostLoop(self)
         self._modules: dict[str, Loaded] = {}
-        self._bodies: dict[int, Callable[..., Any]] = {}
-        """id of a step → its function, unwrapped; steps live as long as the process."""
+        self._bodies: set[int] = set()
+        """id of each step whose function is wrapped; steps live as long as the process."""
         self._ending = False
         self._reset()
 
@@ -86,6 +99,9 @@ class VercelHost:
         self._asks: list[Ask] = []
         self._withdrawn: list[int] = []
         self._ended: list[Ended] = []
+        self._stuck: list[tuple[str, str]] = []
+        self._endless: dict[tuple[str, ...], str] = {}
+        """Logs over which a pass has not come back, and what was found out about it."""
         self._broken: BaseException | None = None
         self._retries: list[tuple[Any, int]] = []
         self._now_ms = 0
@@ -107,17 +123,19 @@ class VercelHost:
             if trial.max_retries is not None:
                 step.max_retries = trial.max_retries
         self._ambient.begin(trial.seed)
+        self._watch.begin()
         with self._ambient.entered(trial.now_ms):
             self._world = make_world(self.ask, trial.profile)
         w.set_world(self._world)
 
     def deliver(self, activity: str, message: Message, delivery: Delivery, now_ms: int) -> Heard:
         """See ``seam.Host``."""
-        return self._start(activity, self._handled(message, delivery), now_ms)
+        work = self._handled(message, delivery)
+        return self._start(_Activity(activity, message.run_id), work, now_ms)
 
     def call(self, activity: str, verb: str, args: Mapping[str, object], now_ms: int) -> Heard:
         """See ``seam.Host``."""
-        return self._start(activity, _CALLS[verb](self, args), now_ms)
+        return self._start(_Activity(activity), _CALLS[verb](self, args), now_ms)
 
     def answer(self, number: int, value: object, now_ms: int) -> Heard:
         """See ``seam.Host``."""
@@ -127,8 +145,10 @@ class VercelHost:
         if isinstance(parked, Timer):
             self._loop.fire(parked)
         elif parked is not None:
-            if isinstance(value, Answer) and value.step is not None:
-                activity.started = value.step
+            if isinstance(value, Answer):
+                activity.started = value.step or activity.started
+            elif isinstance(value, Page) and self._is_endless(activity, value):
+                return self._run(now_ms)
             parked.set_result(value)
         return self._run(now_ms)
 
@@ -145,22 +165,25 @@ class VercelHost:
 
     def abandon(self, activity: str) -> None:
         """See ``seam.Host``."""
-        dead = self._activities.get(activity)
-        if dead is not None:
-            dead.dead = True
-            for number in [each for each, (of, _) in self._parked.items() if of is dead]:
-                del self._parked[number]
+        if activity in self._activities:
+            self._bury(self._activities[activity])
+
+    def _bury(self, activity: _Activity) -> None:
+        activity.dead = True
+        for number in [each for each, (of, _) in self._parked.items() if of is activity]:
+            del self._parked[number]
 
     def end(self) -> None:
         """See ``seam.Host``."""
         self._ending = True
         try:
-            with self._ambient.entered(self._now_ms):
+            with self._ambient.entered(self._now_ms), self._watch:
                 self._finish()
         finally:
             self._ending = False
             for step, retries in self._retries:
                 step.max_retries = retries
+            self._watch.end()
             self._ambient.end()
             w.set_world(None)
             self._reset()
@@ -171,6 +194,11 @@ class VercelHost:
         loaded = self._load(program.module)
         loaded.workflow(program.workflow)
         return {plain_name(step.name): step.max_retries for step in loaded.steps}
+
+    def row_name(self, program: ForeignProgram) -> str:
+        """See ``seam.Host``."""
+        name: str = self._load(program.module).workflow(program.workflow).workflow_id
+        return name
 
     def workflows(self, module: str) -> Mapping[str, str]:
         """See ``seam.Host``."""
@@ -189,8 +217,8 @@ class VercelHost:
 
     # The engine runs.
 
-    def _start(self, name: str, work: Coroutine[Any, Any, Any], now_ms: int) -> Heard:
-        activity = self._activities[name] = _Activity(name)
+    def _start(self, activity: _Activity, work: Coroutine[Any, Any, Any], now_ms: int) -> Heard:
+        self._activities[activity.name] = activity
         context = contextvars.Context()
         context.run(_ACTIVITY.set, activity)
         task = self._loop.create_task(self._alive(activity, work), context=context)
@@ -199,39 +227,64 @@ class VercelHost:
         activity.tasks.append(task)
         return self._run(now_ms)
 
+    def _is_endless(self, activity: _Activity, page: Page) -> bool:
+        """Whether the pass over this log is known not to come back, now that it is read."""
+        activity.pages.append(page)
+        if not self._endless or page.has_more:
+            return False
+        why = self._endless.get(activity.log)
+        if why is not None:
+            self._stick(activity, why)
+        return why is not None
+
+    def _stick(self, activity: _Activity, why: str) -> None:
+        self._bury(activity)
+        self._stuck.append((activity.name, why))
+
     async def _alive(self, activity: _Activity, work: Coroutine[Any, Any, Any]) -> None:
         """Do an activity's work, and tell how it has ended."""
         try:
             value = await work
+        except (KeyboardInterrupt, SystemExit):
+            raise
         except (InternalError, UsageError) as error:
             self._broken = error
-        except (Exception, asyncio.CancelledError) as error:
-            self._ended.append(Ended(activity.name, error=_told(error)))
-        else:
-            if isinstance(value, Again):
-                self._ended.append(Ended(activity.name, again=value))
+        except BaseException as error:
+            if _is_endless(error):
+                why = self._endless[activity.log] = _told(error)
+                self._stick(activity, why)
             else:
-                self._ended.append(Ended(activity.name, value=value))
+                self._ended.append(Ended(activity.name, error=_told(error)))
+        else:
+            again = value if isinstance(value, Again) else None
+            self._ended.append(Ended(activity.name, again, value=None if again else value))
 
     def _run(self, now_ms: int) -> Heard:
         self._now_ms = self._loop.now_ms = now_ms
-        with self._ambient.entered(now_ms):
+        with self._ambient.entered(now_ms), self._watch:
             self._loop.run_ready()
         broken = self._loop.refused or self._broken
         if broken is not None:
             raise broken
+        return self._heard()
+
+    def _heard(self) -> Heard:
         asks, self._asks = self._asks, []
-        ended = self._ended
-        if ended:
-            self._ended = []
-            for each in ended:
-                if all(task.done() for task in self._activities[each.activity].tasks):
-                    del self._activities[each.activity]
-        withdrawn = self._withdrawn
-        if withdrawn:
-            self._withdrawn = []
+        withdrawn, self._withdrawn = self._withdrawn, []
+        ended, self._ended = self._ended, []
+        stuck, self._stuck = self._stuck, []
+        if withdrawn:  # what was taken back at once was never asked for
+            told = [each.number for each in asks]
             asks = [each for each in asks if each.number not in withdrawn]
-        return Heard(asks, withdrawn, ended, self._names.take())
+            withdrawn = [each for each in withdrawn if each not in told]
+        for each in ended:
+            if all(task.done() for task in self._activities[each.activity].tasks):
+                self._let_go(self._activities.pop(each.activity))
+        return Heard(asks, withdrawn, ended, stuck, self._names.take())
+
+    def _let_go(self, activity: _Activity) -> None:
+        """Nothing of it is left to run: a task's context knows its activity, so part the two."""
+        activity.tasks.clear()
 
     def _finish(self) -> None:
         """Cancel whatever is left, until nothing is."""
@@ -247,6 +300,8 @@ class VercelHost:
             for task in left:
                 task.cancel()
             self._loop.run_ready()
+        for activity in self._activities.values():
+            self._let_go(activity)
         self._loop.create_task(self._loop.close_generators())
         self._loop.run_ready()
 
@@ -259,6 +314,8 @@ class VercelHost:
             raise asyncio.CancelledError
         if activity.dead:
             await self._loop.create_future()
+        if type(question) is ReadLog and question.cursor is None:
+            activity.pages.clear()
         if not isinstance(task, Task):
             self._broken = UsageError(
                 f"a workflow function has asked its world for {type(question).__name__}, which "
@@ -368,19 +425,24 @@ class VercelHost:
         if loaded is None:
             before = w.the_world
             # A registry may register its handler as soon as it is made.
-            w.set_world(make_world(self.ask, _ANY_PROFILE))
+            w.set_world(make_world(self.ask, SubjectProfile()))
             try:
                 loaded = self._modules[module] = load(module)
             finally:
                 w.set_world(before)
             for step in loaded.steps:
                 if id(step) not in self._bodies:
-                    self._bodies[id(step)] = step.func
-                    step.func = self._wrapped(step.func)
+                    self._bodies.add(id(step))
+                    step.func = self._wrapped(step)
         return loaded
 
-    def _wrapped(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _wrapped(self, step: Any) -> Callable[..., Awaitable[Any]]:
         """A step's function that tells when it begins and ends."""
+        function = step.func
+        # A body that its workflow has cancelled fails its step for good.
+        fatal: tuple[type[BaseException], ...] = (sdk_errors.FatalError,)
+        if getattr(step, "cancellable", False):
+            fatal += (asyncio.CancelledError,)
 
         @functools.wraps(function)
         async def body(*args: Any, **kwargs: Any) -> Any:
@@ -401,8 +463,8 @@ class VercelHost:
                 await self.ask(BodyBegins(info))
                 result = await function(*args, **kwargs)
             except (Exception, asyncio.CancelledError) as error:
-                fatal = isinstance(error, sdk_errors.FatalError)
-                await self.ask(BodyEnds(info, "fatal" if fatal else "error", _told(error), b""))
+                outcome = "fatal" if isinstance(error, fatal) else "error"
+                await self.ask(BodyEnds(info, outcome, _told(error), b""))
                 raise
             await self.ask(BodyEnds(info, "ok", "", b""))
             return result
@@ -422,6 +484,12 @@ _CALLS: dict[str, Callable[[VercelHost, Mapping[str, Any]], Coroutine[Any, Any, 
 def _run_of(args: Mapping[str, Any]) -> Any:
     make: Callable[[str], Any] = getattr(api, "get_run", None) or api.Run
     return make(args["run_id"])
+
+
+def _is_endless(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_endless(each) for each in error.exceptions)
+    return isinstance(error, Endless)
 
 
 def _told(error: BaseException) -> str:

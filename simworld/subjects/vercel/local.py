@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -136,6 +137,8 @@ class SdkLocal:
                 os.environ.pop(name, None)
             os.environ[ENVIRONMENT[0]] = str(self.folder)
             self.world = local.LocalWorld()
+        self.release = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        """Remove its files; at the latest when nobody knows it any more."""
         self.world.monotonic_ulid = ulid.monotonic_factory(lambda: 0.5)
 
     def ask(self, call: Coroutine[Any, Any, T]) -> T:
@@ -155,10 +158,6 @@ class SdkLocal:
             for each in error.args
         )
         return error.with_traceback(None)
-
-    def release(self) -> None:
-        """Remove its files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _now(call: Coroutine[Any, Any, T]) -> T:

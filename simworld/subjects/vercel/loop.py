@@ -25,16 +25,25 @@ STEPS_MAX = 200_000
 _MS = 1_000
 
 
+class Timer(asyncio.TimerHandle):
+    """A timer that is asked for."""
+
+    __slots__ = ("number",)
+
+    number: int
+    """Of the ask; 0: it is due at once."""
+
+
 class Driver(Protocol):
     """Who runs the loop."""
 
     def task_made(self, task: Task) -> None:
         """A task begins."""
 
-    def timer_set(self, timer: asyncio.TimerHandle, duration_ms: int) -> None:
+    def timer_set(self, timer: Timer, duration_ms: int) -> None:
         """``fire`` this timer after so long."""
 
-    def timer_cancelled(self, timer: asyncio.TimerHandle) -> None:
+    def timer_cancelled(self, timer: Timer) -> None:
         """It need not fire any more."""
 
 
@@ -81,7 +90,7 @@ class HostLoop(asyncio.BaseEventLoop):
         surrounding, hooks = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)
         self._thread_id = threading.get_ident()
-        sys.set_asyncgen_hooks(self._asyncgen_firstiter_hook, self._asyncgen_finalizer_hook)
+        sys.set_asyncgen_hooks(self._asyncgens.add, self._asyncgen_finalizer_hook)
         try:
             while ready:
                 handle = ready.popleft()
@@ -105,13 +114,13 @@ class HostLoop(asyncio.BaseEventLoop):
         self.refused = None
         self._tasks = 0
 
-    def fire(self, timer: asyncio.TimerHandle) -> None:
+    def fire(self, timer: Timer) -> None:
         """The time of a timer has come."""
         self._ready.append(timer)
 
     async def close_generators(self) -> None:
         """Close the asynchronous generators that nobody has read to their ends."""
-        for generator in sorted(self._asyncgens, key=lambda each: each.__qualname__):
+        for generator in list(self._asyncgens):
             await generator.aclose()
 
     # What asyncio asks of a loop.
@@ -126,9 +135,10 @@ class HostLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Timer:
         """A timer; with no delay at all it is due at once."""
-        timer = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
+        timer = Timer(self.time() + delay, callback, args, self, context)
+        timer.number = 0
         duration_ms = math.ceil(round(delay * _MS, 3))
         if duration_ms > 0:
             self._driver.timer_set(timer, duration_ms)
@@ -142,11 +152,11 @@ class HostLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Timer:
         """A timer at a time of this loop's clock."""
         return self.call_later(when - self.time(), callback, *args, context=context)
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: Timer) -> None:
         self._driver.timer_cancelled(handle)
 
     def call_soon_threadsafe(  # type: ignore[override]

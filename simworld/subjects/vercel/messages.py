@@ -21,20 +21,18 @@ def our_message(payload: Any) -> Message:
     """The message that the SDK puts into its queue."""
     if not isinstance(payload, w.WorkflowInvokePayload):
         raise UsageError(
-            f"the SDK sends a {type(payload).__name__}; simworld carries what invokes a workflow or "
-            "a step only"
+            f"the SDK sends a {type(payload).__name__}; simworld carries only what invokes a "
+            "workflow or a step"
         )
     if getattr(payload, "hook_input", None) is not None:
         raise UsageError(
-            f"a message of run {payload.run_id} carries the payload of a hook; only other SDKs send "
-            "such messages, and our worlds do not take them"
+            f"a message of run {payload.run_id} carries the payload of a hook; only other SDKs "
+            "send such messages, and our worlds do not take them"
         )
     given = payload.run_input
     run_input = None
     if given is not None:
-        run_input = RunInput(
-            given.workflow_name, run_envelope(given, given.input, given.spec_version)
-        )
+        run_input = RunInput(given.workflow_name, run_envelope(given, given.spec_version))
     extra = b""
     if payload.requested_at is not None:
         extra = pack(None, requestedAt=payload.requested_at.isoformat())

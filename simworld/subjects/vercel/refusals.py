@@ -2,8 +2,9 @@
 
 ``hosted``: as the SDK's client for the hosted service says it (``worlds/vercel.py``:
 ``_error_for_response`` for events and rows, ``events_create`` and ``hooks_get_by_token`` for hooks,
-``_stream_http_error`` for streams; nothing there catches what its HTTP client raises when no answer
-comes; ``vercel/queue`` ``errors.py`` for messages).
+``_stream_http_error`` and ``_write_stream_request`` for streams; nothing there catches what its
+HTTP client raises when no answer comes; ``vercel/queue`` ``errors.py`` for messages).  That it
+sends a write to a stream up to three times is not imitated: it is no code of the engine.
 
 ``local``: as the SDK's own local world says it (``worlds/local.py``: ``_events_create_impl``,
 ``runs_get``, ``hooks_get_by_token``): an ended run is a conflict, what is missing is a
@@ -13,11 +14,13 @@ comes; ``vercel/queue`` ``errors.py`` for messages).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import vercel.queue as vqs
 from vercel.workflow._internal import world as w
 from vercel.workflow._internal.worlds import vercel as hosted
 
+from simworld.engine import WaitCompleted
 from simworld.errors import (
     DefiniteFailure,
     EntityConflictError,
@@ -40,6 +43,7 @@ from simworld.subjects.seam import (
     WriteStream,
 )
 
+_http: Any = hosted.httpx  # type: ignore[attr-defined]  # whichever the SDK uses: httpx or httpx2
 _STREAMS = (WriteStream, CloseStream, ReadStream)
 
 
@@ -61,11 +65,14 @@ def refused(question: Question, error: SimworldError, style: SubjectErrors) -> E
     if isinstance(error, TooEarlyError):
         return w.TooEarlyError(str(error), retry_after=math.ceil(error.retry_after_s))
     if style is SubjectErrors.LOCAL:
-        return _local(error)
+        return _local(question, error)
     if isinstance(question, Send):
         return _queue(error)
     if isinstance(error, IndefiniteFailure):
-        return hosted.httpx.ReadTimeout(str(error))
+        if isinstance(question, _STREAMS):
+            return w.WorkflowWorldError(str(error), status=0)
+        silence: Exception = _http.ReadTimeout(str(error))
+        return silence
     if isinstance(error, EntityConflictError) and not isinstance(question, _STREAMS):
         return w.EntityConflictError(str(error))
     if isinstance(error, RunExpiredError):
@@ -76,10 +83,13 @@ def refused(question: Question, error: SimworldError, style: SubjectErrors) -> E
     return w.WorkflowWorldError(str(error), status=status)
 
 
-def _local(error: SimworldError) -> Exception:
+def _local(question: Question, error: SimworldError) -> Exception:
     if isinstance(error, EntityConflictError | RunExpiredError):
         return w.EntityConflictError(str(error))
     if isinstance(error, WorldError) and error.status == 404:
+        if isinstance(question, Create) and isinstance(question.fact, WaitCompleted):
+            # Our waits end with their run, its waits do not: it says at most that it was done.
+            return w.EntityConflictError(str(error))
         return RuntimeError(str(error))
     return OSError(str(error))
 

@@ -16,21 +16,20 @@ from simworld.subjects.vercel.translate import (
     our_time,
     run_envelope,
     run_fields,
-    sdk_event,
     sdk_time,
 )
 
-_STRUCTURED = hasattr(w, "StructuredError")
+_STRUCTURED: Any = getattr(w, "StructuredError", None)
 """0.9 keeps errors in rows as (message, stack, code); later versions keep the payload."""
 
-_RUNS = {
+_RUNS: dict[RunStatus, Any] = {
     RunStatus.PENDING: w.NonFinalWorkflowRun,
     RunStatus.RUNNING: w.NonFinalWorkflowRun,
     RunStatus.COMPLETED: w.CompletedWorkflowRun,
     RunStatus.FAILED: w.FailedWorkflowRun,
     RunStatus.CANCELLED: w.CancelledWorkflowRun,
 }
-_STEPS = {
+_STEPS: dict[StepStatus, Any] = {
     StepStatus.PENDING: w.NonFinalWorkflowStep,
     StepStatus.RUNNING: w.NonFinalWorkflowStep,
     StepStatus.COMPLETED: w.CompletedWorkflowStep,
@@ -106,12 +105,15 @@ def sdk_hook(row: HookRow) -> Any:
 
 
 def sdk_result(answer: Answer, event: Any) -> Any:
-    """What ``events_create`` gives back; ``event``: the answer's, as the SDK reads it."""
+    """What ``events_create`` gives back; ``event``: the answer's, as the SDK reads it.
+
+    As in the SDK's local world the run comes with what is about the run only, and no hook ever.
+    """
+    inside = answer.event is not None and answer.event.correlation_id != ""
     return w.EventResult.model_construct(
         event=event,
-        run=sdk_run(answer.run),
+        run=None if inside else sdk_run(answer.run),
         step=None if answer.step is None else sdk_step(answer.step),
-        hook=None if answer.hook is None else sdk_hook(answer.hook),
     )
 
 
@@ -122,12 +124,12 @@ def _maybe(ms: int) -> Any:
 def _sdk_error(data: bytes, code: str = "") -> Any:
     """The error of a row: since 0.10 the payload itself, before that what it says."""
     value, more = unpack(data)
-    if not _STRUCTURED:
+    if _STRUCTURED is None:
         return value
     stack = more.get("stack")
     if isinstance(value, dict):
         stack, value = value.get("stack", stack), value.get("message", "Unknown error")
-    return w.StructuredError.model_construct(message=value, stack=stack, code=code or None)
+    return _STRUCTURED.model_construct(message=value, stack=stack, code=code or None)
 
 
 # --- and back: what the SDK's own local world answers ---------------------------------------------
@@ -141,7 +143,7 @@ def our_run(run: Any) -> RunRow:
         run.run_id,
         RunStatus(run.status),
         run.workflow_name,
-        run_envelope(_Begun(run), run.input, run.spec_version or 1),
+        run_envelope(_Begun(run), run.spec_version or 1),
         our_time(run.created_at),
         our_time(run.started_at),
         our_time(run.completed_at),
@@ -155,6 +157,7 @@ class _Begun:
     """What a run's row says of its beginning; its attributes have changed since."""
 
     def __init__(self, run: Any) -> None:
+        self.input = run.input
         self.deployment_id = run.deployment_id
         self.execution_context = run.execution_context
         self.encryption_public_key = run.encryption_public_key
@@ -208,6 +211,6 @@ def _with_spec(value: Any, spec_version: int | None) -> bytes:
 
 
 def _our_error(error: Any) -> bytes:
-    if not _STRUCTURED:
+    if _STRUCTURED is None:
         return pack(error)
     return pack({"message": error.message, "stack": error.stack})

@@ -29,12 +29,23 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import vercel.queue as vqs
+from vercel.workflow import Workflows, get_step_metadata, start
+from vercel.workflow._internal import runtime, ulid
+from vercel.workflow._internal import world as w
+from vercel.workflow._internal.worlds import local
+from vercel.workflow._internal.worlds import vercel as hosted_module
+
+hosted: Any = hosted_module
+
 PLAN: dict[str, Any] = {}
 
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ENDED = ("completed", "failed", "cancelled")
+ENDS = tuple(f"run_{each}" for each in ENDED)
 QUIET_S = 1.2
 """A queue that has nothing to do for so long has nothing to do any more."""
+AFTERWARDS_S = 0.2
+"""So long an act waits for another where all that matters has happened."""
 DOING: contextvars.ContextVar[str] = contextvars.ContextVar("DOING", default="")
 """The delivery, or the client's call, for which a call of the world is made."""
 BODY: contextvars.ContextVar[str] = contextvars.ContextVar("BODY", default="")
@@ -46,13 +57,11 @@ class Evidence:
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
-        self._begun = time.time()
         self.events: list[dict[str, Any]] = []
 
     def note(self, kind: str, **fields: Any) -> None:
-        """One line; ``at_ms`` counts from the beginning."""
-        at_ms = int((time.time() - self._begun) * 1_000)
-        line = {"kind": kind, "at_ms": at_ms, "doing": DOING.get(), **fields}
+        """One line."""
+        line = {"kind": kind, "at_ms": int(time.time() * 1_000), "doing": DOING.get(), **fields}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         if kind == "event":
@@ -92,12 +101,7 @@ class Conductor:
             return -1
         future = self._waiting[index] = asyncio.get_running_loop().create_future()
         self._go_on()
-        try:
-            await future
-        except asyncio.CancelledError:
-            self._waiting.pop(index, None)
-            self.done(index)
-            raise
+        await future
         self.followed += 1
         return index
 
@@ -136,9 +140,12 @@ class Conductor:
 
     def _patience_s(self) -> float:
         """How long to wait for an act that has not come: its own time, and some more."""
-        before = self._order[self._next - 1][2] if self._next else self._order[0][2]
-        own_ms = self._order[self._next][2] - before
-        return float(PLAN["patience_s"]) + min(max(0, own_ms), PLAN["longest_ms"]) / 1_000
+        if self._next >= PLAN["decided"]:
+            return AFTERWARDS_S
+        before_ms: int = self._order[max(0, self._next - 1)][2]
+        own_ms: int = self._order[self._next][2] - before_ms
+        patience_s: float = PLAN["patience_s"] + min(own_ms, PLAN["longest_ms"]) / 1_000
+        return patience_s
 
     def _give_up(self, index: int) -> None:
         self._alarm = None
@@ -154,12 +161,12 @@ class Names:
 
     def __init__(self) -> None:
         self.runs: dict[str, str] = {}
-        self._bases: dict[str, int] = {}
+        self._firsts: dict[str, int] = {}
         self._children: dict[str, int] = {}
         self._sent: dict[str, int] = {}
         self._begun: dict[str, int] = {}
         self.copies: dict[str, int] = {}
-        """Message → how many deliveries of it have been asked for."""
+        """Message → how many of it there are; each is delivered once."""
         self._messages: dict[str, asyncio.Future[str]] = {}
 
     def run(self, run_id: str) -> str:
@@ -171,20 +178,15 @@ class Names:
             self.runs[run_id] = label if number == 1 else f"{label}.{number}"
         return self.runs[run_id]
 
-    def started(self, run: Any) -> None:
-        """From its start on a run draws its ids from a generator that anybody can make again."""
-        if run.run_id not in self._bases and run.started_at is not None:
-            from vercel.workflow._internal import ulid
-
-            draw = ulid.monotonic_factory(random.Random(run.run_id).random)
-            self._bases[run.run_id] = number_of(draw(int(run.started_at.timestamp() * 1_000)))
-
     def entity(self, run_id: str, correlation_id: str) -> str:
-        """``#3``: the third thing that the run has drawn an id for."""
-        base = self._bases.get(run_id)
-        if base is None:
-            return correlation_id
-        return f"#{number_of(correlation_id.partition('_')[2]) - base + 1}"
+        """``#3``: the third thing that the run has drawn an id for.
+
+        Its ids are one more than the last, from one on that follows from the run's own id.
+        """
+        if run_id not in self._firsts:
+            draw = ulid.monotonic_factory(random.Random(run_id).random)
+            self._firsts[run_id] = number_of(draw(1))
+        return f"#{number_of(correlation_id) - self._firsts[run_id] + 1}"
 
     def where(self, run_id: str, correlation_id: str | None) -> str:
         """`` of #3``, `` of run.2/#3``, `` of run.2``; nothing of the main run."""
@@ -200,12 +202,9 @@ class Names:
         number = self._sent[path] = self._sent.get(path, 0) + 1
         return path if number == 1 else f"{path}.{number}"
 
-    def known(self, name: str) -> bool:
-        """Whether somebody has sent it."""
-        return name in self.copies
-
     def bind(self, message_id: str, name: str) -> None:
-        """The queue calls it so."""
+        """A message of this name is in the queue, once more perhaps."""
+        self.copies[name] = self.copies.get(name, 0) + 1
         future = self._future(message_id)
         if not future.done():
             future.set_result(name)
@@ -222,302 +221,334 @@ class Names:
         return self._messages[message_id]
 
 
-def number_of(text: str) -> int:
-    """A ULID as a number."""
+def number_of(identifier: str) -> int:
+    """What counts in a ULID, as a number."""
     number = 0
-    for letter in text:
-        number = number * len(ALPHABET) + ALPHABET.index(letter)
+    for letter in identifier[-ulid.RANDOM_LEN :]:
+        number = number * ulid.ENCODING_LEN + ulid.ENCODING.index(letter)
     return number
 
 
-def make_world(evidence: Evidence, conductor: Conductor, names: Names) -> Any:
-    """The SDK's local world; every call of it is ``super()``'s."""
-    from vercel.workflow._internal import world as w
-    from vercel.workflow._internal.worlds import local
+def failure(how: str, *, of_queue: bool) -> Exception:
+    """What the SDK gets to see: a full disk, or what its clients of the hosted service raise."""
+    if of_queue and how == "lost_answer":
+        return vqs.CommunicationError("no answer")
+    if of_queue and how == "throttled":
+        return vqs.ThrottledError(1)
+    if of_queue:
+        return vqs.InternalServerError("503")
+    if PLAN["errors"] == "local":
+        return OSError("no space left on device")
+    if how == "lost_answer":
+        silence: Exception = hosted.httpx.ReadTimeout("no answer")
+        return silence
+    if how == "throttled":
+        return w.ThrottleError("429", status=429, retry_after=1)
+    return w.WorkflowWorldError("503", status=503)
 
-    planned = PLAN["failed_call"]
 
-    def failure(how: str) -> Exception:
-        """What the SDK's client of the hosted service would raise."""
-        if how == "throttled":
-            return w.ThrottleError("simworld: 429", status=429, retry_after=1)
-        if how == "server_error":
-            return w.WorkflowWorldError("simworld: 500", status=500)
-        return ConnectionError("simworld: the answer is lost")
+class World(local.LocalWorld):
+    """The SDK's local world: a call waits for its turn, a message comes more than once, one call
+    fails; all else is ``super()``'s."""
 
-    class World(local.LocalWorld):
-        """A call waits for its turn; a message comes more than once; one call fails."""
+    def __init__(self, evidence: Evidence, conductor: Conductor, names: Names) -> None:
+        super().__init__()
+        self._evidence = evidence
+        self._conductor = conductor
+        self._names = names
+        self._at_work = 0
+        """Deliveries that are being handled."""
+        self._failed: dict[str, bool] = {}
+        """Message that comes back in a minute → whether a copy of it came at once."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.at_work = 0
-            """Deliveries that are being handled."""
+    async def _performed(self, act: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Cancelled while it waits, it is carried out all the same: only its answer took long."""
+        under_way = asyncio.ensure_future(self._in_turn(act, call))
+        under_way.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(under_way)
 
-        async def _performed(self, act: str, call: Callable[[], Awaitable[Any]]) -> Any:
-            doing = DOING.get()
-            index = await conductor.turn(doing, act)
-            try:
-                fails = planned is not None and index == planned["index"]
-                if fails and planned["how"] != "lost_answer":
-                    evidence.note("refused", act=act, how=planned["how"])
-                    raise failure(planned["how"])
-                result = await call()
-                if fails:
-                    evidence.note("lost", act=act)
-                    raise failure("lost_answer")
-                return result
-            finally:
-                conductor.done(index)
+    async def _in_turn(self, act: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        index = await self._conductor.turn(DOING.get(), act)
+        how = PLAN["fails"].get(str(index), "")
+        try:
+            if how and how != "lost_answer":
+                self._evidence.note("refused", act=act, how=how)
+                raise failure(how, of_queue=act.startswith("send "))
+            result = await call()
+            if how:
+                self._evidence.note("lost", act=act)
+                raise failure(how, of_queue=act.startswith("send "))
+            return result
+        finally:
+            self._conductor.done(index)
 
-        async def events_create(self, run_id: Any, data: Any) -> Any:
-            """``super()`` in its turn, and a line of evidence."""
+    async def events_create(self, run_id: Any, data: Any) -> Any:
+        """``super()`` in its turn, and a line of evidence."""
+        about = getattr(data, "correlation_id", None)
+        where = self._names.where(run_id, about)
 
-            async def call() -> Any:
-                result = await local.LocalWorld.events_create(self, run_id, data)
-                if result.run is not None:
-                    names.started(result.run)
-                if result.event is not None:
-                    event = local._encode_js(local.event_record(result.event))
-                    evidence.note("event", event=event, where=names.where(run_id, about))
-                return result
+        async def call() -> Any:
+            result = await local.LocalWorld.events_create(self, run_id, data)
+            if result.event is not None:
+                record = local._encode_js(local.event_record(result.event))
+                self._evidence.note("event", event=record, where=where)
+            return result
 
-            about = getattr(data, "correlation_id", None)
-            act = f"record {data.event_type}{names.where(run_id, about)}"
-            return await self._performed(act, call)
+        return await self._performed(f"record {data.event_type}{where}", call)
 
-        async def events_list(self, run_id: str, **kwargs: Any) -> Any:
-            """``super()`` in its turn."""
-            call = functools.partial(local.LocalWorld.events_list, self, run_id, **kwargs)
-            return await self._performed(f"read the log{names.where(run_id, None)}", call)
+    async def events_list(self, run_id: str, **kwargs: Any) -> Any:
+        """``super()`` in its turn."""
+        call = functools.partial(local.LocalWorld.events_list, self, run_id, **kwargs)
+        return await self._performed(f"read the log{self._names.where(run_id, None)}", call)
 
-        async def runs_get(self, run_id: str) -> Any:
-            """``super()`` in its turn."""
-            where = names.run(run_id)
-            act = "read the run" if where == "run" else f"read {where}"
-            return await self._performed(
-                act, functools.partial(local.LocalWorld.runs_get, self, run_id)
-            )
+    async def runs_get(self, run_id: str) -> Any:
+        """``super()`` in its turn."""
+        run = self._names.run(run_id)
+        act = "read the run" if run == "run" else f"read {run}"
+        return await self._performed(act, functools.partial(self.row, run_id))
 
-        async def hooks_get_by_token(self, token: str) -> Any:
-            """``super()`` in its turn."""
-            call = functools.partial(local.LocalWorld.hooks_get_by_token, self, token)
-            return await self._performed(f"find the hook of token {token}", call)
+    async def row(self, run_id: str) -> Any:
+        """The run's row, whoever's turn it is."""
+        return await local.LocalWorld.runs_get(self, run_id)
 
-        async def queue(self, queue_name: Any, message: Any, **kwargs: Any) -> str:
-            """``super()`` in its turn; more than once for a message that comes more than once."""
-            step_id = getattr(message, "step_id", None)
-            run_id = message.run_id
-            part = names.entity(run_id, step_id) if step_id else "flow"
+    async def hooks_get_by_token(self, token: str) -> Any:
+        """``super()`` in its turn."""
+        call = functools.partial(local.LocalWorld.hooks_get_by_token, self, token)
+        return await self._performed(f"find the hook of token {token}", call)
+
+    async def queue(self, queue_name: Any, message: Any, **kwargs: Any) -> str:
+        """``super()`` in its turn; once more for each further delivery in the plan."""
+        run_id, step_id = message.run_id, getattr(message, "step_id", None) or ""
+        part = self._names.entity(run_id, step_id) if step_id else "flow"
+
+        async def call() -> str:
+            message_id: str = await local.LocalWorld.queue(self, queue_name, message, **kwargs)
             name = ""
-
-            async def call() -> str:
-                nonlocal name
-                message_id: str = await local.LocalWorld.queue(self, queue_name, message, **kwargs)
-                if not self._is_dropped(message_id):
-                    name = names.message(DOING.get(), part)
-                    names.copies[name] = 1
-                    names.bind(message_id, name)
-                evidence.note("sent", message=name, run=run_id, step=step_id or "")
-                return message_id
-
-            act = f"send {part}{names.where(run_id, None)}"
-            message_id: str = await self._performed(act, call)
+            if not self._is_dropped(message_id):
+                name = self._names.message(DOING.get(), part)
+                self._names.bind(message_id, name)
+            self._evidence.note("sent", message=name, run=run_id, step=step_id)
             for _ in range(PLAN["copies"].get(name, 0)):
-                await self.send_copy(name, queue_name, message, kwargs)
+                await self._send_copy(name, queue_name, message, kwargs)
             return message_id
 
-        async def send_copy(self, name: str, queue_name: Any, message: Any, how: Any) -> None:
-            """At-least-once: the same message again, without a key that would hold it back."""
-            names.copies[name] += 1
-            how = {**how, "idempotency_key": None}
-            message_id = await local.LocalWorld.queue(self, queue_name, message, **how)
-            names.bind(message_id, name)
-            evidence.note("copied", message=name)
+        act = f"send {part}{self._names.where(run_id, None)}"
+        return str(await self._performed(act, call))
 
-        def _is_dropped(self, message_id: str) -> bool:
-            state = self._embedded_queue_service.server.state
-            message = state.by_id.get(message_id)
-            return message is not None and message.duplicate_of is not None
+    async def _send_copy(self, name: str, queue_name: Any, message: Any, how: Any) -> None:
+        """At least once: the same message again, without a key that would hold it back."""
+        how = {**how, "idempotency_key": None}
+        message_id = await local.LocalWorld.queue(self, queue_name, message, **how)
+        self._names.bind(message_id, name)
+        self._evidence.note("copied", message=name)
 
-        def is_idle(self) -> bool:
-            """Nothing is being handled, and nothing will be."""
-            service = self._embedded_queue_service
-            if service is None:
-                return True
-            left = (
-                each
-                for each in service.server.state.messages
-                if each.duplicate_of is None and not each.acknowledged_by_consumer
-            )
-            return not self.at_work and next(left, None) is None
+    def _is_dropped(self, message_id: str) -> bool:
+        """Whether the queue knows it already, by its key and what it says."""
+        service: Any = self._embedded_queue_service
+        message = service.server.state.by_id.get(message_id)
+        return message is not None and message.duplicate_of is not None
 
-        def create_queue_handler(self, queue_name_prefix: Any, handler: Any) -> Any:
-            """``super()`` with a handler that knows which delivery it handles."""
+    def is_idle(self, *, all_ended: bool) -> bool:
+        """Nothing is being handled, and nothing that matters waits for that."""
+        service: Any = self._embedded_queue_service
+        messages = [] if service is None else service.server.state.messages
+        left = (
+            each
+            for each in messages
+            if each.duplicate_of is None
+            and not each.acknowledged_by_consumer
+            and not self._failed.get(each.message_id, False)
+            and not (all_ended and each.message_id in self._failed)
+        )
+        return not self._at_work and next(left, None) is None
 
-            async def named(message: Any, *, queue_name: Any, message_id: str, **more: Any) -> Any:
-                base, name = await names.delivery(message_id)
-                DOING.set(name)
-                BODY.set("")
-                run_id, step = message.get("runId", ""), message.get("stepId") or ""
-                part = names.entity(run_id, step) if step else "flow"
-                self.at_work += 1
-                try:
-                    conductor.done(await conductor.turn(name, f"deliver {part}"))
-                    evidence.note("delivered", run=run_id, step=step, attempt=more.get("attempt"))
-                    result = await handler(
-                        message, queue_name=queue_name, message_id=message_id, **more
-                    )
-                except BaseException as error:
-                    evidence.note("raised", error=f"{type(error).__name__}: {error}")
-                    if names.copies[base] < PLAN["deliveries"].get(base, 1):
-                        body = w.QueuePayloadAdaptor.from_wire(local._decode_js(message))
-                        await self.send_copy(base, queue_name, body, {})
-                    raise
-                finally:
-                    self.at_work -= 1
-                    if result_is_last(name):
-                        conductor.never(functools.partial(is_gone, name))
-                return result
+    def create_queue_handler(self, queue_name_prefix: Any, handler: Any) -> Any:
+        """``super()`` with a handler that knows which delivery it handles."""
 
-            return super().create_queue_handler(queue_name_prefix, named)
+        async def named(message: Any, **told: Any) -> Any:
+            base, name = await self._names.delivery(told["message_id"])
+            DOING.set(name)
+            BODY.set("")
+            self._at_work += 1
+            try:
+                return await self._handled(name, handler, message, told)
+            except BaseException as error:
+                self._evidence.note("raised", error=f"{type(error).__name__}: {error}")
+                self._conductor.never(functools.partial(self._is_gone, name))
+                again = self._names.copies[base] < PLAN["deliveries_max"]
+                self._failed[told["message_id"]] = again
+                if again:  # the queue's own delivery would come in a minute
+                    body = w.QueuePayloadAdaptor.from_wire(message)
+                    await self._send_copy(base, told["queue_name"], body, {})
+                raise
+            finally:
+                self._at_work -= 1
 
-    def result_is_last(name: str) -> bool:
-        return name != ""
+        return super().create_queue_handler(queue_name_prefix, named)
 
-    def is_gone(name: str, doing: str) -> bool:
+    async def _handled(self, name: str, handler: Any, message: Any, told: Any) -> Any:
+        run_id, step_id = message.get("runId", ""), message.get("stepId") or ""
+        part = self._names.entity(run_id, step_id) if step_id else "flow"
+        self._conductor.done(await self._conductor.turn(name, f"deliver {part}"))
+        attempt = told["attempt"]
+        self._evidence.note("delivered", run=run_id, step=step_id, attempt=attempt)
+        result = await handler(message, **told)
+        if result is None:  # else it sends a message yet
+            self._conductor.never(functools.partial(self._is_gone, name))
+        return result
+
+    def _is_gone(self, name: str, doing: str) -> bool:
         """Whether it is this delivery, or one of a message that it has not sent."""
-        if doing == name:
-            return True
         if not doing.startswith(f"{name}/"):
-            return False
-        sent = doing[len(name) + 1 :].partition("/")[0].partition("~")[0]
-        return not names.known(f"{name}/{sent}") and not sent.startswith("flow")
-
-    return World()
+            return doing == name
+        part = doing[len(name) + 1 :].partition("/")[0].partition("~")[0]
+        return f"{name}/{part}" not in self._names.copies
 
 
-def watch_bodies(registry: Any, evidence: Evidence, conductor: Conductor, names: Names) -> None:
+class Bodies:
     """Bodies begin and end in their turns, and fail where that was planned."""
-    from vercel.workflow import get_step_metadata
 
-    begun: dict[tuple[str, str], int] = {}
+    def __init__(self, evidence: Evidence, conductor: Conductor, names: Names) -> None:
+        self._evidence = evidence
+        self._conductor = conductor
+        self._names = names
+        self._begun: dict[str, int] = {}
 
-    def watched(step: Any) -> Callable[..., Awaitable[Any]]:
-        inner = step.func
+    def watch(self, registry: Any) -> None:
+        """The user's functions, not the SDK's: each is wrapped where it is registered."""
+        for step in registry._steps.values():
+            if PLAN["max_retries"] is not None:
+                step.max_retries = PLAN["max_retries"]
+            step.func = self._watched(step.name, step.func)
 
+    def _watched(self, name: str, inner: Callable[..., Awaitable[Any]]) -> Any:
         @functools.wraps(inner)
         async def body(*args: Any, **kwargs: Any) -> Any:
             told = get_step_metadata()
-            entity = names.entity(told.run_id, told.step_id)
-            place = f"{names.run(told.run_id)}/{entity}"
-            where = names.where(told.run_id, told.step_id).removeprefix(" of ")
-            conductor.done(await conductor.turn(DOING.get(), f"begin the body of {where}"))
-            BODY.set(place)
-            number = begun[told.run_id, told.step_id] = begun.get((told.run_id, told.step_id), 0) + 1
-            about = {"run": told.run_id, "step": told.step_id, "number": number}
-            evidence.note("began", name=step.name, attempt=told.attempt, **about)
-            error = ""
+            where = self._names.where(told.run_id, told.step_id).removeprefix(" of ")
+            await self._take_turn(f"begin the body of {where}")
+            BODY.set(f"{self._names.run(told.run_id)}/{where.rpartition('/')[2]}")
+            number = self._begun[where] = self._begun.get(where, 0) + 1
+            about: dict[str, Any] = {"run": told.run_id, "step": told.step_id, "number": number}
+            self._evidence.note("began", name=name, attempt=told.attempt, **about)
+            outcome, error = "ok", ""
             try:
-                if [entity, number] in PLAN["failures"]:
-                    raise RuntimeError(f"flake: body {number} of {entity} fails as planned")
+                if [where, number] in PLAN["failures"]:
+                    raise RuntimeError(f"flake: body {number} of {where} fails as planned")
                 return await inner(*args, **kwargs)
             except Exception as raised:
-                error = f"{type(raised).__name__}: {raised}"
                 fatal = any(each.__name__ == "FatalError" for each in type(raised).__mro__)
-                about["outcome"] = "fatal" if fatal else "error"
+                outcome, error = "fatal" if fatal else "error", f"{type(raised).__name__}: {raised}"
                 raise
             finally:
-                conductor.done(await conductor.turn(DOING.get(), f"end the body of {where}"))
-                evidence.note("ended", error=error, **{"outcome": "ok", **about})
+                await self._take_turn(f"end the body of {where}")
+                self._evidence.note("ended", outcome=outcome, error=error, **about)
 
         return body
 
-    for step in registry._steps.values():
-        step.func = watched(step)
+    async def _take_turn(self, act: str) -> None:
+        self._conductor.done(await self._conductor.turn(DOING.get(), act))
 
 
-async def be_client(module: Any, runs: list[Any]) -> None:
-    """What the client did, call by call."""
-    from vercel.workflow._internal import runtime
+class Client:
+    """What the clients did, call by call."""
 
-    for number, (verb, doing, args, kwargs) in enumerate(PLAN["client"]):
+    def __init__(self, module: Any, world: World, names: Names) -> None:
+        self._module = module
+        self._world = world
+        self._names = names
+        self.runs: list[Any] = []
+
+    async def act(self) -> None:
+        """All clients side by side, each one call after the other."""
+        clients: dict[str, list[list[Any]]] = {}
+        for doing, *call in PLAN["client"]:
+            clients.setdefault(doing, []).append(call)
+        await asyncio.gather(*[self._one(each, calls) for each, calls in clients.items()])
+
+    async def _one(self, doing: str, calls: list[list[Any]]) -> None:
         DOING.set(doing)
-        if verb == "start":
-            name, *given = args
-            runs.append(await runtime_start(module, name, given, kwargs))
-        elif verb == "sleep":
-            await asyncio.sleep(args[0] / 1_000)
-        elif verb == "resume_hook":
-            await until_there(functools.partial(runtime.resume_hook, *args))
-        elif verb == "cancel":
-            await stop(runs[args[0]])
-        else:
-            raise SystemExit(f"call {number} of the client is {verb!r}, which this file cannot do")
+        BODY.set("")
+        for verb, *given in calls:
+            await getattr(self, verb)(*given)
 
+    async def start(self, workflow: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """A new run."""
+        self.runs.append(await start(getattr(self._module, workflow), *args, **kwargs))
 
-async def runtime_start(module: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """A new run."""
-    from vercel.workflow import start
+    async def sleep(self, duration_ms: int) -> None:
+        """Let time pass."""
+        await asyncio.sleep(duration_ms / 1_000)
 
-    return await start(getattr(module, name), *args, **kwargs)
-
-
-async def stop(run: Any) -> None:
-    """End the run; the method's name differs between versions."""
-    await (run.terminate() if hasattr(run, "terminate") else run.cancel())
-
-
-async def until_there(call: Callable[[], Awaitable[Any]]) -> None:
-    """Call again while the hook is not there yet."""
-    until = time.monotonic() + PLAN["patience_s"]
-    while True:
-        try:
-            await call()
-            return
-        except Exception as error:
-            if "NotFound" not in type(error).__name__ or time.monotonic() > until:
+    async def resume_hook(self, token: str, payload: Any) -> None:
+        """Send a payload to a hook, once it is there."""
+        until = time.monotonic() + PLAN["patience_s"]
+        while True:
+            try:
+                await runtime.resume_hook(token, payload)
                 return
+            except Exception as error:
+                if "NotFound" not in type(error).__name__ or time.monotonic() > until:
+                    return
             await asyncio.sleep(0.05)
 
+    async def cancel(self, number: int) -> None:
+        """End a run; the method's name differs between versions."""
+        run = await self._run(number)
+        try:
+            await (run.terminate() if hasattr(run, "terminate") else run.cancel())
+        except Exception as error:
+            print(f"cancel: {type(error).__name__}: {error}")
 
-async def run_once(folder: str, plain: bool) -> int:
-    """One run, in a new folder; the exit code."""
+    async def result(self, number: int) -> None:
+        """Wait for a run's end."""
+        run = await self._run(number)
+        while (await self._world.row(run.run_id)).status not in ENDED:
+            await asyncio.sleep(0.05)
+
+    async def _run(self, number: int) -> Any:
+        while len(self.runs) <= number:
+            await asyncio.sleep(0.05)
+        return self.runs[number]
+
+
+async def run_once(folder: str) -> int:
+    """One run, in a folder of its own; the exit code."""
     os.environ["WORKFLOW_LOCAL_DATA_DIR"] = os.path.join(folder, "data")
     os.environ.pop("VERCEL_QUEUE_BASE_URL", None)
-    from vercel.workflow import Workflows
-    from vercel.workflow._internal import runtime, world
-
-    evidence = Evidence(os.path.join(folder, "evidence.jsonl"))
-    names = Names()
-    conductor = Conductor([] if plain else PLAN["order"], evidence)
-    if plain:
-        PLAN.update(copies={}, deliveries={}, failed_call=None)
-    ours = make_world(evidence, conductor, names)
-    world.set_world(ours)
+    evidence, names = Evidence(os.path.join(folder, "evidence.jsonl")), Names()
+    conductor = Conductor(PLAN["order"], evidence)
+    world = World(evidence, conductor, names)
+    w.set_world(world)
     module = importlib.import_module(PLAN["module"])
+    bodies = Bodies(evidence, conductor, names)
     for registry in [each for each in vars(module).values() if isinstance(each, Workflows)]:
-        watch_bodies(registry, evidence, conductor, names)
-        if getattr(registry, "_http_handler", registry) is None:
-            runtime.workflow_entrypoint(registry)  # it was made for another to serve
-    runs: list[Any] = []
-    client = asyncio.ensure_future(be_client(module, runs))
-    drained = await settled(ours, client, conductor, evidence)
-    if client.done():
-        client.result()
-    rows = [await world.LocalWorldRow.of(ours, run) for run in ()]
-    del rows
-    for run in runs:
-        row = await ours.runs_get(run.run_id)
+        bodies.watch(registry)
+        if not world._queue_callbacks:
+            runtime.workflow_entrypoint(registry)  # somebody else was to serve it
+    client = Client(module, world, names)
+    acting = asyncio.ensure_future(client.act())
+    drained = await settled(world, client, acting, evidence)
+    if acting.done():
+        acting.result()
+    for run in client.runs:
+        row = await world.row(run.run_id)
         evidence.note("run", run=run.run_id, status=row.status)
-    followed = {"followed": conductor.followed, "skipped": conductor.skipped}
-    evidence.note("final", drained=drained, client=client.done(), labels=names.runs, **followed)
-    code = await tell(runs, ours, drained, evidence)
+    evidence.note(
+        "final",
+        drained=drained,
+        acted=acting.done(),
+        runs=names.runs,
+        followed=conductor.followed,
+        skipped=conductor.skipped,
+    )
+    code = await tell(client.runs, world, drained, evidence)
     sys.stdout.flush()
-    os._exit(code)
+    os._exit(code)  # a delivery that has failed would come back in a minute, and is not awaited
 
 
 async def settled(
-    ours: Any, client: asyncio.Future[None], conductor: Conductor, evidence: Evidence
+    world: World, client: Client, acting: asyncio.Future[Any], evidence: Evidence
 ) -> bool:
     """Wait until there is nothing left to do; False: there is, and the time is over."""
     until = time.monotonic() + PLAN["timeout_s"]
@@ -525,22 +556,24 @@ async def settled(
     seen = 0
     while time.monotonic() < until:
         await asyncio.sleep(0.05)
-        if not (ours.is_idle() and client.done()) or len(evidence.events) != seen:
+        ended = [each["event"]["eventType"] in ENDS for each in evidence.events]
+        all_ended = 0 < len(client.runs) <= sum(ended) and acting.done()
+        if not world.is_idle(all_ended=all_ended) or len(evidence.events) != seen:
             quiet, seen = time.monotonic(), len(evidence.events)
-        elif time.monotonic() - quiet > QUIET_S:
+        elif time.monotonic() - quiet > QUIET_S + PLAN["longest_ms"] / 1_000 * (not acting.done()):
             return True
     return False
 
 
-async def tell(runs: list[Any], ours: Any, drained: bool, evidence: Evidence) -> int:
+async def tell(runs: list[Any], world: World, drained: bool, evidence: Evidence) -> int:
     """What was to be expected, and what was seen."""
     first = runs[0] if runs else None
-    row = None if first is None else await ours.runs_get(first.run_id)
-    status = "not started" if row is None else row.status
+    status = "not started" if first is None else (await world.row(first.run_id)).status
     print(f"vercel-workflow {importlib.metadata.version('vercel-workflow')}, its own local world")
     for line in evidence.events:
-        event = line["event"]
-        print(f"  {line['at_ms']:6} ms  {event['eventType']}{line['where']}")
+        kind = line["event"]["eventType"]
+        at_ms = line["at_ms"] - evidence.events[0]["at_ms"]
+        print(f"  {at_ms:6} ms  {kind}{line['where']}")
     told = ""
     if status in ENDED and first is not None:
         try:
@@ -552,7 +585,7 @@ async def tell(runs: list[Any], ours: Any, drained: bool, evidence: Evidence) ->
     if not drained:
         print("seen: there was still something to do when the time was over")
     elif status not in ENDED:
-        print("seen: the queue has nothing left to do, and nothing will ever go on")
+        print("seen: the queue has nothing left to do, so nothing will ever go on")
     good = status == "completed" if PLAN["expected"] == "completed" else status in ENDED
     return 0 if good else 1
 
@@ -566,13 +599,9 @@ def main() -> int:
     args = parser.parse_args()
     sys.path[:0] = [*args.path, *PLAN["path"]]
     logging.disable(logging.CRITICAL)
-    folder = args.folder or tempfile.mkdtemp(prefix="confirm-")
-    try:
-        importlib.metadata.version("vercel-workflow")
-    except importlib.metadata.PackageNotFoundError:
-        print(f"pip install vercel-workflow=={PLAN['version']}", file=sys.stderr)
-        return 2
-    return asyncio.run(run_once(folder, args.plain))
+    if args.plain:
+        PLAN.update(order=[], copies={}, deliveries_max=0, fails={})
+    return asyncio.run(run_once(args.folder or tempfile.mkdtemp(prefix="confirm-")))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The SDK's events and rows ↔ our facts and rows: pure functions, both ways.
+"""The SDK's events ↔ our facts and events: pure functions, both ways.
 
-What our facts have no field for travels in their bytes (``envelope``).  Three things do not travel,
-because no version of the SDK reads them back: when a message was asked for (``requestedAt``), why a
-run was cancelled (``cancelReason``), and fractions of a millisecond (its own local world drops them
-as well).  Models are made without validation: all they hold has been validated when it was recorded.
+What our facts have no field for travels in their bytes (``envelope``).  Two things do not travel:
+why a run was cancelled (``cancelReason``: our fact has no bytes, and no version of the SDK reads it
+back), and fractions of a millisecond, which the SDK's own local world drops, too.  Models are made
+without validation: all that they hold was validated when the SDK asked for it.
 
 A function whose name begins with ``sdk_`` makes the SDK's thing of ours, one that begins with
 ``our_`` makes ours of the SDK's.
@@ -12,7 +12,7 @@ A function whose name begins with ``sdk_`` makes the SDK's thing of ours, one th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vercel.workflow._internal import world as w
@@ -42,7 +42,7 @@ from simworld.errors import UsageError
 from simworld.subjects.vercel.envelope import pack, unpack
 
 CURRENT: int = w.SPEC_VERSION_CURRENT
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
@@ -56,14 +56,14 @@ def our_time(time: datetime | None) -> int:
     if time is None:
         return 0
     if time.tzinfo is None:
-        time = time.replace(tzinfo=timezone.utc)
+        time = time.replace(tzinfo=UTC)
     return (time - _EPOCH) // _MS
 
 
 # --- what a run begins with -----------------------------------------------------------------------
 
 
-def run_envelope(told: Any, input: object, spec_version: int) -> bytes:
+def run_envelope(told: Any, spec_version: int) -> bytes:
     """All that ``run_created``, ``run_started`` or a first message says of a run but its name.
 
     The same bytes for the same run, whoever says it.
@@ -73,7 +73,7 @@ def run_envelope(told: Any, input: object, spec_version: int) -> bytes:
         value = getattr(told, field, None)
         if value is not None:
             more[key] = value
-    return pack(input, **more)
+    return pack(told.input, **more)
 
 
 _RUN_FIELDS = (
@@ -111,7 +111,7 @@ def _packed(event: Any, value: object, **more: object) -> bytes:
 
 def _our_run_created(event: Any) -> Fact:
     data = event.event_data
-    return RunCreated(data.workflow_name, run_envelope(data, data.input, event.spec_version))
+    return RunCreated(data.workflow_name, run_envelope(data, event.spec_version))
 
 
 def _our_run_started(event: Any) -> Fact:
@@ -119,7 +119,7 @@ def _our_run_started(event: Any) -> Fact:
     if data is None or data.input is None or not data.deployment_id or not data.workflow_name:
         # Too little to create a run of; its own local world looks for the same three.
         return RunStarted()
-    return RunStarted(data.workflow_name, run_envelope(data, data.input, event.spec_version))
+    return RunStarted(data.workflow_name, run_envelope(data, event.spec_version))
 
 
 def _our_run_failed(event: Any) -> Fact:
@@ -245,7 +245,8 @@ def sdk_request(fact: Fact, props: Any = None) -> Any:
 def _kind(name: str) -> Any:
     kind = getattr(w, name, None)
     if kind is None:
-        raise UsageError(f"the installed SDK knows no {name}; versions from 0.10 on do")
+        # An old version cannot read what a newer one has written; its validation says so, too.
+        raise ValueError(f"the installed SDK knows no {name}")
     return kind
 
 

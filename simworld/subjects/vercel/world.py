@@ -7,15 +7,16 @@ worlds keep in the messages.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from vercel.workflow._internal import ulid
 from vercel.workflow._internal import world as w
 
 from simworld.engine import AttrSet, Event, HookRow, RunRow
-from simworld.errors import EntityConflictError, InternalError, SimworldError
+from simworld.errors import InternalError, SimworldError
 from simworld.ports import Answer, Chunks, Message, Page, StreamInfo
 from simworld.records import SubjectCursor, SubjectErrors, SubjectProfile
 from simworld.subjects.seam import (
@@ -57,6 +58,8 @@ class AdapterWorld(w.World):
         self._new_run = ulid.monotonic_factory()
         self._events: dict[tuple[str, str], tuple[Event, Any]] = {}
         """Translated already: (run, event id) → the event and what the SDK is given for it."""
+        self._first: dict[tuple[str, str], str] = {}
+        """(run, correlation id) of an attr_set → the event of it that counts."""
         self._with_attributes: dict[str, None] = {}
         """Runs that somebody has asked to set attributes of."""
         self._queues: dict[str, str] = {}
@@ -101,13 +104,28 @@ class AdapterWorld(w.World):
         page = await self._ask(ReadLog(run_id, cursor), Page)
         if (original := getattr(page, ORIGINAL, None)) is not None:
             return original
-        found = [self._seen(event) for event in page.events]
+        found = self._shown(page)
         while not self._cursors and page.has_more:
             page = await self._ask(ReadLog(run_id, page.cursor), Page)
-            found += [self._seen(event) for event in page.events]
+            found += self._shown(page)
         return w.PaginatedResult.model_construct(
             data=found, cursor=page.cursor if self._cursors else None, has_more=page.has_more
         )
+
+    def _shown(self, page: Page) -> list[Any]:
+        return [self._seen(event) for event in page.events if not self._is_repeated(event)]
+
+    def _is_repeated(self, event: Event) -> bool:
+        """It sets attributes a second time.
+
+        Our worlds record what the SDK's refuse: a second attr_set of the same call
+        (``worlds/local.py``: ``_events_create_impl`` claims its id).  Who asks for it goes on in
+        the same way, be it refused or not, so it is enough that nobody ever sees the second one.
+        """
+        if event.type != "attr_set" or not event.correlation_id:
+            return False
+        key = (event.run_id, event.correlation_id)
+        return self._first.setdefault(key, event.event_id) != event.event_id
 
     def _seen(self, event: Event) -> Any:
         key = (event.run_id, event.event_id)
@@ -133,9 +151,9 @@ class AdapterWorld(w.World):
         while has_more:
             page = await self._ask(ReadLog(row.run_id, cursor), Page)
             cursor, has_more = page.cursor, page.has_more
-            for fact in [each.fact for each in page.events]:
-                if isinstance(fact, AttrSet):
-                    for key, value in unpack(fact.changes)[0]:
+            for event in page.events:
+                if isinstance(event.fact, AttrSet) and not self._is_repeated(event):
+                    for key, value in unpack(event.fact.changes)[0]:
                         folded.pop(key, None)
                         if value is not None:
                             folded[key] = value
@@ -165,7 +183,7 @@ class AdapterWorld(w.World):
         delay_seconds: float | None = None,
         **kwargs: object,
     ) -> str:
-        """Send a message; its id.  Both worlds of the SDK round a delay up, to a second at least."""
+        """Send a message; its id.  Like the SDK's own worlds, it makes delays whole seconds."""
         told = our_message(message)
         self._queues[told.run_id] = queue_name
         delay_s = 0 if delay_seconds is None else max(1, math.ceil(delay_seconds))
@@ -201,11 +219,9 @@ class AdapterWorld(w.World):
         await self._to_stream(CloseStream(run_id, name))
 
     async def _to_stream(self, question: WriteStream | CloseStream) -> None:
-        try:
+        # Only a world in the local style says conflict here; what it stands for takes everything.
+        with contextlib.suppress(w.EntityConflictError):
             await self._ask(question, type(None))
-        except w.EntityConflictError as closed:
-            if not isinstance(closed.__cause__, EntityConflictError):
-                raise
 
     def streams_get(
         self, run_id: str, name: str, start_index: int | None = None
@@ -227,7 +243,7 @@ class AdapterWorld(w.World):
 
     async def streams_list(self, run_id: str) -> list[str]:
         """Not needed: what a program streams, it reads by name."""
-        raise InternalError(f"the SDK lists the streams of {run_id}, which the seam has no ask for")
+        raise InternalError(f"the SDK lists the streams of {run_id}; the seam has no ask for it")
 
     async def streams_get_chunks(
         self, run_id: str, name: str, *, limit: int | None = None, cursor: str | None = None

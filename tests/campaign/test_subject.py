@@ -1,0 +1,178 @@
+"""A subject in a campaign: somebody's own module hunted as it is, its repros, other processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from simworld.campaign import (
+    Pool,
+    check_hash_seeds,
+    hunt,
+    load_repro,
+    load_scenarios,
+    preset,
+    replay,
+    save_repro,
+    where_of,
+)
+from simworld.errors import UsageError
+from simworld.records import Finding, Repro
+from simworld.subjects import installed_version
+
+NAME = "vercel-workflow"
+try:
+    VERSION = installed_version(NAME)
+except UsageError as error:
+    pytest.skip(f"there is no subject here: {error}", allow_module_level=True)
+
+SUBJECT = preset(NAME)
+FLOWS = """
+import asyncio
+
+from vercel.workflow import FatalError, Workflows, sleep
+
+wf = Workflows()
+
+@wf.step
+async def charge(amount: int) -> int:
+    await asyncio.sleep(0.2)
+    return amount
+
+@wf.step
+async def refuse() -> None:
+    raise FatalError("out of stock")
+
+@wf.workflow
+async def nightly() -> int:
+    await sleep("1s")
+    return await charge(7)
+
+@wf.workflow
+async def checkout(order: str, amounts: list[int]) -> str:
+    paid = await asyncio.gather(*[charge(each) for each in amounts])
+    return f"{order}: {sum(paid)}"
+
+@wf.workflow
+async def sold_out() -> None:
+    await refuse()
+
+@wf.workflow
+async def reads_a_file() -> None:
+    await looks()
+
+@wf.step
+async def looks() -> None:
+    await asyncio.to_thread(print, "outside")
+"""
+MODULE = "h6_shop_flows"
+WHERE = f"{NAME}:{MODULE}"
+
+
+@pytest.fixture(autouse=True)
+def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder with the module in it is the current one."""
+    (tmp_path / f"{MODULE}.py").write_text(FLOWS)
+    (tmp_path / "h6_empty.py").write_text("x = 1\n")
+    (tmp_path / "h6_broken.py").write_text("import no_such_thing\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
+def _scenario(name: str, where: str = WHERE):
+    return load_scenarios(where)[name]
+
+
+@pytest.fixture
+def finding() -> Finding:
+    """A run that fails because a step of it says so."""
+    result = hunt(_scenario("sold_out"), SUBJECT, trials=3, case="quiet")
+    assert result.findings, str(result.verdict)
+    return result.findings[0]
+
+
+def test_every_workflow_without_arguments_is_a_scenario() -> None:
+    found = load_scenarios(WHERE)
+    assert sorted(found) == ["nightly", "reads_a_file", "sold_out"]
+    assert {each.subject for each in found.values()} == {NAME}
+    assert load_scenarios(WHERE)["nightly"] is found["nightly"], "workers look for this one"
+
+
+def test_one_with_arguments_is_named_with_them() -> None:
+    where = where_of(NAME, MODULE, "checkout", '["7", [10, 20]]')
+    assert list(load_scenarios(where)) == ["checkout"]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (f"{NAME}:h6_nowhere", "h6_nowhere"),
+        (f"{NAME}:h6_broken", "no_such_thing"),
+        (f"{NAME}:h6_empty", "h6_empty"),
+        (f"{WHERE}:nightl", "did you mean nightly?"),
+        (f"{WHERE}:checkout", "checkout(order: str, amounts: list[int])"),
+        (f'{WHERE}:checkout["7"]', "give them with --args"),
+        (f"{WHERE}:nightly[1]", "nightly()"),
+    ],
+)
+def test_what_cannot_be_hunted_says_why(where: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_scenarios(where)
+    assert told in str(caught.value)
+
+
+def test_a_healthy_workflow_is_run_through_every_sort_of_trouble() -> None:
+    scenario = _scenario("nightly")
+    for case in scenario.cases:
+        result = hunt(scenario, SUBJECT, trials=5, case=case.name)
+        assert result.trials == 5
+        assert result.ended_share == 1.0, (case.name, str(result.verdict))
+
+
+def test_what_the_simulation_does_not_have_is_told_with_its_line() -> None:
+    with pytest.raises(UsageError, match=f"{MODULE}.py"):
+        hunt(_scenario("reads_a_file"), SUBJECT, trials=1)
+
+
+def test_a_repro_says_in_what_it_was_found_and_shows_it_again(
+    finding: Finding, tmp_path: Path
+) -> None:
+    save_repro(finding.repro, tmp_path / "repro.json")
+    repro = load_repro(tmp_path / "repro.json")
+    assert (repro.subject, repro.subject_version) == (NAME, VERSION)
+    story = replay(repro, load_scenarios(WHERE))
+    assert story is not None
+    assert story.anomaly.law == finding.anomaly.law
+
+
+def test_another_version_does_not_follow_it(finding: Finding) -> None:
+    other = attrs.evolve(finding.repro, subject_version="0.8.0")
+    with pytest.raises(UsageError) as caught:
+        replay(other, load_scenarios(WHERE))
+    assert f"found in {NAME} 0.8.0, and installed here is {VERSION}" in str(caught.value)
+    assert f"--subject {NAME}==0.8.0" in str(caught.value)
+
+
+def test_a_repro_of_our_own_engine_names_no_subject() -> None:
+    fields = attrs.fields_dict(Repro)
+    assert (fields["subject"].default, fields["subject_version"].default) == ("", "")
+
+
+@pytest.mark.slow
+def test_other_processes_find_the_same() -> None:
+    scenario = _scenario("nightly")
+    alone = hunt(scenario, SUBJECT, trials=12)
+    with Pool(2, where=WHERE) as pool:
+        together = hunt(scenario, SUBJECT, trials=12, pool=pool)
+    assert (together.digest, together.verdict) == (alone.digest, alone.verdict)
+
+
+@pytest.mark.slow
+def test_the_hash_seed_of_the_process_changes_nothing() -> None:
+    check_hash_seeds(_scenario("nightly"), SUBJECT, where=WHERE, seed=3, trials=5)

@@ -1,0 +1,44 @@
+"""A trial leaves nothing behind: no task, no timer, no object that the next one would find."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+
+import pytest
+
+from simworld.campaign import Hunter, load_scenarios, placed, preset
+
+pytest.importorskip("vercel.workflow", reason="pip install 'simworld[vercel]'")
+
+NAMES = ("vercel_gather", "vercel_letters", "vercel_streaming")
+TRIALS = 50
+"""Of each of them before the first count, and as many again before the second."""
+GROWTH_MAX = 5
+"""Objects a trial: a few, in caches that have not seen everything yet; a trial makes thousands."""
+
+
+def objects() -> tuple[int, int]:
+    """How many asyncio tasks and futures there are, and how many objects in all."""
+    gc.collect()
+    there = gc.get_objects()
+    return sum(1 for each in there if isinstance(each, asyncio.Future)), len(there)
+
+
+def test_nothing_is_left_behind() -> None:
+    """The SDK leaves circles, which the collector finds."""
+    scenarios = load_scenarios("scenarios/vercel")
+    variant = placed(preset("vercel-workflow"), "atomic")
+    hunters = [Hunter(scenarios[name], variant) for name in NAMES]
+    counts = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for begin in (0, TRIALS):
+            for hunter in hunters:
+                for number in range(begin, begin + TRIALS):
+                    hunter.trial(number)
+            counts.append(objects())
+    (left, before), (still_left, after) = counts
+    assert (left, still_left) == (0, 0)
+    assert after - before < GROWTH_MAX * TRIALS * len(NAMES)
