@@ -30,9 +30,9 @@ from simworld.campaign import (
     tell,
 )
 from simworld.errors import DidNotReproduce, ReplayDivergence, UsageError
-from simworld.records import Confirmation, Level, Repro, Result
+from simworld.records import Confirmation, ForeignProgram, Level, Repro, Result
 from simworld.render import story_text
-from simworld.subjects import installed_version
+from simworld.subjects import installed_version, is_too_new
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "scenarios"
@@ -223,9 +223,14 @@ def load(path: pathlib.Path, kind: type[T]) -> T | None:
 
 
 def scenarios_of(subject: str) -> dict[str, Scenario]:
-    """The scenarios of an engine."""
+    """The scenarios of an engine that this version of it can run."""
     known = load_scenarios(str(SCENARIOS), deep=True)
-    return {name: each for name, each in known.items() if each.subject == subject}
+    return {
+        name: each
+        for name, each in known.items()
+        if each.subject == subject
+        and not (isinstance(each.workflow, ForeignProgram) and is_too_new(each.workflow))
+    }
 
 
 def here(subject: str) -> Here:

@@ -60,7 +60,10 @@ def where_of(anomaly: Anomaly) -> str:
     if not entity:
         return "run" if " " not in run else run.partition(" ")[0]
     name = re.split(r"[# /]", entity)[0]
-    return name if name in ENTITIES else "step"
+    kind = name if name in ENTITIES else "step"
+    # A run may be stuck for many reasons: what it hangs on is one thing, in which state another.
+    state = re.search(rf"{re.escape(entity)} is (\w+)", anomaly.message)
+    return f"{kind} that is {state[1]}" if state and anomaly.law == "L-01" else kind
 
 
 def signature_of(finding: Finding) -> Signature:

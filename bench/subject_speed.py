@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import functools
 import gc
 import pathlib
 import pstats
 import resource
 import statistics
 import time
+from collections.abc import Callable
 
 import attrs
 
 from bench.timing import no_collector
 from simworld.campaign import Hunter, Scenario, load_scenarios, placed, preset
+from simworld.entropy import Stream
+from simworld.records import Workload
 
 SUBJECT, SCENARIO = "vercel-workflow", "vercel_gather"
 PLACES = ("atomic", "local", "postgres", "hosted", "sdk-local")
@@ -35,22 +39,20 @@ MARKS = 5
 """How often memory is looked at."""
 
 
+def _with_three(draw: Callable[[Stream], Workload], stream: Stream) -> Workload:
+    workload = draw(stream)
+    durations = (workload.durations_ms * BRANCHES)[:BRANCHES]
+    return attrs.evolve(workload, steps=BRANCHES, durations_ms=durations)
+
+
 def three_branches(scenario: Scenario) -> Scenario:
     """The scenario, with as many branches as the target speaks of in every trial."""
     cases = tuple(
-        attrs.evolve(
-            case,
-            draw=lambda stream, draw=case.draw: _with_three(draw(stream)),
-        )
+        attrs.evolve(case, draw=functools.partial(_with_three, case.draw))
         for case in scenario.cases
         if case.name != "failing"
     )
     return attrs.evolve(scenario, cases=cases)
-
-
-def _with_three(workload):  # type: ignore[no-untyped-def]
-    durations = (workload.durations_ms * BRANCHES)[:BRANCHES]
-    return attrs.evolve(workload, steps=BRANCHES, durations_ms=durations)
 
 
 def hunter_on(place: str, case: str = "") -> Hunter:

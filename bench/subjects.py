@@ -436,8 +436,8 @@ def _missing(stages: Stages, cells: Sequence[Cell]) -> Iterator[str]:
     """What was not hunted, or not to its end."""
     there = {cell.place for cell in cells if cell.is_whole}
     lacking = [each for each in stages.places if each not in there]
-    for (version, world), count in collections.Counter(each[:2] for each in lacking).items():
-        yield f"{count} cases on {version}, world {world}, were not hunted to their end"
+    for (name, world), count in collections.Counter(each[:2] for each in lacking).items():
+        yield f"{count} cases on {name}, world {world}, were not hunted to their end"
     newest = set(stages.versions[0].here.cases)
     for version in stages.versions[1:]:
         lacks = newest - set(version.here.cases)

@@ -29,6 +29,8 @@ flows = Workflows()
 
 LINES = "lines"
 """The name of the stream that is written and read."""
+LOOKS_MAX = 60
+"""How often a step looks whether a run has ended."""
 SETTLED_MS = 10
 """So long takes a step about whose time nobody cares."""
 
@@ -112,11 +114,13 @@ async def begin_child(index: int, duration_ms: int) -> str:
 
 @flows.step
 async def await_child(run_id: str, pause_ms: int) -> int:
-    """Look again and again until the run has ended; its output."""
+    """Look again and again until the run has ended, but not for ever; its output."""
     run: Run[int] = Run(run_id)
-    while await run.status() in ("pending", "running"):
+    for _ in range(LOOKS_MAX):
+        if await run.status() not in ("pending", "running"):
+            return await run.return_value()
         await _taking(pause_ms)
-    return await run.return_value()
+    raise TimeoutError(f"run {run_id} has not ended")
 
 
 @flows.step

@@ -250,7 +250,13 @@ def setup_of(repro: Repro, scenarios: Mapping[str, Scenario]) -> tuple[Setup, Ca
     check_version(repro)
     scenario = scenarios.get(repro.scenario)
     if scenario is None:
-        raise unknown_name("scenario", repro.scenario, scenarios)
+        unknown = unknown_name("scenario", repro.scenario, scenarios)
+        if not repro.subject:
+            raise unknown
+        raise UsageError(
+            f"{unknown}; of one that was hunted with --module, name the module: --scenarios "
+            f"{repro.subject}:MODULE"
+        )
     variant = placed(preset(repro.variant), repro.world)
     for knob, value in repro.knobs.items():
         variant = with_knob(variant, f"{knob}={value}")

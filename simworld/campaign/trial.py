@@ -33,6 +33,7 @@ from simworld.engine import (
     Program,
 )
 from simworld.entropy import derive
+from simworld.errors import UsageError
 from simworld.records import (
     FAULTS,
     Advance,
@@ -266,6 +267,12 @@ def prepared(
 
     ``turns_max`` None: as the scenario has it.
     """
+    if scenario.subject != variant.subject:
+        raise UsageError(
+            f"scenario {scenario.name} is run by {scenario.subject or 'our own engine'}, and "
+            f"{variant.name} is {'a subject' if variant.subject else 'an engine of ours'}; take "
+            f"{scenario.subject or 'a variant such as fixed'}"
+        )
     if workload.failures:
         check_failures(scenario, workload)
     variant = case_variant(case, variant)

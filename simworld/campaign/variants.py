@@ -225,11 +225,19 @@ def as_variant(place: str) -> Variant:
     return attrs.evolve(_put(PRESETS["v2_merge"], on), name=on.name, title=on.title)
 
 
+SUBJECT_DELAY_MAX_S = 82_800
+"""The longest delay that a subject's handlers ask a hosted queue for, and rely on (the SDK:
+``MAX_DELAY_SECONDS`` of ``worlds/vercel.py``); backends that honour less are not among its own."""
+
+
 def _put(variant: Variant, place: Place) -> Variant:
+    queue = place.queue
+    if variant.subject and queue.delay_max_s:
+        queue = attrs.evolve(queue, delay_max_s=SUBJECT_DELAY_MAX_S)
     return attrs.evolve(
         variant,
         place=place.name,
-        queue=place.queue,
+        queue=queue,
         world=place.world,
         local=place.local,
         postgres=place.postgres,

@@ -31,11 +31,18 @@ def add(commands: Commands) -> None:
 
 
 def _variants(args: argparse.Namespace) -> int:
-    from simworld.campaign import PLACES, PRESETS, as_variant, knob_table, preset
+    from simworld.campaign import (
+        PLACES,
+        PRESETS,
+        SUBJECT_PLACES,
+        as_variant,
+        knob_table,
+        preset,
+    )
     from simworld.render import Output, check_targets, knobs_table, variants_json, variants_table
 
     knobs = knob_table()
-    named, known = (as_variant, PLACES) if args.worlds else (preset, PRESETS)
+    named, known = (as_variant, {**PLACES, **SUBJECT_PLACES}) if args.worlds else (preset, PRESETS)
     chosen = [named(name) for name in dict.fromkeys(args.names or known)]
     check_targets(args.json)
     out = Output(args.json)

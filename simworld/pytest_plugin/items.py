@@ -43,7 +43,7 @@ from simworld.records import FAIL, PASS, Finding, Result, Story, Verdict
 from simworld.render import repro_names, story_text
 
 UNDECLARED = "fixed"
-"""What a scenario runs on that declares nothing."""
+"""What a scenario of our own engine runs on that declares nothing."""
 
 
 class Failed(Exception):
@@ -151,7 +151,7 @@ def _claims(scenario: Scenario) -> list[tuple[str, str]]:
         if claim.partition(" ")[0] in (PASS, FAIL)
     ]
     if scenario.canary or not claims:
-        return [(UNDECLARED, "")]
+        return [(scenario.subject or UNDECLARED, "")]
     keys = [key for key, _ in claims]
     whole = [key for key in dict.fromkeys(keys) if keys.count(key) == len(scenario.cases)]
     return [(key, "") for key in whole] + [claim for claim in claims if claim[0] not in whole]

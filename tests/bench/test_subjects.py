@@ -102,6 +102,14 @@ def test_a_place_is_named_by_its_kind(place, where):
     assert where_of(Anomaly("I-12", "kind", "message", place, 1)) == where
 
 
+def test_what_a_run_is_stuck_on_is_told():
+    message = "the run is running for ever: work#3 is pending (no message was ever sent)"
+    stuck = Anomaly("L-01", "stuck-run", message, "run/work#3", 1)
+    assert where_of(stuck) == "step that is pending"
+    assert where_of(attrs.evolve(stuck, place="run")) == "run"
+    assert where_of(attrs.evolve(stuck, law="I-13")) == "step"
+
+
 def test_what_is_the_same_has_one_signature(found):
     other = with_needs(found, "crash")
     seen = signatures_of([cell(found), cell(found, version="1.9"), cell(other, scenario="other")])
@@ -252,7 +260,7 @@ def test_a_campaign(stages, tmp_path):
     assert first == [
         f"{version} on {world}: {name}" for version in ("2.0", "1.9") for world in (MAIN, "local")
     ]
-    assert all(each.result.findings for each in stages.cells())
+    assert [each.place for each in stages.cells()] == stages.places
 
     campaign = subjects.campaign_of(stages, "python -m bench.subjects")
     assert sum(len(each.sightings) for each in campaign.signatures) == sum(

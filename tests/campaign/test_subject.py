@@ -135,6 +135,11 @@ def test_a_healthy_workflow_is_run_through_every_sort_of_trouble() -> None:
         assert result.ended_share == 1.0, (case.name, str(result.verdict))
 
 
+def test_an_engine_runs_its_own_scenarios_only() -> None:
+    with pytest.raises(UsageError, match="nightly is run by vercel-workflow, and fixed is an eng"):
+        hunt(_scenario("nightly"), preset("fixed"), trials=1)
+
+
 def test_what_the_simulation_does_not_have_is_told_with_its_line() -> None:
     with pytest.raises(UsageError, match=f"{MODULE}.py"):
         hunt(_scenario("reads_a_file"), SUBJECT, trials=1)
@@ -149,6 +154,11 @@ def test_a_repro_says_in_what_it_was_found_and_shows_it_again(
     story = replay(repro, load_scenarios(WHERE))
     assert story is not None
     assert story.anomaly.law == finding.anomaly.law
+
+
+def test_without_its_module_it_says_what_to_name(finding: Finding) -> None:
+    with pytest.raises(UsageError, match=f"name the module: --scenarios {NAME}:MODULE"):
+        replay(finding.repro, {})
 
 
 def test_another_version_does_not_follow_it(finding: Finding) -> None:

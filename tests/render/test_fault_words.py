@@ -29,6 +29,9 @@ TOLD = {
     Fault("restart", f"{STEP}~2@7", 1): (
         f"every process dies before the 7th operation of {SECOND} and a service starts anew"
     ),
+    Fault("lost_answer", f"{STEP}~2/part.2", 1): (
+        f"the 1st operation of A/part.2 of {SECOND} commits and its answer is lost"
+    ),
     Fault("lost_flush", f"{STEP}~2/flush@3", 1): (
         f"the write to a stream that is the 3rd operation of {SECOND} is refused, and not performed"
     ),

@@ -150,3 +150,9 @@ async def mailbox(token: str) -> str:
 @registry.workflow
 async def shouting(words: list[str]) -> None:
     await shout(words)
+
+
+@registry.workflow
+async def spinning() -> None:
+    while True:
+        pass

@@ -114,7 +114,7 @@ RUNS: dict[str, tuple[str, tuple[Any, ...], Client]] = {
     "caught": ("catching", (10,), watch),
     "refused": ("refused", (10,), watch),
     "letters": ("letters", ("post", 2), send("post", "one", "two")),
-    "a child": ("child_polling", (7, 50, 20), watch),
+    "a child": ("child_polling", (7, 50, 100), watch),
     "a stream": ("streaming", (3, 10), watch),
     "cancelled": ("sequence", ([500, 0],), cancel),
     "stopped": ("stopping", (60_000, 100), watch),

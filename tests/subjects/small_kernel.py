@@ -31,6 +31,7 @@ class SmallKernel:
         self.names = {}
         self.withdrawn = []
         self.ended = {}
+        self.stuck = []
         self.trace = []
         self.bodies = []
         self._refuse = refuse or (lambda ask: None)
@@ -58,6 +59,7 @@ class SmallKernel:
     def hear(self, heard):
         self.names.update(heard.names)
         self.withdrawn += heard.withdrawn
+        self.stuck += heard.stuck
         for waiting in (self.asks, self.readers):
             waiting[:] = [each for each in waiting if each.number not in heard.withdrawn]
         for ask in heard.asks:

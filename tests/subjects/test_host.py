@@ -14,6 +14,7 @@ import pytest
 
 from simworld.engine import HookCreated, StepCreated
 from simworld.errors import IndefiniteFailure, UsageError, WorldError
+from simworld.ports import Message
 from simworld.records import ForeignProgram
 from simworld.subjects import seam
 
@@ -21,6 +22,8 @@ pytest.importorskip("vercel.workflow", reason="needs the extra 'vercel'")
 pytest.importorskip("time_machine", reason="needs the extra 'vercel'")
 
 from simworld.subjects import open_host
+from simworld.subjects.vercel import host as module
+from tests.subjects import host_flows
 from tests.subjects.small_kernel import START_MS, SmallKernel
 
 MODULE = "tests.subjects.host_flows"
@@ -213,8 +216,6 @@ def test_timers_run_side_by_side_and_can_be_taken_back(host):
 
 
 def test_an_abandoned_activity_never_goes_on(host):
-    from tests.subjects import host_flows
-
     kernel, _ = begun(host, "waiting")
     while not kernel.bodies:
         kernel.step()
@@ -224,6 +225,19 @@ def test_an_abandoned_activity_never_goes_on(host):
     assert "msg_1" not in kernel.ended
     assert host_flows.RAN == []
     host.end()
+
+
+def test_a_pass_that_does_not_come_back_is_left_alone(host, monkeypatch):
+    monkeypatch.setattr(module, "PASS_S", 0.05)
+    kernel, run_id = begun(host, "spinning")
+    kernel.drain()
+    assert [activity for activity, _ in kernel.stuck] == ["msg_0"]
+    assert "never comes back" in kernel.stuck[0][1]
+    monkeypatch.setattr(module, "PASS_S", 1_000)
+    kernel.send(seam.Send(Message(run_id), "", 0))
+    kernel.drain()
+    assert [activity for activity, _ in kernel.stuck] == ["msg_0", "msg_1"]
+    assert "msg_1" not in kernel.ended
 
 
 def test_the_same_seed_gives_the_same_trial(host):

@@ -23,21 +23,17 @@ _LOGGERS = ("vercel.workflow", "vercel.workflow._internal.py_sandbox", "asyncio"
 """Who tells of failures, which are what trials are made of."""
 
 
+_TRAVEL = time_machine.travel(0, tick=False)
+"""Where the clock is set; who begins to travel stands still where it is set by then."""
+_URANDOM = os.urandom, random._urandom  # type: ignore[attr-defined]
+
+
 @contextlib.contextmanager
 def clock_at(now_us: int) -> Iterator[None]:
     """The wall clock stands still at so many microseconds since the epoch."""
-    travel = _travel()
-    travel.destination_timestamp_ns = now_us * 1_000
-    travel.start()
-    try:
+    _TRAVEL.destination_timestamp_ns = now_us * 1_000
+    with _TRAVEL:
         yield
-    finally:
-        travel.stop()
-
-
-@functools.cache
-def _travel() -> time_machine.travel:
-    return time_machine.travel(0, tick=False)
 
 
 class Ambient:
@@ -66,22 +62,22 @@ class Ambient:
         while self._restore:
             self._restore.pop()()
 
-    @contextlib.contextmanager
-    def entered(self, now_ms: int) -> Iterator[None]:
-        """The engine runs.
+    def enter(self, now_ms: int) -> None:
+        """The engine runs from here on.
 
-        Within one millisecond each entry is a microsecond later than the last one, as two calls of
-        a real clock are.
+        Within one millisecond each time is a microsecond later than the last one, as two readings
+        of a real clock are.
         """
         earliest = now_ms * 1_000
         self._now_us = min(max(self._now_us + 1, earliest), earliest + 999)
-        os_urandom, random_urandom = os.urandom, random._urandom  # type: ignore[attr-defined]
         os.urandom = random._urandom = self._randbytes  # type: ignore[attr-defined]
-        try:
-            with clock_at(self._now_us):
-                yield
-        finally:
-            os.urandom, random._urandom = os_urandom, random_urandom  # type: ignore[attr-defined]
+        _TRAVEL.destination_timestamp_ns = self._now_us * 1_000
+        _TRAVEL.start()
+
+    def leave(self) -> None:
+        """It stands still: the harness has its own clock and randomness again."""
+        _TRAVEL.stop()
+        os.urandom, random._urandom = _URANDOM  # type: ignore[attr-defined]
 
     def _set(self, holder: Any, name: str, value: object) -> None:
         before = getattr(holder, name)

@@ -41,7 +41,7 @@ from simworld.subjects.vercel.loading import Loaded, load, parameters, plain_nam
 from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
 from simworld.subjects.vercel.versions import check_version
-from simworld.subjects.vercel.watch import Endless, Watch
+from simworld.subjects.vercel.watch import BODY_S, PASS_S, Endless, Watch
 from simworld.subjects.vercel.world import make_world
 
 MAX_DELAY_S = 82_800
@@ -66,9 +66,9 @@ class _Activity:
     """The step it has started, as the world's answer had it."""
 
     @property
-    def log(self) -> tuple[str, ...]:
-        """What its next pass is given: the run and the ids of the events."""
-        return self.run_id, *[event.event_id for page in self.pages for event in page.events]
+    def log(self) -> tuple[object, ...]:
+        """What its next pass is given: the run and what the events say."""
+        return self.run_id, *[event.fact for page in self.pages for event in page.events]
 
     dead: bool = False
     """None of its code runs any more."""
@@ -88,6 +88,8 @@ class VercelHost:
         self._modules: dict[str, Loaded] = {}
         self._bodies: set[int] = set()
         """id of each step whose function is wrapped; steps live as long as the process."""
+        self._endless: dict[tuple[object, ...], str] = {}
+        """Logs over which a pass has not come back: it never will, in no trial."""
         self._ending = False
         self._reset()
 
@@ -100,8 +102,6 @@ class VercelHost:
         self._withdrawn: list[int] = []
         self._ended: list[Ended] = []
         self._stuck: list[tuple[str, str]] = []
-        self._endless: dict[tuple[str, ...], str] = {}
-        """Logs over which a pass has not come back, and what was found out about it."""
         self._broken: BaseException | None = None
         self._retries: list[tuple[Any, int]] = []
         self._now_ms = 0
@@ -124,8 +124,11 @@ class VercelHost:
                 step.max_retries = trial.max_retries
         self._ambient.begin(trial.seed)
         self._watch.begin()
-        with self._ambient.entered(trial.now_ms):
+        self._ambient.enter(trial.now_ms)
+        try:
             self._world = make_world(self.ask, trial.profile)
+        finally:
+            self._ambient.leave()
         w.set_world(self._world)
 
     def deliver(self, activity: str, message: Message, delivery: Delivery, now_ms: int) -> Heard:
@@ -148,9 +151,9 @@ class VercelHost:
             if isinstance(value, Answer):
                 activity.started = value.step or activity.started
             elif isinstance(value, Page) and self._is_endless(activity, value):
-                return self._run(now_ms)
+                return self._run(activity, now_ms)
             parked.set_result(value)
-        return self._run(now_ms)
+        return self._run(activity, now_ms)
 
     def fail(self, number: int, error: Exception, now_ms: int) -> Heard:
         """See ``seam.Host``."""
@@ -161,7 +164,7 @@ class VercelHost:
             raise InternalError(f"a timer cannot fail, but this one did: {error!r}")
         assert parked is not None
         parked.set_exception(error)
-        return self._run(now_ms)
+        return self._run(activity, now_ms)
 
     def abandon(self, activity: str) -> None:
         """See ``seam.Host``."""
@@ -177,8 +180,7 @@ class VercelHost:
         """See ``seam.Host``."""
         self._ending = True
         try:
-            with self._ambient.entered(self._now_ms), self._watch:
-                self._finish()
+            self._let_run(self._finish, BODY_S)
         finally:
             self._ending = False
             for step, retries in self._retries:
@@ -225,7 +227,7 @@ class VercelHost:
         assert isinstance(task, Task)
         task.strand = 0
         activity.tasks.append(task)
-        return self._run(now_ms)
+        return self._run(activity, now_ms)
 
     def _is_endless(self, activity: _Activity, page: Page) -> bool:
         """Whether the pass over this log is known not to come back, now that it is read."""
@@ -251,22 +253,32 @@ class VercelHost:
             self._broken = error
         except BaseException as error:
             if _is_endless(error):
-                why = self._endless[activity.log] = _told(error)
-                self._stick(activity, why)
+                if activity.pages:
+                    self._endless[activity.log] = _told(error)
+                self._stick(activity, _told(error))
             else:
                 self._ended.append(Ended(activity.name, error=_told(error)))
         else:
             again = value if isinstance(value, Again) else None
             self._ended.append(Ended(activity.name, again, value=None if again else value))
 
-    def _run(self, now_ms: int) -> Heard:
-        self._now_ms = self._loop.now_ms = now_ms
-        with self._ambient.entered(now_ms), self._watch:
-            self._loop.run_ready()
+    def _run(self, activity: _Activity, now_ms: int) -> Heard:
+        self._now_ms = now_ms
+        self._let_run(self._loop.run_ready, PASS_S if activity.started is None else BODY_S)
         broken = self._loop.refused or self._broken
         if broken is not None:
             raise broken
         return self._heard()
+
+    def _let_run(self, act: Callable[[], object], cpu_s: float) -> None:
+        self._loop.now_ms = self._now_ms
+        self._ambient.enter(self._now_ms)
+        try:
+            self._watch.set(cpu_s)
+            act()
+        finally:
+            self._watch.set(0)
+            self._ambient.leave()
 
     def _heard(self) -> Heard:
         asks, self._asks = self._asks, []

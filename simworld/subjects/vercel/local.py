@@ -195,10 +195,8 @@ class SdkLocalStorage:
         new = self._news(run_id, found)
         if found.run is not None:
             self._runs[run_id] = our_run(found.run)
-        step = None
         if found.step is not None:
-            step = our_step(found.step)
-            self._steps[run_id, step.correlation_id] = step
+            self._steps[run_id, found.step.step_id] = our_step(found.step)
         run = self._runs.get(run_id) or _nobody(run_id)
         if run.status in RUN_TERMINAL:
             self._told.release(run_id)
@@ -207,6 +205,7 @@ class SdkLocalStorage:
         event = new[-1]
         preload = tuple(new) if len(new) > 1 else None
         about = (run_id, event.correlation_id)
+        step = self._steps.get(about)  # which the answer may leave out, if it has not changed
         hook, wait = self._told.hooks.get(about), self._told.waits.get(about)
         return _with(SdkAnswer(event, run, step, preload, str(event.position), hook, wait), found)
 

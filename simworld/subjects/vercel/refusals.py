@@ -27,7 +27,6 @@ from simworld.errors import (
     HookNotFoundError,
     IndefiniteFailure,
     RunExpiredError,
-    SimworldError,
     ThrottleError,
     TooEarlyError,
     WorldError,
@@ -47,14 +46,14 @@ _http: Any = hosted.httpx  # type: ignore[attr-defined]  # whichever the SDK use
 _STREAMS = (WriteStream, CloseStream, ReadStream)
 
 
-def refused(question: Question, error: SimworldError, style: SubjectErrors) -> Exception:
+def refused(
+    question: Question, error: DefiniteFailure | IndefiniteFailure, style: SubjectErrors
+) -> Exception:
     """The exception that the SDK gets: what its own local world has raised, or the same in words.
 
-    ``error`` itself, if it is nothing that a world says.
+    What has been raised is taken from ``error``, so that the two do not keep each other alive.
     """
-    if not isinstance(error, DefiniteFailure | IndefiniteFailure):
-        return error
-    original = getattr(error, "original", None)
+    original = vars(error).pop("original", None)
     if isinstance(original, Exception):
         return original
     if isinstance(error, HookNotFoundError):
@@ -83,7 +82,7 @@ def refused(question: Question, error: SimworldError, style: SubjectErrors) -> E
     return w.WorkflowWorldError(str(error), status=status)
 
 
-def _local(question: Question, error: SimworldError) -> Exception:
+def _local(question: Question, error: Exception) -> Exception:
     if isinstance(error, EntityConflictError | RunExpiredError):
         return w.EntityConflictError(str(error))
     if isinstance(error, WorldError) and error.status == 404:
@@ -94,7 +93,7 @@ def _local(question: Question, error: SimworldError) -> Exception:
     return OSError(str(error))
 
 
-def _queue(error: SimworldError) -> Exception:
+def _queue(error: Exception) -> Exception:
     if isinstance(error, IndefiniteFailure):
         return vqs.CommunicationError(str(error))
     if isinstance(error, ThrottleError):

@@ -138,7 +138,9 @@ class _Evidence:
         return self._labels.setdefault(identifier, self._known.get(key, where))
 
     def _take_event(self, turn: int, line: Mapping[str, Any]) -> None:
-        decoded = w.EventAdaptor.from_wire(local._decode_js(line["event"]))
+        adaptor: Any = w.EventAdaptor
+        read = getattr(adaptor, "from_wire", None) or adaptor.validate_python
+        decoded = read(local._decode_js(line["event"]))
         props: Any = decoded.server_props
         rows = self._rows.setdefault(props.run_id, _Rows())
         event = our_event(decoded, len(rows.log) + 1)

@@ -3,7 +3,8 @@
 The unmodified SDK runs on its own local world, its own embedded queue and the real clock.  This
 file only adds what the contracts of storage and queue allow: a call may take a while (so that the
 calls come in the order below), a message may be delivered more than once, and one call may fail.
-It needs the SDK, the module with the workflow, and Python's standard library.
+A call that is given up while it takes long has been made all the same.  It needs the SDK, the
+module with the workflow, and Python's standard library.
 
 ``python FILE`` runs it once in a new folder; ``--plain`` leaves everything to chance, and adds
 nothing.  It exits with 0 if the run ended as its author would expect, with 1 if it did not, with 2
@@ -44,6 +45,8 @@ ENDED = ("completed", "failed", "cancelled")
 ENDS = tuple(f"run_{each}" for each in ENDED)
 QUIET_S = 1.2
 """A queue that has nothing to do for so long has nothing to do any more."""
+PAUSE_S = 0.005
+"""After an act: the engine does first all that follows from it at once."""
 AFTERWARDS_S = 0.2
 """So long an act waits for another where all that matters has happened."""
 DOING: contextvars.ContextVar[str] = contextvars.ContextVar("DOING", default="")
@@ -82,6 +85,7 @@ class Conductor:
         self._begun: list[int] = []
         """Those that have been let go ahead, and are not over yet."""
         self._next = 0
+        self._pausing = False
         self._alarm: asyncio.TimerHandle | None = None
         self.followed = 0
         self.skipped = 0
@@ -111,7 +115,12 @@ class Conductor:
             self._over[index] = True
             if index in self._begun:
                 self._begun.remove(index)
-            self._go_on()
+            self._pausing = True
+            asyncio.get_running_loop().call_later(PAUSE_S, self._pause_over)
+
+    def _pause_over(self) -> None:
+        self._pausing = False
+        self._go_on()
 
     def never(self, gone: Callable[[str], bool]) -> None:
         """What these deliveries have not done, they will not do."""
@@ -123,6 +132,8 @@ class Conductor:
         self._go_on()
 
     def _go_on(self) -> None:
+        if self._pausing:
+            return
         while self._next < len(self._order) and self._over[self._next]:
             self._next += 1
             if self._alarm is not None:
@@ -285,10 +296,13 @@ class World(local.LocalWorld):
     async def events_create(self, run_id: Any, data: Any) -> Any:
         """``super()`` in its turn, and a line of evidence."""
         about = getattr(data, "correlation_id", None)
-        where = self._names.where(run_id, about)
+        unborn = f"run of {DOING.get()}"
+        where = self._names.where(run_id or unborn, about)
 
         async def call() -> Any:
-            result = await local.LocalWorld.events_create(self, run_id, data)
+            result: Any = await local.LocalWorld.events_create(self, run_id, data)
+            if run_id is None:  # before 0.10 it was the world that named a run
+                self._names.runs[result.event.server_props.run_id] = self._names.runs.pop(unborn)
             if result.event is not None:
                 record = local._encode_js(local.event_record(result.event))
                 self._evidence.note("event", event=record, where=where)
@@ -378,7 +392,9 @@ class World(local.LocalWorld):
                 again = self._names.copies[base] < PLAN["deliveries_max"]
                 self._failed[told["message_id"]] = again
                 if again:  # the queue's own delivery would come in a minute
-                    body = w.QueuePayloadAdaptor.from_wire(message)
+                    adaptor: Any = w.QueuePayloadAdaptor
+                    read = getattr(adaptor, "from_wire", None) or adaptor.validate_python
+                    body = read(message)
                     await self._send_copy(base, told["queue_name"], body, {})
                 raise
             finally:

@@ -16,7 +16,7 @@ from vercel.workflow._internal import ulid
 from vercel.workflow._internal import world as w
 
 from simworld.engine import AttrSet, Event, HookRow, RunRow
-from simworld.errors import InternalError, SimworldError
+from simworld.errors import DefiniteFailure, IndefiniteFailure, InternalError, UsageError
 from simworld.ports import Answer, Chunks, Message, Page, StreamInfo
 from simworld.records import SubjectCursor, SubjectErrors, SubjectProfile
 from simworld.subjects.seam import (
@@ -69,11 +69,8 @@ class AdapterWorld(w.World):
     async def _ask(self, question: Question, kind: type[T]) -> T:
         try:
             answer = await self._ask_world(question)
-        except SimworldError as error:
-            told = refused(question, error, self._errors)
-            if told is error:
-                raise
-            raise told from error
+        except (DefiniteFailure, IndefiniteFailure) as error:
+            raise refused(question, error, self._errors) from error
         assert isinstance(answer, kind)
         return answer
 
@@ -242,8 +239,10 @@ class AdapterWorld(w.World):
                     yield chunk
 
     async def streams_list(self, run_id: str) -> list[str]:
-        """Not needed: what a program streams, it reads by name."""
-        raise InternalError(f"the SDK lists the streams of {run_id}; the seam has no ask for it")
+        """No world of ours is asked for this by a foreign engine."""
+        raise UsageError(
+            f"somebody lists the streams of {run_id}; under simworld read a stream by its name"
+        )
 
     async def streams_get_chunks(
         self, run_id: str, name: str, *, limit: int | None = None, cursor: str | None = None

@@ -76,9 +76,8 @@ QUEUES: dict[str, QueueProfile] = {
     "sdk-local": QueueProfile(
         dedup=Dedup.KEY_AND_PAYLOAD_KEPT,  # topic, key and body; nothing ever empties that table
         timeout_counting=TimeoutCounting.RESTARTED,  # a continuation is a new message, sent first
-        redelivery_ms=60_000,  # a handler that raises: visible again after 60 s …
-        redelivery_flat=1_440,  # … every time
-        dead_after=1_440,  # no limit of attempts, but a message expires after 24 h: every 60 s
+        redelivery_ms=60_000,  # a handler that raises: visible again after 60 s, every time
+        dead_after=1_440,  # no limit of attempts, but a message expires after 24 h
         delay_max_s=82_800,  # the handler cuts a continuation's delay to 23 h
         workers=0,  # its subscriber sets no max_concurrency: every visible message is handed out
         flow_order=FlowOrder.SIDE_BY_SIDE,  # each delivery is a task of its own, begun in order

@@ -1,0 +1,183 @@
+"""Confirmation: what is tried for real, what is refused, and how far a claim goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+import pytest
+
+from simworld.campaign import Scenario, confirm, hunt, load_scenarios, placed, preset
+from simworld.campaign.conducting import Names, plain
+from simworld.campaign.confirming import UNJUDGED
+from simworld.errors import UsageError
+from simworld.records import Blame, Fault, Level, Repro, Sent
+from simworld.subjects import installed_version
+from tests.render import samples
+
+NAME = "vercel-workflow"
+try:
+    VERSION = installed_version(NAME)
+except UsageError as error:
+    pytest.skip(f"there is no subject here: {error}", allow_module_level=True)
+
+FLOWS = """
+import asyncio
+
+from vercel.workflow import Workflows
+
+wf = Workflows()
+
+@wf.step
+async def part(number: int) -> int:
+    return number
+
+@wf.step(max_retries=0)
+async def last(total: int) -> int:
+    return total
+
+@wf.workflow
+async def fan() -> int:
+    return await last(sum(await asyncio.gather(*[part(each) for each in range(3)])))
+"""
+MODULE = "confirmed_flows"
+WHERE = f"{NAME}:{MODULE}"
+
+
+@pytest.fixture(autouse=True)
+def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / f"{MODULE}.py").write_text(FLOWS)
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
+@pytest.fixture
+def scenarios() -> Mapping[str, Scenario]:
+    return load_scenarios(WHERE)
+
+
+def _found(scenarios: Mapping[str, Scenario], law: str, case: str, *, trials: int) -> Repro:
+    """A finding of the SDK on its own world."""
+    result = hunt(scenarios["fan"], placed(preset(NAME), "sdk-local"), trials=trials, case=case)
+    found = [each.repro for each in result.findings if each.repro.law == law]
+    assert found, str(result.verdict)
+    return found[0]
+
+
+def test_a_finding_is_shown_by_a_script_alone(
+    scenarios: Mapping[str, Scenario], tmp_path: Path
+) -> None:
+    repro = _found(scenarios, "I-12", "quiet", trials=4)
+    told: list[tuple[str, int, int]] = []
+    confirmation = confirm(
+        repro,
+        scenarios,
+        attempts=1,
+        keep=tmp_path / "kept",
+        tell=lambda *each: told.append(each),
+    )
+    assert str(confirmation) == "confirmed (1 of 1)", confirmation
+    (attempt,) = confirmation.attempts
+    assert attempt.followed > 30
+    assert "failed for good" in attempt.seen
+    assert told == [("attempt", 1, 1), ("plain", 1, 1)]
+    script = tmp_path / "kept" / "show.py"
+    assert script.read_text() == confirmation.script
+    assert "import simworld" not in confirmation.script
+    assert "from simworld" not in confirmation.script
+
+
+def test_what_does_not_show_is_simulated_only(scenarios: Mapping[str, Scenario]) -> None:
+    repro = _found(scenarios, "I-12", "quiet", trials=4)
+    other = attrs.evolve(scenarios["fan"], oracle=None)
+    generous = attrs.evolve(repro, kind="step-forgotten")  # the same law, broken in another way
+    confirmation = confirm(generous, {"fan": other}, attempts=1)
+    assert confirmation.level is Level.SIMULATED_ONLY
+    assert confirmation.failures == 0
+    assert "I-12 retries-not-exhausted run/last instead" in confirmation.attempts[0].seen
+
+
+def test_what_no_script_can_do_is_named(scenarios: Mapping[str, Scenario]) -> None:
+    variant = preset(NAME)
+    result = hunt(scenarios["fan"], variant, trials=30, case="crashes")
+    repros = [each.repro for each in result.findings]
+    assert repros, "a crash between step_created and its message is found within 30 trials"
+    for repro in repros:
+        confirmation = confirm(repro, scenarios, attempts=1)
+        assert confirmation.level is Level.SIMULATED_ONLY
+        assert confirmation.needs[0] in ("crash", *UNJUDGED.values())
+        assert confirmation.script == ""
+
+
+def test_our_own_engine_has_nothing_to_confirm(scenarios: Mapping[str, Scenario]) -> None:
+    with pytest.raises(UsageError, match="nothing to confirm"):
+        confirm(samples.repro(), scenarios)
+
+
+def _repro(**changed: object) -> Repro:
+    known: dict[str, object] = {
+        "scenario": "fan",
+        "variant": NAME,
+        "subject": NAME,
+        "subject_version": VERSION,
+        "blame": None,
+    }
+    return samples.repro(**{**known, **changed})
+
+
+def test_another_version_is_refused(scenarios: Mapping[str, Scenario]) -> None:
+    with pytest.raises(UsageError, match=r"0\.0\.1.*installed here"):
+        confirm(_repro(subject_version="0.0.1"), scenarios)
+
+
+def test_a_world_that_breaks_its_word_says_nothing(scenarios: Mapping[str, Scenario]) -> None:
+    stale = (Fault("stale_read", "start/flow/get", 1),)
+    for repro in (
+        _repro(faults=stale),
+        _repro(faults=stale, blame=Blame("world", ("stale_read",))),
+        _repro(faults=(), world="local-v1"),
+    ):
+        confirmation = confirm(repro, scenarios)
+        assert confirmation.level is Level.WORLD_CONTRACT, repro
+        assert str(confirmation) == "world contract"
+
+
+@pytest.mark.parametrize("law", ["L-03", "I-10"])
+def test_laws_that_a_script_cannot_judge(scenarios: Mapping[str, Scenario], law: str) -> None:
+    confirmation = confirm(_repro(law=law, faults=(), world="atomic"), scenarios)
+    assert confirmation.level is Level.SIMULATED_ONLY
+    assert confirmation.needs == (UNJUDGED[law],)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def test_deliveries_are_named_by_their_messages() -> None:
+    names = Names()
+    for task, message, step in (
+        ("start", "start/flow", ""),
+        ("start/flow/part", "start/flow/part/work#1", "work#1"),
+        ("start/flow/part.2", "start/flow/part.2/work#2", "work#2"),
+        ("start/flow/part.2/work#2~2", "start/flow/part.2/work#2~2/flow", ""),
+        ("start/flow/part.2/work#2", "", "work#2"),
+        ("start/flow/part", "start/flow/part/flow", ""),
+        ("start/flow", "start/flow/flow", ""),
+    ):
+        names.learn(Sent(1, 0, task, "wrun_1", message, step))
+    assert names.doing("start") == "start"
+    assert names.doing("client/part.3") == "client"
+    assert names.doing("start/flow~2/part") == "start/flow~2"
+    assert names.doing("start/flow/part.2/work#2~3/part") == "start/flow/#2~3"
+    assert names.doing("start/flow/part.2/work#2~2/flow/part") == "start/flow/#2~2/flow"
+    assert names.message("start/flow/flow") == "start/flow/flow.2"
+    assert names.message("nobody/flow") == ""
+
+
+def test_steps_are_named_by_their_numbers() -> None:
+    assert plain("record step_created of work#3") == "record step_created of #3"
+    assert plain("read the log of run:work#3") == "read the log of run:#3"
+    assert plain("begin the body of run.2/work#3") == "begin the body of run.2/#3"
