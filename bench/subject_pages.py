@@ -28,9 +28,9 @@ DATA = "campaign.json"
 COVERAGE = "coverage.md"
 
 LEGEND = """\
-* A *signature* is the law that broke, the kind of breach, what it broke at and the kinds of faults
-  without which nobody has seen it. Counts are trials that show it, of all trials of those cases
-  that show it on any version or world.
+* A *signature* is the law that broke, the kind of breach, what it broke at, and the classes of
+  faults without which nobody has seen it. Counts are trials that show it, of all trials of those
+  cases that show it on any version or world.
 * *{world}* is the engine's own local world behind the kernel: the same cases with the same seeds
   and as many trials. There a failure counts that is the same by law, kind and place, whatever it
   needs. Where no world is named, it is the atomic one.

@@ -1,7 +1,7 @@
 """What a campaign over an engine nobody here wrote has shown, by signature.
 
 A *signature* is the law that broke, the kind of breach, what it broke at (a run, a step, a sleep …,
-whatever its name) and the kinds of faults it needs.  Several repros, scenarios and versions may
+whatever its name) and the classes of faults it needs.  Several repros, scenarios and versions may
 show one.  What people make of it stands in ``subjects_judged.json``: nothing here judges.
 """
 
@@ -22,6 +22,21 @@ JUDGED = pathlib.Path(__file__).with_name("subjects_judged.json")
 NO_FAULT = "no fault"
 ENTITIES = ("attr", "hook", "message", "race", "sleep", "stream")
 """What is called by its kind; anything else with a number is a step."""
+CLASSES = {
+    "clock_ahead": "a wrong clock",
+    "clock_behind": "a wrong clock",
+    "clock_jump": "a wrong clock",
+    "crash": "a crash",
+    "duplicate": "a further delivery",
+    "kill_bodies": "a crash",
+    "lost_answer": "a lost answer",
+    "lost_flush": "a refused call",
+    "redelivery": "a further delivery",
+    "restart": "a crash",
+    "server_error": "a refused call",
+    "throttled": "a refused call",
+}
+"""Kind of fault → its class; any other is a class of its own."""
 MAIN, UNTRIED = "atomic", "not tried"
 CANDIDATES = 2
 """Repros of one signature that are tried without simulation."""
@@ -40,7 +55,7 @@ class Signature(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """The faults that it needs, in words."""
+        """What it needs, in words."""
         return " and ".join(self.needs) or NO_FAULT
 
     @property
@@ -70,7 +85,8 @@ def signature_of(finding: Finding) -> Signature:
     """The kind of failure that a finding is of."""
     anomaly, blame = finding.anomaly, finding.repro.blame
     needs = {fault.kind for fault in finding.repro.faults} if blame is None else {*blame.needs}
-    return Signature(anomaly.law, anomaly.kind, where_of(anomaly), tuple(sorted(needs)))
+    classes = {CLASSES.get(kind, kind) for kind in needs}
+    return Signature(anomaly.law, anomaly.kind, where_of(anomaly), tuple(sorted(classes)))
 
 
 @attrs.frozen

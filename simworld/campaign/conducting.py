@@ -192,25 +192,31 @@ def _copies(trial: Trial, names: Names) -> Mapping[str, int]:
     return copies
 
 
+def impossible(faults: Sequence[Fault]) -> tuple[str, ...]:
+    """What no script can do of these faults."""
+    needs = [each.kind for each in faults if each.kind not in (*COPIED, *DELAYS, *FAILED)]
+    failed = sum(each.kind in FAILED for each in faults)
+    if failed > FAILED_MAX:
+        needs.append(f"{failed} failed calls")
+    return tuple(dict.fromkeys(needs))
+
+
 def _failing(
     faults: Sequence[Fault], numbers: Mapping[tuple[str, int], int]
 ) -> tuple[Mapping[int, str], tuple[str, ...]]:
+    """Index of an act → how it fails; and the kinds of faults that strike something else."""
     fails: dict[int, str] = {}
-    needs: list[str] = []
+    elsewhere: list[str] = []
     for fault in faults:
-        if fault.kind in FAILED:
-            task, _, nth = fault.target.rpartition("@")
-            key = (fault.target, fault.value) if fault.kind == "lost_answer" else (task, int(nth))
-            index = numbers.get(key)
-            if index is None:
-                needs.append(fault.kind)
-            else:
-                fails[index] = fault.kind
-        elif fault.kind not in (*COPIED, *DELAYS):
-            needs.append(fault.kind)
-    if len(fails) > FAILED_MAX:
-        needs.append(f"{len(fails)} failed calls")
-    return fails, tuple(dict.fromkeys(needs))
+        if fault.kind not in FAILED:
+            continue
+        task, _, nth = fault.target.rpartition("@")
+        key = (fault.target, fault.value) if fault.kind == "lost_answer" else (task, int(nth))
+        if key in numbers:
+            fails[numbers[key]] = fault.kind
+        else:
+            elsewhere.append(f"{fault.kind} of another call than storage's and queue's")
+    return fails, tuple(elsewhere)
 
 
 def _span_ms(order: Sequence[Act], faults: Sequence[Fault]) -> int:

@@ -20,8 +20,7 @@ from typing import Any
 
 import attrs
 
-from simworld.campaign.conducting import Conducted, conducted, plain
-from simworld.campaign.places import place_named
+from simworld.campaign.conducting import Conducted, conducted, impossible, plain
 from simworld.campaign.replaying import check_version, strictly
 from simworld.campaign.scenario import Scenario
 from simworld.campaign.script import asked
@@ -58,6 +57,8 @@ UNJUDGED = {
     **dict.fromkeys(UNSEEN, "reads, rows and clients' calls, which the script does not write down"),
 }
 """Law → what judging it needs."""
+
+CANNOT = "a script only delays calls, repeats messages, and has one call fail"
 
 Tell = Callable[[str, int, int], None]
 """Told before each attempt: its kind, its number, of how many."""
@@ -100,6 +101,8 @@ def confirm(
         return Confirmation(Level.WORLD_CONTRACT, worlds)
     if repro.law in UNJUDGED:
         return _simulated_only((UNJUDGED[repro.law],), f"{repro.law} is not judged for real")
+    if impossible(repro.faults):
+        return _simulated_only(impossible(repro.faults), CANNOT)
     scenario = scenarios[repro.scenario]
     recording = _Recording()
     watched = attrs.evolve(scenario, client=_recorded(scenario, recording))
@@ -112,7 +115,7 @@ def confirm(
     if not _is_writable(calls):
         needs = (*needs, "arguments that cannot be written down")
     if needs:
-        return _simulated_only(needs, "a script that only delays, repeats and refuses cannot do it")
+        return _simulated_only(needs, CANNOT)
     script = script_of(
         repro.subject, _written(repro, scenario, plan, calls, timeout_s), _title(repro)
     )
@@ -135,8 +138,6 @@ def _worlds_fault(repro: Repro) -> str:
         for fault in repro.faults:
             if FAULTS[fault.kind].breaks:
                 return f"{fault.kind} breaks its contract ({FAULTS[fault.kind].breaks})"
-    if not place_named(repro.world).repaired:
-        return f"world {repro.world} is not a repaired one: nobody can tell it from the engine"
     return ""
 
 

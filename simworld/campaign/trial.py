@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -30,7 +30,11 @@ from simworld.engine import (
     RUN_TERMINAL,
     AttemptGuard,
     Event,
+    Fact,
     Program,
+    RunFailed,
+    StepFailed,
+    StepRetrying,
 )
 from simworld.entropy import derive
 from simworld.errors import UsageError
@@ -121,7 +125,7 @@ def run_trial(setup: Setup, *, kernel_type: type[Kernel] = Kernel) -> Trial:
         kernel.overlapped,
         len(runs),
         sum(1 for run in runs.values() if run.status in RUN_TERMINAL),
-        _digest(kernel.path, final),
+        _digest(kernel.path, final, _whole if system.program else _without_error),
         kernel.records,
         final,
         tuple(kernel.trace or ()),
@@ -164,14 +168,26 @@ def _final(kernel: Kernel, system: System) -> Final:
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
-def _digest(path: Sequence[str], final: Final) -> str:
-    """Of every turn in order, of every event with its payload, and of every stream."""
+def _digest(path: Sequence[str], final: Final, told: Callable[[Fact], object]) -> str:
+    """Of every turn in order, of every event with what is ``told`` of it, and of every stream."""
     digest = hashlib.blake2b("\n".join(path).encode(), digest_size=16)
     for log in final.logs.values():
-        digest.update(_encoder.encode([(event.created_at_ms, event.fact) for event in log]))
+        digest.update(_encoder.encode([(event.created_at_ms, told(event.fact)) for event in log]))
     if final.streams:
         digest.update(_encoder.encode(sorted(final.streams.items())))
     return digest.hexdigest()
+
+
+def _whole(fact: Fact) -> object:
+    return fact
+
+
+def _without_error(fact: Fact) -> object:
+    """A fact without the error that a subject has recorded: its text names lines of its code, in
+    the folders of whoever runs it."""
+    if isinstance(fact, StepFailed | StepRetrying | RunFailed):
+        return attrs.evolve(fact, error=b"")
+    return fact
 
 
 @functools.lru_cache(maxsize=64)

@@ -115,10 +115,22 @@ def test_what_is_the_same_has_one_signature(found):
     seen = signatures_of([cell(found), cell(found, version="1.9"), cell(other, scenario="other")])
     ours = signature_of(found.findings[0])
     assert {each.signature.alike for each in seen} >= {ours.alike}
-    (crash,) = [each for each in seen if each.signature.needs == ("crash",)]
+    (crash,) = [each for each in seen if each.signature.needs == ("a crash",)]
     assert crash.scenarios == ["other"]
     (same,) = [each for each in seen if each.signature == ours]
     assert {each.cell.version for each in same.sightings} == {"1.9", "2.0"}
+
+
+def test_faults_are_told_by_their_class(found):
+    cells = [
+        cell(with_needs(found, "throttled")),
+        cell(with_needs(found, "server_error"), case="b"),
+    ]
+    (seen,) = signatures_of(cells)
+    assert str(seen.signature).endswith("; a refused call")
+    both = signature_of(with_needs(found, "stale_read", "duplicate", "redelivery").findings[0])
+    assert both.fault == "a further delivery and stale_read"
+    assert signature_of(with_needs(found).findings[0]).fault == "no fault"
 
 
 def test_counts_are_of_the_same_cases(found):
@@ -129,7 +141,7 @@ def test_counts_are_of_the_same_cases(found):
         cell(clean, case="other"),
         cell(with_needs(found, "duplicate", count=3), world="local"),
     ]
-    seen = next(each for each in signatures_of(cells) if each.signature.needs == ("crash",))
+    seen = next(each for each in signatures_of(cells) if each.signature.needs == ("a crash",))
     assert count_of(seen, cells, "2.0", MAIN) == Count(7, 300)
     assert count_of(seen, cells, "1.9", MAIN) == Count(0, 300)
     assert count_of(seen, cells, "0.1", MAIN) == Count(0, 0)

@@ -101,18 +101,6 @@ def test_what_does_not_show_is_simulated_only(scenarios: Mapping[str, Scenario])
     assert "I-12 retries-not-exhausted run/last instead" in confirmation.attempts[0].seen
 
 
-def test_what_no_script_can_do_is_named(scenarios: Mapping[str, Scenario]) -> None:
-    variant = preset(NAME)
-    result = hunt(scenarios["fan"], variant, trials=30, case="crashes")
-    repros = [each.repro for each in result.findings]
-    assert repros, "a crash between step_created and its message is found within 30 trials"
-    for repro in repros:
-        confirmation = confirm(repro, scenarios, attempts=1)
-        assert confirmation.level is Level.SIMULATED_ONLY
-        assert confirmation.needs[0] in ("crash", *UNJUDGED.values())
-        assert confirmation.script == ""
-
-
 def test_our_own_engine_has_nothing_to_confirm(scenarios: Mapping[str, Scenario]) -> None:
     with pytest.raises(UsageError, match="nothing to confirm"):
         confirm(samples.repro(), scenarios)
@@ -139,11 +127,34 @@ def test_a_world_that_breaks_its_word_says_nothing(scenarios: Mapping[str, Scena
     for repro in (
         _repro(faults=stale),
         _repro(faults=stale, blame=Blame("world", ("stale_read",))),
-        _repro(faults=(), world="local-v1"),
     ):
         confirmation = confirm(repro, scenarios)
         assert confirmation.level is Level.WORLD_CONTRACT, repro
         assert str(confirmation) == "world contract"
+
+
+@pytest.mark.parametrize(
+    ("faults", "needs"),
+    [
+        ((Fault("crash", "start/flow", 3),), ("crash",)),
+        (
+            (Fault("clock_ahead", "start/flow", 9), Fault("kill_bodies", "part#1", 1)),
+            ("clock_ahead", "kill_bodies"),
+        ),
+        (
+            (Fault("server_error", "start/flow@3", 1), Fault("lost_answer", "start", 1)),
+            ("2 failed calls",),
+        ),
+    ],
+)
+def test_what_no_script_can_do_is_named(
+    scenarios: Mapping[str, Scenario], faults: tuple[Fault, ...], needs: tuple[str, ...]
+) -> None:
+    confirmation = confirm(_repro(faults=faults), scenarios)
+    assert confirmation.level is Level.SIMULATED_ONLY
+    assert confirmation.needs == needs
+    assert confirmation.script == ""
+    assert confirmation.attempts == ()
 
 
 @pytest.mark.parametrize("law", ["L-03", "I-10"])

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("vercel.workflow", reason="needs the extra 'vercel'")
 
+import anyio
+
 from simworld.errors import UsageError
 from simworld.subjects.vercel.loop import HostLoop
 
@@ -144,6 +146,14 @@ def test_the_outside_is_refused_at_the_line_that_asks(loop, reach):
     assert loop.refused is error
     assert str(error).startswith(f"{__file__}:")
     assert "behind a function you can replace" in str(error)
+
+
+def test_a_library_that_asks_in_a_task_of_its_own_is_traced_to_who_waits_for_it(loop):
+    async def step():
+        await anyio.connect_tcp("::1", 80)
+
+    run(loop, step())
+    assert str(loop.refused).startswith(f"{__file__}:")
 
 
 def test_who_never_rests_is_told(loop, monkeypatch):

@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
+import gc
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import attrs
 from vercel import workflow as api
-from vercel.workflow._internal import errors as sdk_errors
 from vercel.workflow._internal import runtime
 from vercel.workflow._internal import world as w
 
 from simworld.engine import StepRow
 from simworld.errors import InternalError, UsageError
-from simworld.ports import Answer, BodyInfo, Delivery, Message, Page
+from simworld.ports import Answer, Delivery, Message, Page
 from simworld.records import ForeignProgram, SubjectProfile
 from simworld.subjects.seam import (
     Again,
     Ask,
-    BodyBegins,
-    BodyEnds,
     Ended,
     Heard,
     Question,
@@ -37,6 +34,7 @@ from simworld.subjects.seam import (
     Trial,
 )
 from simworld.subjects.vercel.ambient import Ambient
+from simworld.subjects.vercel.bodies import telling, told
 from simworld.subjects.vercel.loading import Loaded, load, parameters, plain_name
 from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
@@ -46,6 +44,9 @@ from simworld.subjects.vercel.world import make_world
 
 MAX_DELAY_S = 82_800
 """The longest delay that the SDK's own queue handlers ask a queue for."""
+_COLLECT_EVERY = 50
+"""Trials after which is collected what the SDK leaves behind in circles (each payload it encodes is
+one), wherever trials come one after another."""
 _LAST_ROUNDS = 10
 """How often what is left at a trial's end is cancelled before it is given up."""
 
@@ -77,6 +78,11 @@ class _Activity:
 _ACTIVITY: contextvars.ContextVar[_Activity] = contextvars.ContextVar("simworld_activity")
 
 
+def _started() -> StepRow | None:
+    activity = _ACTIVITY.get(None)
+    return None if activity is None else activity.started
+
+
 class VercelHost:
     """``seam.Host`` for ``vercel-workflow``, one per process."""
 
@@ -91,6 +97,7 @@ class VercelHost:
         self._endless: dict[tuple[object, ...], str] = {}
         """Logs over which a pass has not come back: it never will, in no trial."""
         self._ending = False
+        self._trials = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -190,6 +197,9 @@ class VercelHost:
             w.set_world(None)
             self._reset()
             self._loop.forget()
+            self._trials += 1
+            if self._trials % _COLLECT_EVERY == 0:
+                gc.collect(1)
 
     def steps(self, program: ForeignProgram) -> Mapping[str, int]:
         """See ``seam.Host``."""
@@ -254,10 +264,10 @@ class VercelHost:
         except BaseException as error:
             if _is_endless(error):
                 if activity.pages:
-                    self._endless[activity.log] = _told(error)
-                self._stick(activity, _told(error))
+                    self._endless[activity.log] = told(error)
+                self._stick(activity, told(error))
             else:
-                self._ended.append(Ended(activity.name, error=_told(error)))
+                self._ended.append(Ended(activity.name, error=told(error)))
         else:
             again = value if isinstance(value, Again) else None
             self._ended.append(Ended(activity.name, again, value=None if again else value))
@@ -445,43 +455,8 @@ class VercelHost:
             for step in loaded.steps:
                 if id(step) not in self._bodies:
                     self._bodies.add(id(step))
-                    step.func = self._wrapped(step)
+                    step.func = telling(step, self.ask, _started)
         return loaded
-
-    def _wrapped(self, step: Any) -> Callable[..., Awaitable[Any]]:
-        """A step's function that tells when it begins and ends."""
-        function = step.func
-        # A body that its workflow has cancelled fails its step for good.
-        fatal: tuple[type[BaseException], ...] = (sdk_errors.FatalError,)
-        if getattr(step, "cancellable", False):
-            fatal += (asyncio.CancelledError,)
-
-        @functools.wraps(function)
-        async def body(*args: Any, **kwargs: Any) -> Any:
-            activity = _ACTIVITY.get(None)
-            if activity is None or activity.started is None:
-                return await function(*args, **kwargs)
-            row, told = activity.started, runtime.get_step_metadata()
-            info = BodyInfo(
-                row.run_id,
-                row.correlation_id,
-                row.step_name,
-                told.attempt,
-                row.attempt,
-                0,
-                row.input,
-            )
-            try:
-                await self.ask(BodyBegins(info))
-                result = await function(*args, **kwargs)
-            except (Exception, asyncio.CancelledError) as error:
-                outcome = "fatal" if isinstance(error, fatal) else "error"
-                await self.ask(BodyEnds(info, outcome, _told(error), b""))
-                raise
-            await self.ask(BodyEnds(info, "ok", "", b""))
-            return result
-
-        return body
 
 
 _CALLS: dict[str, Callable[[VercelHost, Mapping[str, Any]], Coroutine[Any, Any, object]]] = {
@@ -502,11 +477,3 @@ def _is_endless(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return any(_is_endless(each) for each in error.exceptions)
     return isinstance(error, Endless)
-
-
-def _told(error: BaseException) -> str:
-    """``ValueError: boom``; of a group of errors those in it."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_told(each) for each in error.exceptions)
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -189,32 +189,56 @@ class HostLoop(asyncio.BaseEventLoop):
     def _refuse(self, what: str) -> NoReturn:
         """Refuse, and remember it: an engine may take the error for one of a step's body."""
         self.refused = UsageError(
-            f"{_users_line()}: loop.{what} does not exist under simworld; a step body awaits only "
-            "asyncio.sleep and the SDK's own calls: put the outside (network, files, threads, "
-            "processes) behind a function you can replace in tests"
+            f"{_users_line(self)}: loop.{what} does not exist under simworld; a step body awaits "
+            "only asyncio.sleep and the SDK's own calls: put the outside (network, files, "
+            "threads, processes) behind a function you can replace in tests"
         )
         raise self.refused
 
 
-def _users_line() -> str:
-    """``file:line`` of the innermost frame that belongs to no library."""
-    for frame in _frames(sys._getframe(2)):
-        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+def _users_line(loop: HostLoop) -> str:
+    """``file:line`` of the innermost frame that belongs to no library.
+
+    A library may ask from a task of its own: then it is where the user's code waits for it.
+    """
+    for frame in _running(sys._getframe(2)):
+        if _is_users(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: -getattr(task, "number", 0))
+    for task in tasks:
+        for frame in reversed(list(_waiting(task.get_coro()))):
+            if _is_users(frame):
+                return f"{frame.f_code.co_filename}:{frame.f_lineno}"
     return "a library"
 
 
-def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
+def _running(frame: FrameType | None) -> Iterator[FrameType]:
+    """From the innermost one out, as far as the loop."""
+    while frame is not None and frame.f_code is not HostLoop.run_ready.__code__:
         yield frame
         frame = frame.f_back
+
+
+def _waiting(coroutine: Any) -> Iterator[FrameType]:
+    """From the outermost one in."""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None:
+            yield frame
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+
+
+def _is_users(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith(_LIBRARIES)
 
 
 _LIBRARIES = (
     sysconfig.get_path("stdlib") + os.sep,
     sysconfig.get_path("purelib") + os.sep,
-    os.path.dirname(os.path.abspath(__file__)) + os.sep,
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep,
+    "<",
 )
+"""Where code lies that is not the user's: the last one is what is made at run time."""
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:

@@ -1,6 +1,6 @@
 """The stand-alone script of a race, and what its evidence says in our own records.
 
-The script is ``standalone_script.py`` with a plan in it, and needs nothing of simworld.
+The script is ``standalone_turns.py`` with a plan in it, and ``standalone_script.py`` behind that.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 import pprint
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,17 +42,22 @@ from simworld.subjects.alone import Seen
 from simworld.subjects.vercel.loading import plain_name
 from simworld.subjects.vercel.translate import our_event
 
-_TEMPLATE = pathlib.Path(__file__).with_name("standalone_script.py")
+_HALVES = ("standalone_turns.py", "standalone_script.py")
 _EMPTY = "PLAN: dict[str, Any] = {}\n"
+_FUTURE = "from __future__ import annotations\n"
+_OURS = re.compile(r"^from simworld[^)]*\)\n", re.MULTILINE)
 
 
 def script_text(plan: Mapping[str, Any], title: str) -> str:
     """The script that carries out the plan; ``title``: what it shows, in one line."""
-    template = _TEMPLATE.read_text(encoding="utf-8")
-    head, _, rest = template.partition("\n")
+    first, second = [
+        pathlib.Path(__file__).with_name(each).read_text(encoding="utf-8") for each in _HALVES
+    ]
+    quotes = '"' * 3
     written = pprint.pformat(dict(plan), width=96, sort_dicts=False)
-    whole = f'"""{title}\n\n{head.removeprefix(chr(34) * 3)}\n{rest}'
-    return whole.replace(_EMPTY, f"PLAN: dict[str, Any] = {written}\n", 1)
+    first = first.replace(_EMPTY, f"PLAN: dict[str, Any] = {written}\n", 1)
+    second = _OURS.sub("", second.partition(_FUTURE)[2])
+    return f"{quotes}{title}\n\n{first.removeprefix(quotes)}\n{second}"
 
 
 @attrs.define

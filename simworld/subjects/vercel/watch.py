@@ -42,7 +42,8 @@ class Watch:
     def set(self, seconds: float) -> None:
         """What runs now has so long; 0: nothing does."""
         if self._handler is not None:
-            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+            # Again and again, because a loop swallows what is raised into its callbacks.
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

@@ -1,0 +1,56 @@
+"""Steps' functions that tell when they begin and end; of a user's registry, never the engine's."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from vercel.workflow._internal import errors as sdk_errors
+from vercel.workflow._internal import runtime
+
+from simworld.engine import StepRow
+from simworld.ports import BodyInfo
+from simworld.subjects.seam import BodyBegins, BodyEnds, Question
+
+Body = Callable[..., Awaitable[Any]]
+
+
+def telling(
+    step: Any, ask: Callable[[Question], Awaitable[Any]], started: Callable[[], StepRow | None]
+) -> Body:
+    """The step's function, wrapped; ``started``: the step that the running activity has started."""
+    function: Body = step.func
+    # A body that its workflow has cancelled fails its step for good.
+    fatal: tuple[type[BaseException], ...] = (sdk_errors.FatalError,)
+    if getattr(step, "cancellable", False):
+        fatal += (asyncio.CancelledError,)
+
+    @functools.wraps(function)
+    async def body(*args: Any, **kwargs: Any) -> Any:
+        row = started()
+        if row is None:
+            return await function(*args, **kwargs)
+        attempt = runtime.get_step_metadata().attempt
+        name, step_id = row.step_name, row.correlation_id
+        info = BodyInfo(row.run_id, step_id, name, attempt, row.attempt, 0, row.input)
+        try:
+            await ask(BodyBegins(info))
+            result = await function(*args, **kwargs)
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = "fatal" if isinstance(error, fatal) else "error"
+            await ask(BodyEnds(info, outcome, told(error), b""))
+            raise
+        await ask(BodyEnds(info, "ok", "", b""))
+        return result
+
+    return body
+
+
+def told(error: BaseException) -> str:
+    """``ValueError: boom``; of a group of errors those in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(told(each) for each in error.exceptions)
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
