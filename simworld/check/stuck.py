@@ -27,6 +27,7 @@ from simworld.records import (
     Delivered,
     Final,
     HandedOver,
+    Hung,
     LogRead,
     LostAnswer,
     Record,
@@ -260,6 +261,11 @@ def _l01_kept(state: _Kept, record: Record) -> None:
     state.append(record)
 
 
+def _l01_hung(state: _Kept, record: Hung) -> Anomaly:
+    message = f"a handler of the run never comes to an end: {record.why}"
+    return Anomaly("L-01", "handler-hangs", message, record.run, record.turn)
+
+
 def _l01_end(records: _Kept, final: Final) -> list[Anomaly]:
     stuck = [run for run in final.runs.items() if run[1].status not in RUN_TERMINAL]
     if not stuck or not quiet(final):
@@ -300,9 +306,12 @@ def _l01_end(records: _Kept, final: Final) -> list[Anomaly]:
 L_01 = Law(
     id="L-01",
     title="At quiescence every run has ended, or waits for nothing but a hook that lives.",
-    on=dict.fromkeys(
-        (Sent, Delivered, Refused, Committed, LostAnswer, LogRead, Crash, HandedOver), _l01_kept
-    ),
+    on={
+        Hung: _l01_hung,
+        **dict.fromkeys(
+            (Sent, Delivered, Refused, Committed, LostAnswer, LogRead, Crash, HandedOver), _l01_kept
+        ),
+    },
     start=_Kept,
     end=_l01_end,
 )

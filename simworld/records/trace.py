@@ -110,6 +110,17 @@ class Crash(NamedTuple):
     """Why it has ended itself; empty for a fault."""
 
 
+class Hung(NamedTuple):
+    """A handler of a foreign engine never goes on: it turns round and round in itself."""
+
+    turn: int
+    now_ms: int
+    task: str
+    run: str
+    """The run's label."""
+    why: str
+
+
 class LostAnswer(NamedTuple):
     """An operation committed and its caller saw a failure."""
 
@@ -324,6 +335,7 @@ Record = (
     | Sent
     | Delivered
     | Crash
+    | Hung
     | LostAnswer
     | PassChecked
     | LogRead

@@ -34,6 +34,7 @@ from simworld.ports import (
     Storage,
     Streams,
 )
+from simworld.records import Hung
 from simworld.sim import MAIN_RUN, HostClock, Kernel, Labels, SimTasks, Task
 from simworld.sim import Host as Process
 from simworld.subjects.seam import (
@@ -100,6 +101,8 @@ class _Activity:
     latch: Latch | None = None
     """What the root waits in."""
     ended: Ended | None = None
+    run_id: str = ""
+    """Whose message it handles; a client's call has none."""
     stuck: str = ""
     """Why it never goes on."""
 
@@ -139,6 +142,7 @@ class Bridge:
     async def handle(self, message: Message, delivery: Delivery) -> Redeliver | None:
         """``ports.Handler``: the engine handles a delivery."""
         activity = self._begun(self._root().name, self._on.storage)
+        activity.run_id = message.run_id
         self._hear(self._host.deliver(activity.name, message, delivery, self._clock.now_ms()))
         ended = await self._followed(activity)
         if ended.error:
@@ -198,12 +202,17 @@ class Bridge:
         for ask in heard.asks:
             self._take(ask)
         for name, why in heard.stuck:
-            self._activities[name].stuck = why
-            self._kernel.remark(why)
+            self._hangs(self._activities[name], why)
         for ended in heard.ended:
             activity = self._activities[ended.activity]
             activity.ended = ended
             self._wake(activity)
+
+    def _hangs(self, activity: _Activity, why: str) -> None:
+        kernel, run = self._kernel, self._labels.run(activity.run_id)
+        activity.stuck = why
+        kernel.remark(why)
+        kernel.records.append(Hung(kernel.turn, kernel.now_ms, activity.name, run, why))
 
     def _take(self, ask: Ask) -> None:
         activity = self._activities[ask.activity]

@@ -30,6 +30,8 @@ class Subject:
     """Of simworld's own package: ``pip install 'simworld[extra]'`` gets all that is needed."""
     needs: tuple[str, ...]
     """Further packages without which there is no host."""
+    check: str
+    """What refuses a version that cannot be driven: ``module:function``."""
     host: str
     """Where its host is made: ``module:callable``."""
     world: str = ""
@@ -51,6 +53,7 @@ SUBJECTS: dict[str, Subject] = {
             title="the Python SDK from PyPI",
             extra="vercel",
             needs=("time-machine",),
+            check="simworld.subjects.vercel.versions:check_version",
             host="simworld.subjects.vercel.host:VercelHost",
             world="simworld.subjects.vercel.local:own_world_of",
             alone="simworld.subjects.vercel.standalone",
@@ -95,7 +98,14 @@ def _numbers(version: str) -> tuple[int, ...]:
 def open_host(name: str) -> Host:
     """The host of a subject, one per process; ``UsageError`` if its engine is not installed."""
     installed_version(name)
-    module, _, maker = subject_named(name).host.partition(":")
-    make: Callable[[], Any] = getattr(importlib.import_module(module), maker)
-    host: Host = make()
+    subject = subject_named(name)
+    _named(subject.check)()
+    host: Host = _named(subject.host)()
     return host
+
+
+def _named(place: str) -> Callable[[], Any]:
+    """``module:function``, imported now."""
+    module, _, function = place.partition(":")
+    found: Callable[[], Any] = getattr(importlib.import_module(module), function)
+    return found

@@ -74,6 +74,7 @@ def with_needs(result, *needs, count=7):
 def stages(tmp_path, monkeypatch):
     """A campaign with two versions that are one, not run yet."""
     monkeypatch.setattr(subject_cells, "scenarios_of", lambda subject: KNOWN)
+    monkeypatch.setattr(subjects, "judgements", dict)
     here = subject_cells.Here("2.0", "3.11.0", CASES)
     versions = [
         subjects.Version(sys.executable, here),
