@@ -36,9 +36,23 @@ from simworld.subjects import installed_version, is_too_new
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "scenarios"
-SOURCES = (ROOT / "simworld", SCENARIOS / "vercel")
+DECIDING = (
+    "campaign",
+    "check",
+    "engine",
+    "explore",
+    "ports",
+    "records",
+    "runtime",
+    "sim",
+    "subjects",
+    "worlds",
+)
+SOURCES = (*(ROOT / "simworld" / part for part in DECIDING), SCENARIOS / "vercel")
 """What decides what a trial shows."""
 WIDTH = 100
+REALLY = 2
+"""Repros of one signature that are run for real at most; of some none can be."""
 INTERRUPTED = 130
 
 Place: TypeAlias = tuple[str, str, str, str]
@@ -165,6 +179,11 @@ class Tried:
     why_not: str = ""
 
     @property
+    def was_run(self) -> bool:
+        """There were attempts; of what cannot be had for real there are none."""
+        return self.confirmation is not None and bool(self.confirmation.attempts)
+
+    @property
     def is_confirmed(self) -> bool:
         """It was seen for real."""
         return self.confirmation is not None and self.confirmation.level is Level.CONFIRMED
@@ -289,9 +308,12 @@ def confirmed(order: ConfirmOrder) -> None:
     found: list[Tried] = []
     for path in order.repros:
         found.append(tried(load_repro(pathlib.Path(path)), order))
-        if found[-1].is_confirmed:
+        really = sum(each.was_run for each in found)
+        if found[-1].is_confirmed or really == REALLY:
             break
-    best = max(found, key=lambda each: (each.is_confirmed, each.confirmation is not None))
+    best = max(
+        found, key=lambda each: (each.is_confirmed, each.was_run, each.confirmation is not None)
+    )
     found.remove(best)
     save(Proof(order.sources, (*found, best)), pathlib.Path(order.target))
 

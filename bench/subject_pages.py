@@ -19,6 +19,7 @@ from bench.subject_signatures import (
     count_of,
     mended,
     other_than,
+    spaced,
 )
 from simworld.campaign import save_repro
 
@@ -97,11 +98,14 @@ def _head(campaign: Campaign) -> Iterator[str]:
     yield ""
     for version, python in campaign.pythons.items():
         counts = [
-            f"{campaign.trials_of(version, world):,} trials on `{world}`".replace(",", " ")
+            f"{spaced(campaign.trials_of(version, world))} trials on `{world}`"
             for world in campaign.worlds
         ]
         yield f"* {campaign.subject} {version}, Python {python}: {', '.join(counts)}."
-    yield f"* Seed {campaign.seed}; at most {campaign.trials} trials of each case of each scenario."
+    yield (
+        f"* Seed {campaign.seed}; at most {campaign.trials} trials of each case of each scenario; "
+        "where a version has fewer, they are the first ones of the same."
+    )
     for gap in campaign.gaps:
         yield f"* **Missing:** {gap}"
     yield ""
@@ -217,7 +221,7 @@ def _scenario(campaign: Campaign, scenario: str) -> list[str]:
         ]
         failed = len(found) - len(results)
         words += [f"{failed} not run"] if failed else []
-        cells.append(f"{trials:,} trials: {', '.join(words)}".replace(",", " ", 1))
+        cells.append(f"{spaced(trials)} trials: {', '.join(words)}")
     return cells
 
 
@@ -262,10 +266,10 @@ def _cell_row(cell: Cell) -> list[str]:
     if result is None:
         return [*head, "–", "–", "–", f"not run: {_one_line(cell.why_not)}", ""]
     verdict = str(result.verdict) + (", interrupted" if result.interrupted else "")
-    reached = " ".join(f"{name} {count:,}" for name, count in result.marks.items())
+    reached = " ".join(f"{name} {spaced(count)}" for name, count in result.marks.items())
     return [
         *head,
-        f"{result.trials:,}",
+        spaced(result.trials),
         f"{result.ended_share:.1%}",
         f"{result.overlap_share:.1%}",
         _one_line(verdict),
@@ -349,7 +353,7 @@ def _shown(campaign: Campaign, seen: Seen) -> Iterator[tuple[str, ...]]:
             f"`{cell.case}`",
             cell.version,
             f"`{cell.world}`",
-            f"{each.finding.count:,} of {trials:,}",
+            f"{spaced(each.finding.count)} of {spaced(trials)}",
         )
 
 

@@ -38,8 +38,8 @@ CLASSES = {
 }
 """Kind of fault → its class; any other is a class of its own."""
 MAIN, UNTRIED = "atomic", "not tried"
-CANDIDATES = 2
-"""Repros of one signature that are tried without simulation."""
+CANDIDATES = 5
+"""Repros of one signature that may be tried without simulation."""
 
 
 class Signature(NamedTuple):
@@ -97,10 +97,11 @@ class Sighting:
     finding: Finding
 
     @property
-    def rank(self) -> tuple[int, int, str, str]:
-        """The smaller one is better to tell."""
-        finding = self.finding
-        return finding.moves_after, finding.moves_before, self.cell.scenario, self.cell.case
+    def rank(self) -> tuple[int, int, int, str, str]:
+        """The smaller one is better to tell, and to try without simulation."""
+        finding, cell = self.finding, self.cell
+        faults = len(finding.repro.faults)
+        return faults, finding.moves_after, finding.moves_before, cell.scenario, cell.case
 
 
 @attrs.frozen
@@ -175,7 +176,12 @@ class Count:
     def __str__(self) -> str:
         if not self.trials:
             return "–"
-        return f"{self.shown:,} of {self.trials:,}".replace(",", " ")
+        return f"{spaced(self.shown)} of {spaced(self.trials)}"
+
+
+def spaced(number: int) -> str:
+    """A number that may be large."""
+    return f"{number:,}".replace(",", " ")
 
 
 def signatures_of(cells: Iterable[Cell]) -> list[Seen]:

@@ -187,13 +187,15 @@ class Workers:
         return f"failed ({why_not})"
 
     def _stop(self) -> None:
-        """They were interrupted, too: the terminal sees to that; whoever is deaf is ended."""
+        """They were interrupted, too: the terminal sees to that.  Whoever is deaf is ended, and
+        everybody when it is pressed again."""
         _say("interrupted; waiting for what is being saved")
         until = time.monotonic() + STOPPING_S
         for each in self._running:
             try:
                 each.process.wait(timeout=max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                until = 0.0
                 each.process.kill()
             each.end()
 
@@ -257,12 +259,13 @@ class Stages:
                     cases.append(case)
         return found
 
-    @property
-    def trials(self) -> int:
-        """Of each case, so that the newest version has as many as were asked for."""
-        newest = self.versions[0].here.cases
-        count = sum(not self.args.only or scenario in self.args.only for scenario, _ in newest)
-        return math.ceil(self.args.trials / max(count, 1))
+    def trials(self, version: str = "") -> int:
+        """Of each case: all together as many as were asked for, of an older version the first."""
+        newest = self.versions[0]
+        asked = self.args.trials if version in ("", newest.name) else self.args.older
+        cases = newest.here.cases
+        count = sum(not self.args.only or scenario in self.args.only for scenario, _ in cases)
+        return math.ceil(int(asked or self.args.trials) / max(count, 1))
 
     @property
     def places(self) -> list[Place]:
@@ -278,8 +281,8 @@ class Stages:
 
     def cell(self, place: Place) -> Cell | None:
         """What is on the disk, if it is of this campaign."""
-        cell = load(cell_path(self.work, place), Cell)
-        if cell is None or (cell.trials, cell.seed) != (self.trials, self.args.seed):
+        cell, wanted = load(cell_path(self.work, place), Cell), self.trials(place[0])
+        if cell is None or (cell.trials, cell.seed) != (wanted, self.args.seed):
             return None
         return cell if cell.sources == self.sources or self.args.no_run else None
 
@@ -307,7 +310,7 @@ class Stages:
                 world=world,
                 scenario=scenario,
                 case=case,
-                trials=self.trials,
+                trials=self.trials(name),
                 seed=self.args.seed,
                 sources=self.sources,
                 seconds=TRIALS_S,
@@ -426,7 +429,7 @@ def campaign_of(stages: Stages, command: str) -> Campaign:
         worlds=(MAIN, *stages.worlds),
         cells=cells,
         signatures=signatures,
-        trials=stages.trials,
+        trials=stages.trials(),
         seed=stages.args.seed,
         gaps=[*stages.workers.gaps, *_missing(stages, cells)],
     )
@@ -451,7 +454,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.subjects", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--subject", default=SUBJECT)
-    parser.add_argument("--trials", type=int, default=TRIALS, help="on each version, at least")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="on each world, at least")
+    parser.add_argument("--older", type=int, help="on each older version; default: as --trials")
     parser.add_argument("--only", nargs="+", default=(), metavar="SCENARIO")
     parser.add_argument("--version", action="append", metavar="N[=PYTHON]")
     parser.add_argument("--world", action="append", help="beside the atomic one; repeatable")

@@ -1,0 +1,112 @@
+"""Workflows that are hard on whoever drives the SDK: parts left behind, cut off, or read live."""
+
+from __future__ import annotations
+
+import asyncio
+
+import vercel.workflow as vw
+
+registry = vw.Workflows(as_vercel_job=False)
+SEEN: list[str] = []
+"""What bodies have done in this process."""
+_LEFT: list[asyncio.Task[None]] = []
+
+
+@registry.step
+async def work(number: int) -> int:
+    await asyncio.sleep(0.01)
+    return number
+
+
+@registry.step
+async def listening() -> str:
+    """Read a stream that nobody writes, for two seconds; then write it."""
+    run = vw.Run(vw.get_step_metadata().run_id)
+    try:
+        async with asyncio.timeout(2):
+            async for _ in run.readable():
+                return "read"
+    except TimeoutError:
+        stream = vw.get_writable()
+        await stream.write("late")
+        await stream.close()
+        return "written"
+    return "ended"
+
+
+@registry.step
+async def leaving() -> str:
+    """Leave a task behind that goes on when the step is over."""
+
+    async def behind() -> None:
+        await asyncio.sleep(5)
+        SEEN.append(str(await vw.Run(vw.get_step_metadata().run_id).status()))
+
+    _LEFT.append(asyncio.create_task(behind()))
+    return "left"
+
+
+@registry.step(max_retries=0)
+async def grouped() -> str:
+    """One fails, the others are cut off."""
+
+    async def failing() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError("one of them")
+
+    async def waiting() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await vw.Run(vw.get_step_metadata().run_id).status()
+            SEEN.append("finally")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(waiting())
+            group.create_task(failing())
+    except* ValueError:
+        pass
+    return "caught"
+
+
+@registry.workflow
+async def listen() -> str:
+    return await listening()
+
+
+@registry.workflow
+async def leave() -> list[object]:
+    return [await leaving(), await work(1)]
+
+
+@registry.workflow
+async def group() -> str:
+    return await grouped()
+
+
+@registry.workflow
+async def child(number: int) -> int:
+    return await work(number)
+
+
+@registry.step
+async def begin(number: int) -> str:
+    return (await vw.start(child, number)).run_id
+
+
+@registry.workflow
+async def parent(number: int) -> int:
+    """Wait for a child in the workflow itself."""
+    return await vw.Run(await begin(number)).return_value()
+
+
+@registry.workflow
+async def firsts() -> list[int]:
+    """Sets of tasks are in no order that is anybody's choice."""
+    found = []
+    left = {asyncio.ensure_future(work(each)) for each in range(6)}
+    while left:
+        done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        found += [task.result() for task in done]
+    return sorted(found)
