@@ -34,12 +34,12 @@ TROUBLES: dict[str, tuple[str, FaultBudget, tuple[str, ...]]] = {
         FaultBudget(crashes=2),
         ("handler.crashed",),
     ),
-    "lost answers": (
+    "lost_answers": (
         "what was asked for is done, and its answer is lost",
         FaultBudget(lost_answers=2),
         (),
     ),
-    "refusals": (
+    "refused": (
         "calls are refused with 5xx or 429",
         FaultBudget(server_errors=2, throttles=1),
         ("call.throttled",),

@@ -55,8 +55,13 @@ def _blame(variant: Variant, anomaly: Anomaly, needs: tuple[str, ...]) -> Blame:
         return Blame("world", needs)
     if not _keeps_contract(variant):
         return Blame("engine or world", needs)
-    # What a run returns is its author's affair, too, and what an oracle expects of it.
-    return Blame("engine or workflow" if anomaly.law == "I-18" and not needs else "engine", needs)
+    return Blame("engine or workflow" if not needs and _is_authors(anomaly) else "engine", needs)
+
+
+def _is_authors(anomaly: Anomaly) -> bool:
+    """Whether it is the author's affair, too: what a run returns and what an oracle expects of it,
+    and whether a subject's workflow does the same in every pass."""
+    return anomaly.law == "I-18" or "REPLAY_DIVERGENCE" in anomaly.message
 
 
 def _keeps_contract(variant: Variant) -> bool:

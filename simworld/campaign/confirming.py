@@ -26,11 +26,13 @@ from simworld.campaign.scenario import Scenario
 from simworld.campaign.script import asked
 from simworld.campaign.trial import Trial
 from simworld.check import Context, judge, laws_named
+from simworld.engine import TERMINAL_RUN_EVENTS
 from simworld.errors import DidNotReproduce, UsageError, unknown_name
 from simworld.records import (
     FAULTS,
     Anomaly,
     Attempt,
+    Committed,
     Confirmation,
     ForeignProgram,
     Level,
@@ -50,6 +52,8 @@ SPARE_S = 15.0
 """What an attempt may take beyond the time that passes in the repro."""
 DELIVERIES_MAX = 4
 """A delivery that has failed is repeated at once, up to so many of its message."""
+CIRCLE = ("L-07", "livelock")
+"""What shows without any clock: a message that comes again and again, for a run that has ended."""
 TIMED = ("L-02", "L-03", "L-06", "L-07", "L-08")
 UNSEEN = ("I-09", "I-10", "I-19", "I-24", "I-25")
 UNJUDGED = {
@@ -99,7 +103,7 @@ def confirm(
     worlds = _worlds_fault(repro)
     if worlds:
         return Confirmation(Level.WORLD_CONTRACT, worlds)
-    if repro.law in UNJUDGED:
+    if repro.law in UNJUDGED and (repro.law, repro.kind) != CIRCLE:
         return _simulated_only((UNJUDGED[repro.law],), f"{repro.law} is not judged for real")
     if impossible(repro.faults):
         return _simulated_only(impossible(repro.faults), CANNOT)
@@ -144,6 +148,10 @@ def _worlds_fault(repro: Repro) -> str:
 def _failing_turn(repro: Repro, trial: Trial) -> int:
     """The turn after which the repro's failure shows."""
     for anomaly in trial.anomalies:
+        if (anomaly.law, anomaly.kind) == CIRCLE == (repro.law, repro.kind):
+            return max(
+                (each.turn for each in trial.records if isinstance(each, Committed)), default=0
+            )
         if (anomaly.law, anomaly.place) == (repro.law, repro.place):
             return anomaly.turn
     raise DidNotReproduce(f"{repro.law} holds under this schedule now")
@@ -342,6 +350,9 @@ def _last_line(folder: pathlib.Path) -> str:
 
 def _judged(case: _Case, seen: Seen) -> Attempt:
     """Whether the law is broken, in the same way."""
+    if (case.repro.law, case.repro.kind) == CIRCLE:
+        told = _circle(seen)
+        return Attempt(bool(told), told or _ended(seen, ()), seen.followed, seen.skipped)
     anomalies = judge(laws_named([case.repro.law]), _context(case), seen.records, seen.final)
     wanted = _kind_of(case.repro)
     same = [each for each in anomalies if each.signature == wanted]
@@ -349,6 +360,26 @@ def _judged(case: _Case, seen: Seen) -> Attempt:
         same = []  # somebody could yet go on
     told = same[0].message if same else _ended(seen, anomalies)
     return Attempt(failed=bool(same), seen=told, followed=seen.followed, skipped=seen.skipped)
+
+
+def _circle(seen: Seen) -> str:
+    """A message that nobody gets rid of: since the run's end it has failed whenever it came."""
+    ends: dict[str, int] = {}
+    for record in seen.records:
+        if isinstance(record, Committed) and record.event.type in TERMINAL_RUN_EVENTS:
+            ends.setdefault(record.event.run_id, record.turn)
+    errors: dict[tuple[str, str], list[str]] = {}
+    for each in seen.failed:
+        if each.turn > ends.get(each.run_id, each.turn):
+            errors.setdefault((each.run_id, each.step), []).append(each.error)
+    for (run_id, step), all_errors in errors.items():
+        if len(all_errors) >= DELIVERIES_MAX and len(set(all_errors)) == 1:
+            about = step if "#" in step else "a step that is not recorded"
+            return (
+                f"{seen.final.labels.get(run_id, run_id)} has ended, and all {len(all_errors)} "
+                f"deliveries of {about} since then fail: {all_errors[0]}"
+            )
+    return ""
 
 
 def _kind_of(repro: Repro) -> str:

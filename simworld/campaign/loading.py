@@ -46,7 +46,8 @@ def load_scenarios(where: str | None = None, *, deep: bool = False) -> dict[str,
     if not found:
         raise UsageError(
             f"no scenarios in {where or 'the folder scenarios/ of this directory'}; "
-            "name a folder, file or module with --scenarios"
+            "name a folder, file or module with --scenarios (or, of workflows of yours for a "
+            "subject, their module: --subject NAME --module MODULE)"
         )
     return dict(sorted(found.items()))
 

@@ -79,7 +79,7 @@ def module_scenarios(where: str) -> dict[str, Scenario]:
             f"every workflow of {module} takes arguments ({told}); name one with --workflow and "
             "give it some with --args"
         )
-    return {each.name: _scenario(each, given) for each in chosen}
+    return {each.name: _scenario(each, given, where) for each in chosen}
 
 
 def _takes_none(program: ForeignProgram) -> bool:
@@ -103,7 +103,7 @@ def _check_args(program: ForeignProgram, given: Sequence[object]) -> None:
 # --- the scenario of a workflow -------------------------------------------------------------------
 
 
-def _scenario(program: ForeignProgram, given: Sequence[object]) -> Scenario:
+def _scenario(program: ForeignProgram, given: Sequence[object], where: str) -> Scenario:
     return Scenario(
         name=program.workflow,
         title=f"{program.workflow} of {program.module} ends well, whatever is permitted happens",
@@ -116,6 +116,7 @@ def _scenario(program: ForeignProgram, given: Sequence[object]) -> Scenario:
         targets=lambda workload: [
             f"{step}#{ordinal}" for step in _steps(program) for ordinal in ORDINALS
         ],
+        origin=where,
     )
 
 

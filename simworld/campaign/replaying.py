@@ -1,8 +1,8 @@
 """Seeing a failure again: shrink it, write it down, replay it, tell its story.
 
 Loading a repro runs nothing it names: the scenario is looked up among the registered ones, and
-the rest is values.  A strict replay checks every entry of the schedule against the operation it
-was recorded with.
+the rest is values.  Only whoever replays one that was found in a module of workflows imports that.
+A strict replay checks every entry of the schedule against the operation it was recorded with.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 import simworld
 from simworld.campaign.composing import Setup
+from simworld.campaign.modules import is_module
 from simworld.campaign.places import place_named
 from simworld.campaign.scenario import TURNS_LIMIT, Scenario
 from simworld.campaign.trial import Trial, checks_seed, prepared, run_trial
@@ -139,7 +140,10 @@ def repro_of(
     moves_before: int,
 ) -> Repro:
     """The shrunk failure as data, checked by one strict replay."""
-    again, _ = followed(setup, candidate, strict=True, full_trace=False)
+    try:
+        again, _ = followed(setup, candidate, strict=True, full_trace=False)
+    except DidNotReproduce as error:
+        raise not_again(setup, f"under its own schedule ({error})") from error
     seen = next((each for each in again.anomalies if same_failure(anomaly, each)), None)
     if seen is None:
         raise InternalError(f"the shrunk schedule of {anomaly.law} does not replay strictly")
@@ -165,6 +169,7 @@ def repro_of(
         trace=again.digest,
         subject=variant.subject,
         subject_version=installed_version(variant.subject) if variant.subject else "",
+        origin=setup.scenario.origin,
     )
 
 
@@ -218,6 +223,8 @@ def _check_values(repro: Repro, path: pathlib.Path) -> None:
         raise UsageError(f"{path} is a damaged repro: a count in it is too small")
     place_named(repro.world)
     laws_named([repro.law])
+    if repro.origin and not is_module(repro.origin):
+        raise UsageError(f"{path} is a damaged repro: {repro.origin!r} names no module")
     blamed = repro.blame.needs if repro.blame is not None else ()
     for kind in (*(fault.kind for fault in repro.faults), *blamed):
         if kind not in FAULTS:

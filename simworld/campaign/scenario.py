@@ -114,6 +114,9 @@ class Scenario:
     canary: bool = False
     """Its claims are false, and every hunt must refute them, case by case, within ``trials_max``
     trials: it guards the harness.  What its cases declare is not looked at."""
+    origin: str = ""
+    """The module that it was made from, as ``modules.module_scenarios`` takes it; empty: somebody
+    has written it."""
 
     def __attrs_post_init__(self) -> None:
         _check_parts(self)

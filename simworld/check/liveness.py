@@ -24,7 +24,7 @@ from simworld.engine import (
     StepRetrying,
     WaitCreated,
 )
-from simworld.records import Anomaly, Final
+from simworld.records import Anomaly, BodyBegan, BodyEnded, Final
 
 # --- L-02: runs end in time -----------------------------------------------------------------------
 
@@ -34,10 +34,33 @@ LEASES_MAX = 2
 so one would do."""
 
 
-def _bound_ms(context: Context, final: Final) -> int:
+class _Bodies:
+    """How long bodies take, where nobody has planned it: a foreign engine's are whatever they are."""
+
+    __slots__ = ("begun", "context", "longest_ms")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.begun: dict[tuple[str, str, int], int] = {}
+        self.longest_ms = context.durations_max_ms
+
+
+def _l02_began(state: _Bodies, record: BodyBegan) -> None:
+    if state.context.foreign:
+        state.begun[record.run_id, record.step, record.number] = record.now_ms
+
+
+def _l02_ended(state: _Bodies, record: BodyEnded) -> None:
+    begun_ms = state.begun.get((record.run_id, record.step, record.number))
+    if begun_ms is not None:
+        state.longest_ms = max(state.longest_ms, record.now_ms - begun_ms)
+
+
+def _bound_ms(state: _Bodies, final: Final) -> int:
     """All that may lawfully follow the last fault, if every step of every run spends both budgets
     in turn, and every wait and every retry its time: a run may be waiting for another one."""
-    each_ms = context.durations_max_ms + context.redelivery_ms + EPSILON_MS
+    context = state.context
+    each_ms = state.longest_ms + context.redelivery_ms + EPSILON_MS
     tries_ms = max(1, len(final.steps)) * context.tries_max * each_ms
     waits_ms = sum(_wait_ms(event) for log in final.logs.values() for event in log)
     leases_ms = LEASES_MAX * context.lease_ms if context.exclusive_bodies else 0
@@ -54,7 +77,7 @@ def _wait_ms(event: Event) -> int:
     return 0
 
 
-def _l02_end(context: Context, final: Final) -> list[Anomaly]:
+def _l02_end(state: _Bodies, final: Final) -> list[Anomaly]:
     slow = [
         run
         for run in final.runs.values()
@@ -69,7 +92,7 @@ def _l02_end(context: Context, final: Final) -> list[Anomaly]:
         for event in log
         if isinstance(event.fact, HookReceived)
     ]
-    since_ms, bound_ms = max(final.last_fault_ms, *payloads_ms, -1), _bound_ms(context, final)
+    since_ms, bound_ms = max(final.last_fault_ms, *payloads_ms, -1), _bound_ms(state, final)
     found: list[Anomaly] = []
     for run in slow:
         took_ms = run.completed_at_ms - max(since_ms, run.created_at_ms)
@@ -87,6 +110,8 @@ def _l02_end(context: Context, final: Final) -> list[Anomaly]:
 L_02 = Law(
     id="L-02",
     title="After the last fault or payload every run ends within a bound of virtual time.",
+    on={BodyBegan: _l02_began, BodyEnded: _l02_ended},
+    start=_Bodies,
     end=_l02_end,
 )
 

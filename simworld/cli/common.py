@@ -12,6 +12,7 @@ from simworld.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from simworld.campaign import Scenario
+    from simworld.records import Repro
 
 OK, FAILED, USAGE, UNDECIDED, BROKEN = 0, 1, 2, 3, 4
 
@@ -103,8 +104,13 @@ def write_report(path: Path, text: str) -> None:
         raise UsageError(f"cannot write --report {path}: {error.strerror}") from error
 
 
-def scenarios_of(where: str | None) -> dict[str, Scenario]:
-    """The scenarios found there, those that are hunted only by their names included."""
+def scenarios_of(where: str | None, repro: Repro | None = None) -> dict[str, Scenario]:
+    """The scenarios found there, those that are hunted only by their names included.
+
+    Of a ``repro`` that was found in a module of workflows: that module's, if nobody says where.
+    """
     from simworld.campaign import load_scenarios
 
+    if where is None and repro is not None:
+        where = repro.origin or None
     return load_scenarios(where, deep=True)

@@ -74,7 +74,7 @@ def _confirm(args: argparse.Namespace) -> int:
     from simworld.render import Output, check_targets
 
     repro = load_repro(Path(args.repro))
-    scenarios = scenarios_of(args.scenarios)
+    scenarios = scenarios_of(args.scenarios, repro)
     check_targets(args.json)
     keep = _folder(args.keep)
     out = Output(args.json)

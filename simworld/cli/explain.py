@@ -34,7 +34,7 @@ def _explain(args: argparse.Namespace) -> int:
     from simworld.render import Output, check_targets, explanation_json, explanation_text
 
     repro = load_repro(Path(args.repro))
-    scenarios = scenarios_of(args.scenarios)
+    scenarios = scenarios_of(args.scenarios, repro)
     check_targets(args.json)
     out = Output(args.json)
     story, message = None, ""

@@ -55,7 +55,7 @@ def _replay(args: argparse.Namespace) -> int:
     if args.log == "json" and args.json == "-":
         raise UsageError("--log json and --json - both want stdout; give --json a file")
     repro = load_repro(Path(args.repro))
-    scenarios = scenarios_of(args.scenarios)
+    scenarios = scenarios_of(args.scenarios, repro)
     check_targets(args.json)
     out = Output(args.json, lines_on_stdout=args.log == "json")
     moves = len(repro.schedule.entries) + len(repro.faults)

@@ -112,8 +112,8 @@ def story_of(args: argparse.Namespace, repro: Repro, *, width: int) -> str:
 
 
 def replay_line(args: argparse.Namespace, path: str) -> str:
-    """The command that replays a repro."""
-    where = ["--scenarios", args.scenarios] if args.scenarios else []
+    """The command that replays a repro; one that was found in a module says so itself."""
+    where = ["--scenarios", args.scenarios] if args.scenarios and not args.module else []
     return f"{_program()} {shlex.join(['replay', path, *where])}"
 
 

@@ -230,6 +230,6 @@ def _tell(args: argparse.Namespace, out: Output, hunt: _Hunt) -> None:
     ]
     if findings:
         smallest = min(findings, key=lambda each: int(each["moves_after"]))
-        where = ["--scenarios", args.scenarios] if args.scenarios else []
+        where = ["--scenarios", args.scenarios] if args.scenarios and not args.module else []
         words = [str(hunt.python), "-m", "simworld.cli", "replay", smallest["repro"], *where]
         out.say(f"{hunt.wanted}: {smallest['message']}\n  {shlex.join(words)}")

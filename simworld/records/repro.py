@@ -50,3 +50,5 @@ class Repro:
     """The engine that it was found in, if that is none of ours."""
     subject_version: str = ""
     """Of the subject, as it was installed then."""
+    origin: str = ""
+    """The module of workflows that its scenario was made from, if nobody has written one."""

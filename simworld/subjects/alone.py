@@ -11,6 +11,15 @@ from simworld.records import Final, Record
 from simworld.subjects.installed import subject_named
 
 
+class Failed(NamedTuple):
+    """A delivery of a step's message that has failed."""
+
+    turn: int
+    run_id: str
+    step: str
+    error: str
+
+
 class Seen(NamedTuple):
     """What a script has written down."""
 
@@ -24,6 +33,8 @@ class Seen(NamedTuple):
     """Acts of the plan that came in its order."""
     skipped: int
     """Acts of the plan that never came."""
+    failed: Sequence[Failed] = ()
+    """Deliveries of steps' messages that ended with an error."""
 
 
 def script_of(subject: str, plan: Mapping[str, Any], title: str) -> str:

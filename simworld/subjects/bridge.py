@@ -107,6 +107,12 @@ class _Activity:
     """Why it never goes on."""
 
 
+def _only_waits(ask: Ask) -> bool:
+    """Nothing is done by it, and it may take for ever."""
+    question = ask.question
+    return isinstance(question, Sleep) or (isinstance(question, ReadStream) and question.live)
+
+
 class Bridge:
     """One trial of a host."""
 
@@ -117,15 +123,14 @@ class Bridge:
         self._on = on
         self._clock = HostClock(kernel)
         self._activities: dict[str, _Activity] = {}
-        self._sleeping: dict[int, Task] = {}
-        """Number of a Sleep → the job that performs it."""
+        self._waiting: dict[int, Task] = {}
+        """Number of an ask that only waits → the job that performs it."""
         self._withdrawn: dict[int, None] = {}
         self._runs = 0
         """Those that clients have started."""
         self._performers: dict[type, Callable[[Any], Awaitable[object]]] = {
             ReadLog: lambda ask: on.storage.events(ask.run_id, ask.cursor),
             ReadRun: lambda ask: on.storage.run(ask.run_id),
-            FindHook: lambda ask: on.storage.hook(ask.token),
             Send: self._send,
             WriteStream: lambda ask: on.streams.write(ask.run_id, ask.name, ask.chunks),
             CloseStream: lambda ask: on.streams.close(ask.run_id, ask.name),
@@ -216,26 +221,32 @@ class Bridge:
 
     def _take(self, ask: Ask) -> None:
         activity = self._activities[ask.activity]
+        if _only_waits(ask):
+            self._begin_waiting(activity, ask)
+            return
         inbox = activity.inbox.setdefault(ask.strand, deque())
         inbox.append(ask)
         if ask.strand == 0:
             self._wake(activity)
         elif ask.strand not in activity.driven:
-            self._begin_strand(activity, ask)
+            self._begin_strand(activity, ask.strand)
 
     def _wake(self, activity: _Activity) -> None:
         if activity.latch is not None:
             activity.latch.set()
             activity.latch = None
 
-    def _begin_strand(self, activity: _Activity, ask: Ask) -> None:
-        strand = ask.strand
+    def _begin_waiting(self, activity: _Activity, ask: Ask) -> None:
+        """A job of its own, whatever its strand is: that goes on as soon as it is taken back."""
+        job = self._kernel.begin_beside(activity.root, PART, self._perform(ask))
+        if not job.ended:
+            self._waiting[ask.number] = job
+
+    def _begin_strand(self, activity: _Activity, strand: int) -> None:
         activity.driven[strand] = activity.root  # until its own task is there
         job = self._kernel.begin_beside(activity.root, PART, self._strand(activity, strand))
         if not job.ended:
             activity.driven[strand] = job
-            if isinstance(ask.question, Sleep):
-                self._sleeping[ask.number] = job
 
     async def _strand(self, activity: _Activity, strand: int) -> None:
         inbox = activity.inbox[strand]
@@ -244,7 +255,7 @@ class Bridge:
         del activity.driven[strand]
 
     def _withdraw(self, number: int) -> None:
-        job = self._sleeping.pop(number, None)
+        job = self._waiting.pop(number, None)
         if job is None:
             self._withdrawn[number] = None
         else:
@@ -257,6 +268,8 @@ class Bridge:
         try:
             if isinstance(question, Create):
                 value: object = await self._create(question, self._activities[ask.activity])
+            elif isinstance(question, FindHook):
+                value = await self._activities[ask.activity].storage.hook(question.token)
             else:
                 value = await self._performers[type(question)](question)
         except (UsageError, InternalError):
@@ -272,7 +285,7 @@ class Bridge:
 
     def _is_awaited(self, number: int) -> bool:
         """Whether the engine wants to know what has come of an ask."""
-        self._sleeping.pop(number, None)
+        self._waiting.pop(number, None)
         return self._withdrawn.pop(number, self) is self
 
     async def _create(self, ask: Create, activity: _Activity) -> Answer:

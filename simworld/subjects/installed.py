@@ -72,16 +72,16 @@ def subject_named(name: str) -> Subject:
 def installed_version(name: str) -> str:
     """The version that is installed; ``UsageError`` that says how to install it if none is."""
     subject = subject_named(name)
-    found = ""
-    for package in (*subject.needs, subject.name):
+    versions = []
+    for package in (subject.name, *subject.needs):
         try:
-            found = importlib.metadata.version(package)
+            versions.append(importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             raise UsageError(
                 f"subject {name} needs the package {package}, which is not installed: "
                 f"{subject.hint}"
             ) from None
-    return found
+    return versions[0]
 
 
 def is_too_new(program: ForeignProgram) -> bool:

@@ -13,8 +13,8 @@ from simworld.campaign import Scenario, confirm, hunt, load_scenarios, placed, p
 from simworld.campaign.conducting import Names, plain
 from simworld.campaign.confirming import UNJUDGED
 from simworld.errors import UsageError
-from simworld.records import Blame, Fault, Level, Repro, Sent
-from simworld.subjects import installed_version
+from simworld.records import Blame, Fault, Level, Repro, Sent, Workload
+from simworld.subjects import SubjectClient, installed_version
 from tests.render import samples
 
 NAME = "vercel-workflow"
@@ -99,6 +99,23 @@ def test_what_does_not_show_is_simulated_only(scenarios: Mapping[str, Scenario])
     assert confirmation.level is Level.SIMULATED_ONLY
     assert confirmation.failures == 0
     assert "I-12 retries-not-exhausted run/last instead" in confirmation.attempts[0].seen
+
+
+async def _start_and_cancel(client: SubjectClient, workload: Workload) -> None:
+    run_id = await client.start()
+    await client.cancel(run_id)
+
+
+def test_a_message_that_nobody_gets_rid_of(scenarios: Mapping[str, Scenario]) -> None:
+    cancelled = attrs.evolve(
+        scenarios["fan"], client=_start_and_cancel, turns_max=300, may_fail=True
+    )
+    found = _found({"fan": cancelled}, "L-07", "quiet", trials=30)
+    confirmation = confirm(found, {"fan": cancelled}, attempts=1)
+    assert confirmation.level is Level.CONFIRMED, confirmation
+    assert "has ended, and all 4 deliveries" in confirmation.attempts[0].seen
+    other = attrs.evolve(found, kind="message-storm")
+    assert confirm(other, {"fan": cancelled}).needs == (UNJUDGED["L-07"],)
 
 
 def test_our_own_engine_has_nothing_to_confirm(scenarios: Mapping[str, Scenario]) -> None:

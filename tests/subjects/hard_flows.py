@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import anyio
 import vercel.workflow as vw
 
 registry = vw.Workflows(as_vercel_job=False)
@@ -20,17 +21,13 @@ async def work(number: int) -> int:
 
 @registry.step
 async def listening() -> str:
-    """Read a stream that nobody writes, for two seconds; then write it."""
-    run = vw.Run(vw.get_step_metadata().run_id)
+    """Read a stream that nobody writes, for two seconds."""
     try:
         async with asyncio.timeout(2):
-            async for _ in run.readable():
+            async for _ in vw.Run(vw.get_step_metadata().run_id).readable():
                 return "read"
     except TimeoutError:
-        stream = vw.get_writable()
-        await stream.write("late")
-        await stream.close()
-        return "written"
+        return "nothing"
     return "ended"
 
 
@@ -70,6 +67,22 @@ async def grouped() -> str:
     return "caught"
 
 
+@registry.step
+async def impatient() -> int:
+    """Deadlines that seconds as floats do not hit exactly."""
+    given_up = 0
+    for number in range(1, 80):
+        with anyio.move_on_after(number * 0.137) as scope:
+            await asyncio.sleep(60)
+        given_up += scope.cancelled_caught
+    return given_up
+
+
+@registry.workflow
+async def give_up() -> int:
+    return await impatient()
+
+
 @registry.workflow
 async def listen() -> str:
     return await listening()
@@ -83,6 +96,60 @@ async def leave() -> list[object]:
 @registry.workflow
 async def group() -> str:
     return await grouped()
+
+
+@registry.step
+async def hasty() -> str:
+    """Calls that are cut off while they are under way, and a stream left open."""
+    run = vw.Run(vw.get_step_metadata().run_id)
+    found = []
+    for _ in range(4):
+        call = asyncio.create_task(run.status())
+        await asyncio.sleep(0)
+        call.cancel()
+        try:
+            found.append(await call)
+        except asyncio.CancelledError:
+            found.append("cut off")
+    writer = vw.get_writable()
+    await writer.write("line")
+    async for line in run.readable():
+        found.append(line)
+        break
+    try:
+        await asyncio.wait_for(anext(run.readable(start_index=1)), 0.5)
+    except asyncio.TimeoutError:
+        found.append("late")
+    await writer.close()
+    return str(len(found))
+
+
+@registry.workflow
+async def haste() -> str:
+    return await hasty()
+
+
+@registry.step(cancellable=True)
+async def stoppable() -> str:
+    """It starts a child, and looks at it until it is stopped."""
+    run = await vw.start(child, 3)
+    try:
+        while True:
+            await run.status()
+            await asyncio.sleep(0.3)
+    finally:
+        SEEN.append(await run.status())
+
+
+@registry.workflow
+async def stop() -> str:
+    stopping = asyncio.ensure_future(stoppable())
+    await vw.sleep(2)
+    stopping.cancel()
+    try:
+        return await stopping
+    except asyncio.CancelledError:
+        return "stopped"
 
 
 @registry.workflow

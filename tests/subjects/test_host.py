@@ -187,7 +187,8 @@ def test_a_refusal_is_raised_where_the_engine_has_asked(host):
     assert kernel.ended["msg_0"].again is None
 
 
-def test_siblings_of_a_failed_part_take_their_asks_back(host):
+def fan_whose_first_create_is_lost(host):
+    """What is taken back, by how much later it was asked for, and what failed."""
     lost = []
 
     def refuse(ask):
@@ -197,11 +198,25 @@ def test_siblings_of_a_failed_part_take_their_asks_back(host):
             return IndefiniteFailure("no answer")
         return None
 
-    kernel, _ = begun(host, "fan", 3, refuse=refuse)
+    kernel, _ = begun(host, "fan", 6, refuse=refuse)
     kernel.drain()
-    assert kernel.ended["msg_0"].error
-    assert [each - lost[0] for each in kernel.withdrawn] == [1, 2]
+    host.end()
     assert len(lost) == 1
+    return [each - lost[0] for each in kernel.withdrawn], kernel.ended["msg_0"].error
+
+
+def test_siblings_of_a_failed_part_take_their_asks_back(host):
+    withdrawn, error = fan_whose_first_create_is_lost(host)
+    assert error
+    assert sorted(withdrawn) == [1, 2, 3, 4, 5]
+
+
+def test_siblings_are_cancelled_in_the_same_order_wherever_they_lie_in_memory(host):
+    first, _ = fan_whose_first_create_is_lost(host)
+    kept = []
+    for size in range(10):
+        kept += [bytearray(100 * size + each) for each in range(100)]
+        assert fan_whose_first_create_is_lost(host)[0] == first
 
 
 def test_timers_run_side_by_side_and_can_be_taken_back(host):

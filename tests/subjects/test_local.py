@@ -205,7 +205,7 @@ def test_the_faults_it_may_have():
             check_possible("sdk-local", kind)
 
 
-@pytest.mark.parametrize("case", ["quiet", "duplicates", "crashes", "lost answers"])
+@pytest.mark.parametrize("case", ["quiet", "duplicates", "crashes", "lost_answers"])
 def test_the_same_trial_on_it_is_the_same_trace(case):
     scenario = load_scenarios(str(ROOT / "scenarios" / "vercel"))["vercel_gather"]
     hunter = Hunter(scenario, placed(preset("vercel-workflow"), "sdk-local"), case=case)

@@ -10,13 +10,16 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import itertools
 import logging
+import math
 import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import time_machine
+from anyio._backends import _asyncio as scopes
 from vercel.workflow._internal import ulid
 
 _LOGGERS = ("vercel.workflow", "vercel.workflow._internal.py_sandbox", "asyncio")
@@ -26,6 +29,21 @@ _LOGGERS = ("vercel.workflow", "vercel.workflow._internal.py_sandbox", "asyncio"
 _TRAVEL = time_machine.travel(0, tick=False)
 """Where the clock is set; who begins to travel stands still where it is set by then."""
 _URANDOM = os.urandom, random._urandom  # type: ignore[attr-defined]
+
+
+class _Scope(scopes.CancelScope):
+    """A cancel scope whose hash is its number: address would decide who is cancelled first."""
+
+    __slots__ = ("_number",)
+
+    numbers = itertools.count()
+
+    def __init__(self, deadline: float = math.inf, shield: bool = False) -> None:
+        self._number = next(_Scope.numbers)
+        super().__init__(deadline, shield)
+
+    def __hash__(self) -> int:
+        return self._number
 
 
 @contextlib.contextmanager
@@ -42,18 +60,21 @@ class Ambient:
     def __init__(self) -> None:
         self._random = random.Random()
         self._randbytes = self._random.randbytes
-        self._now_us = 0
+        self._entries: dict[int, int] = {}
+        """Millisecond → how often the engine has been entered in it."""
         self._restore: list[Callable[[], object]] = []
 
     def begin(self, seed: int) -> None:
         """A trial begins."""
         self._random.seed(seed)
-        self._now_us = 0
+        self._entries.clear()
         state = random.getstate()
         self._restore.append(lambda: random.setstate(state))
         random.seed(seed)
         for module, name in _ulid_generators():
             self._set(module, name, ulid.monotonic_factory(self._random.random))
+        _Scope.numbers = itertools.count()
+        self._set(scopes, "CancelScope", _Scope)
         for each in _LOGGERS:
             self._set(logging.getLogger(each), "disabled", True)
 
@@ -66,12 +87,12 @@ class Ambient:
         """The engine runs from here on.
 
         Within one millisecond each time is a microsecond later than the last one, as two readings
-        of a real clock are.
+        of a real clock are; whatever the clocks of other processes have shown meanwhile.
         """
-        earliest = now_ms * 1_000
-        self._now_us = min(max(self._now_us + 1, earliest), earliest + 999)
+        entries = self._entries.get(now_ms, 0)
+        self._entries[now_ms] = min(entries + 1, 999)
         os.urandom = random._urandom = self._randbytes  # type: ignore[attr-defined]
-        _TRAVEL.destination_timestamp_ns = self._now_us * 1_000
+        _TRAVEL.destination_timestamp_ns = (now_ms * 1_000 + entries) * 1_000
         _TRAVEL.start()
 
     def leave(self) -> None:

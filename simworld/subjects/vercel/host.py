@@ -1,8 +1,8 @@
 """The host of the Python SDK: its handler and its client functions on a loop of their own.
 
 What the SDK asks of its world parks here, as an ``Ask``, until the kernel says what came of it.
-The engine itself is used as it is; of a user's registry the steps' functions are wrapped, so that
-their beginnings and ends can be told of.
+The engine itself is used as it is; the functions of steps are wrapped where they are registered,
+so that their beginnings and ends can be told of.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from simworld.subjects.seam import (
 )
 from simworld.subjects.vercel.ambient import Ambient
 from simworld.subjects.vercel.bodies import telling, told
-from simworld.subjects.vercel.loading import Loaded, load, parameters, plain_name
+from simworld.subjects.vercel.loading import Loaded, load, own_steps, parameters, plain_name
 from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
+from simworld.subjects.vercel.outside import Outside, unheard
 from simworld.subjects.vercel.versions import check_version
 from simworld.subjects.vercel.watch import BODY_S, PASS_S, Endless, Watch
 from simworld.subjects.vercel.world import make_world
@@ -91,6 +92,7 @@ class VercelHost:
         self._ambient = Ambient()
         self._watch = Watch()
         self._loop = HostLoop(self)
+        self._outside = Outside(self._loop.refuse, self._loop.runs_here)
         self._modules: dict[str, Loaded] = {}
         self._bodies: set[int] = set()
         """id of each step whose function is wrapped; steps live as long as the process."""
@@ -130,6 +132,7 @@ class VercelHost:
             if trial.max_retries is not None:
                 step.max_retries = trial.max_retries
         self._ambient.begin(trial.seed)
+        self._outside.begin()
         self._watch.begin()
         self._ambient.enter(trial.now_ms)
         try:
@@ -193,6 +196,7 @@ class VercelHost:
             for step, retries in self._retries:
                 step.max_retries = retries
             self._watch.end()
+            self._outside.end()
             self._ambient.end()
             w.set_world(None)
             self._reset()
@@ -285,7 +289,8 @@ class VercelHost:
         self._ambient.enter(self._now_ms)
         try:
             self._watch.set(cpu_s)
-            act()
+            with unheard():
+                act()
         finally:
             self._watch.set(0)
             self._ambient.leave()
@@ -449,10 +454,11 @@ class VercelHost:
             # A registry may register its handler as soon as it is made.
             w.set_world(make_world(self.ask, SubjectProfile()))
             try:
-                loaded = self._modules[module] = load(module)
+                with unheard():
+                    loaded = self._modules[module] = load(module)
             finally:
                 w.set_world(before)
-            for step in loaded.steps:
+            for step in (*loaded.steps, *own_steps()):
                 if id(step) not in self._bodies:
                     self._bodies.add(id(step))
                     step.func = telling(step, self.ask, _started)

@@ -45,11 +45,14 @@ def load(module: str) -> Loaded:
     try:
         imported = importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(
-            f"module {module!r} cannot be imported: {error}; is it on the path (PYTHONPATH, or run "
-            "simworld where it lies)?"
-        ) from error
-    except Exception as error:
+        named = module.removesuffix(".py").replace("/", ".")
+        cure = (
+            "is it on the path (PYTHONPATH, or run simworld where it lies)?"
+            if named == module
+            else f"name it as Python imports it: {named}"
+        )
+        raise UsageError(f"module {module!r} cannot be imported: {error}; {cure}") from error
+    except (Exception, SystemExit) as error:  # the author's code: it may fail in any way
         raise UsageError(
             f"module {module!r} raises while it is imported: {type(error).__name__}: {error}"
         ) from error
@@ -93,7 +96,25 @@ def _share_sandbox(registry: Any) -> None:
     if sandbox is not None:
         with sandbox.enter(), sandbox.import_lock:
             for workflow in registry._workflows.values():
-                importlib.import_module(workflow.module)
+                _import_again(workflow.module)
+
+
+def _import_again(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"module {module!r} cannot be imported by the SDK into the sandbox of its workflows "
+            f"(nor can it be without simworld): {type(error).__name__}: {reason}; move what a "
+            "workflow may not do into another module, and name that in "
+            "Workflows(sandbox_policy=SandboxPolicy(passthrough_modules=…))"
+        ) from error
+
+
+def own_steps() -> tuple[Any, ...]:
+    """The SDK's own: what a workflow asks of another run is a step; before 0.10 it has none."""
+    return tuple(getattr(core, "_builtin_steps", {}).values())
 
 
 def plain_name(name: str) -> str:

@@ -139,8 +139,9 @@ class HostLoop(asyncio.BaseEventLoop):
         """A timer; with no delay at all it is due at once."""
         timer = Timer(self.time() + delay, callback, args, self, context)
         timer.number = 0
-        duration_ms = math.ceil(round(delay * _MS, 3))
-        if duration_ms > 0:
+        if delay > 0:
+            # Who is woken a rounding error before a deadline sets a timer for the rest of it.
+            duration_ms = max(1, math.ceil(round(delay * _MS, 3)))
             self._driver.timer_set(timer, duration_ms)
         else:
             self._ready.append(timer)
@@ -167,7 +168,7 @@ class HostLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Handle:
         """As ``call_soon``, from the one thread there is."""
         if threading.get_ident() != self._thread_id:
-            self._refuse("call_soon_threadsafe")
+            self.refuse("loop.call_soon_threadsafe")
         return self.call_soon(callback, *args, context=context)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -186,10 +187,14 @@ class HostLoop(asyncio.BaseEventLoop):
         self._driver.task_made(task)
         return task
 
-    def _refuse(self, what: str) -> NoReturn:
+    def runs_here(self) -> bool:
+        """Whether it runs, in the thread that asks."""
+        return threading.get_ident() == self._thread_id
+
+    def refuse(self, what: str) -> NoReturn:
         """Refuse, and remember it: an engine may take the error for one of a step's body."""
         self.refused = UsageError(
-            f"{_users_line(self)}: loop.{what} does not exist under simworld; a step body awaits "
+            f"{_users_line(self)}: {what} does not exist under simworld; a step body awaits "
             "only asyncio.sleep and the SDK's own calls: put the outside (network, files, "
             "threads, processes) behind a function you can replace in tests"
         )
@@ -243,7 +248,7 @@ _LIBRARIES = (
 
 def _refusal(name: str) -> Callable[..., NoReturn]:
     def refuse(self: HostLoop, *_: object, **__: object) -> NoReturn:
-        self._refuse(name)
+        self.refuse(f"loop.{name}")
 
     refuse.__name__ = name
     return refuse

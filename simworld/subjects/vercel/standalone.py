@@ -38,7 +38,7 @@ from simworld.records import (
     Record,
     Sent,
 )
-from simworld.subjects.alone import Seen
+from simworld.subjects.alone import Failed, Seen
 from simworld.subjects.vercel.loading import plain_name
 from simworld.subjects.vercel.translate import our_event
 
@@ -100,6 +100,7 @@ def read_evidence(path: pathlib.Path, known: Mapping[str, str]) -> Seen:
         end.get("acted", False),
         end.get("followed", 0),
         end.get("skipped", 0),
+        evidence.failed,
     )
 
 
@@ -113,7 +114,10 @@ class _Evidence:
         self._runs = runs
         self._labels = dict(runs)
         self._rows: dict[str, _Rows] = {}
+        self._delivered: dict[str, tuple[str, str]] = {}
+        """Delivery of a step's message → run and step."""
         self.records: list[Record] = []
+        self.failed: list[Failed] = []
         for turn, line in enumerate(lines, start=1):
             take = getattr(self, f"_take_{line['kind']}", None)
             if take is not None:
@@ -200,10 +204,16 @@ class _Evidence:
 
     def _take_delivered(self, turn: int, line: Mapping[str, Any]) -> None:
         step = self._labels.get(line["step"], line["step"])
+        if step:
+            self._delivered[line["doing"]] = line["run"], step
         number = int(line["doing"].rpartition("/")[2].partition("~")[2] or "1")
         self.records.append(
             Delivered(turn, line["at_ms"], line["doing"], line["run"], step, number)
         )
+
+    def _take_raised(self, turn: int, line: Mapping[str, Any]) -> None:
+        if line["doing"] in self._delivered:
+            self.failed.append(Failed(turn, *self._delivered[line["doing"]], line["error"]))
 
     def _take_lost(self, turn: int, line: Mapping[str, Any]) -> None:
         self.records.append(LostAnswer(turn, line["at_ms"], line["doing"], line["act"]))
