@@ -166,7 +166,7 @@ def _meanings(campaign: Campaign) -> Iterator[str]:
         assert judgement is not None
         yield f"### {judgement.title}"
         yield ""
-        yield f"To blame: **{judgement.blame}**. {judgement.why}"
+        yield str(judgement)
         yield ""
         yield from map(_line, all_seen)
         yield ""
@@ -308,7 +308,7 @@ def _judged(seen: Seen) -> Iterator[str]:
     if judgement is None:
         yield f"**{NOT_JUDGED.capitalize()}.**"
     else:
-        yield f"**{judgement.title}.** To blame: **{judgement.blame}**. {judgement.why}"
+        yield f"**{judgement.title}.** {judgement}"
     yield ""
 
 

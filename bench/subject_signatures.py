@@ -113,6 +113,18 @@ class Judgement:
     blame: str
     """``engine``, ``world``, ``model`` or ``contract``."""
     why: str
+    severity: str = ""
+    """What it does to whoever is struck."""
+    evidence: str = ""
+    """How it was shown beside the campaign."""
+    versions: str = ""
+    """Which versions have it, by trying or reading them."""
+
+    def __str__(self) -> str:
+        told = f"To blame: **{self.blame}**. {self.why}"
+        if self.severity:
+            told = f"To blame: **{self.blame}**. Severity {self.severity}. {self.why}"
+        return " ".join(each for each in (told, self.evidence, self.versions) if each)
 
 
 @attrs.define
@@ -250,8 +262,8 @@ def mended(counts: Mapping[str, Count]) -> str:
 def judgements(path: pathlib.Path = JUDGED) -> dict[str, Judgement]:
     """By signature.
 
-    The file has ``causes``, a name with title, blame and why each, and ``signatures``, each with
-    the name of its cause.
+    The file has ``causes``, a name with title, blame, why and what else a judgement has each, and
+    ``signatures``, each with the name of its cause.
     """
     told = json.loads(path.read_text(encoding="utf-8"))
     causes = {name: Judgement(name, **fields) for name, fields in told["causes"].items()}

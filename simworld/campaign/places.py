@@ -152,6 +152,7 @@ SUBJECT_PLACES: dict[str, Place] = {
         "sdk-local",
         "a subject's own world of files, unmodified; each of its calls is one operation",
         Ground.SDK_LOCAL,
+        repaired=False,  # what it records twice, or after the end of a run, no engine has recorded
         queue=QUEUES["sdk-local"],
         adapter=SubjectProfile(SubjectErrors.LOCAL, SubjectCursor.NONE),
     )

@@ -35,7 +35,7 @@ so one would do."""
 
 
 class _Bodies:
-    """How long bodies take, where nobody has planned it: a foreign engine's are whatever they are."""
+    """How long bodies take where nobody has planned it: a foreign engine's take what they take."""
 
     __slots__ = ("begun", "context", "longest_ms")
 

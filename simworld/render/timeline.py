@@ -39,6 +39,7 @@ REQUEST_FAULTS = ("lost_request", "duplicate_request", "late_answer", "stale_rea
 _ENTITY = re.compile(r"[\w-]+#\d+")
 _HANDLING = re.compile(r"(?:deliver|send) |acknowledge|ask for redelivery")
 _BODY = re.compile(r"(?:begin|end) the body")
+_MEETING = "go on: what it waited for has happened"
 NOTHING = "nothing to record"
 """The outcome of an operation that changed nothing."""
 
@@ -69,12 +70,13 @@ def timeline(story: Story) -> list[Shown | Folded]:
     pending: list[int] = []
 
     def close() -> None:
-        if all(_WIRE.match(story.turns[each].op) for each in pending):
+        left = [each for each in pending if not _is_meeting(story, story.turns[each])]
+        if all(_WIRE.match(story.turns[each].op) for each in left):
             pass  # a request and its answer travel; what they do is told in the request's own turn
-        elif len(pending) >= FOLD_MIN:
-            told.append(Folded(tuple(story.turns[each] for each in pending)))
+        elif len(left) >= FOLD_MIN:
+            told.append(Folded(tuple(story.turns[each] for each in left)))
         else:
-            told.extend(Shown(story.turns[each], positions.get(each, 0)) for each in pending)
+            told.extend(Shown(story.turns[each], positions.get(each, 0)) for each in left)
         pending.clear()
 
     for index, turn in enumerate(story.turns):
@@ -85,6 +87,12 @@ def timeline(story: Story) -> list[Shown | Folded]:
             pending.append(index)
     close()
     return told
+
+
+def _is_meeting(story: Story, turn: Turn) -> bool:
+    """Whether a subject's code goes on in one part because another has got its answer: nothing is
+    done, and who has seen the other turns need not be told."""
+    return bool(story.repro.subject) and turn.op == _MEETING
 
 
 def told_turns(story: Story) -> list[Turn]:

@@ -2,9 +2,10 @@
 
 Every delivery and every call of a client is an *activity* of the host; its task performs the asks
 of strand 0.  Each other strand that asks for something is a job beside that task, for as long as
-its asks follow one another.  Whoever has performed an ask tells the host, which lets the engine go
-on until it can do nothing more by itself, all within the same turn: how far an engine gets between
-two of its asks is not for anybody to choose.
+its asks follow one another.  What only waits, a timer or a live read, is a job by itself.  Whoever
+has performed an ask tells the host, which lets the engine go on until it can do nothing more by
+itself, all within the same turn: how far an engine gets between two of its asks is not for anybody
+to choose.
 
 An answer reaches the engine with the operation that brought it about.  That it comes late is no
 choice of its own: what others do meanwhile they can do before the engine's next ask as well.

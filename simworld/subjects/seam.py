@@ -164,8 +164,8 @@ class Heard(NamedTuple):
     asks: Sequence[Ask] = ()
     """New ones, in the order in which the engine made them."""
     withdrawn: Sequence[int] = ()
-    """Numbers of asks that nobody waits for any more: timers are taken back, what is on its way to
-    the world may still arrive."""
+    """Numbers of asks that nobody waits for any more: timers and live reads are taken back, what is
+    on its way to the world may still arrive."""
     ended: Sequence[Ended] = ()
     stuck: Sequence[tuple[str, str]] = ()
     """(activity, why): it never goes on, because the engine turns round and round in it."""

@@ -6,12 +6,15 @@ it is used if it has the right version and can import this package.
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import simworld
 from simworld.errors import UsageError
@@ -87,10 +90,18 @@ def _make(subject: str, version: str, venv: Path, python: Path) -> None:
 
 
 def _ourselves() -> list[str]:
-    """What pip gets this very simworld by: its source tree, or its version."""
+    """What pip gets this very simworld by: its source tree, where it was installed from, or its
+    version."""
     root = Path(simworld.__file__).parent.parent
     if (root / "pyproject.toml").exists():
         return ["--config-settings", "editable_mode=compat", "-e", str(root)]
+    told = importlib.metadata.distribution("simworld").read_text("direct_url.json")
+    origin: dict[str, Any] = json.loads(told) if told else {}
+    if "vcs_info" in origin:
+        system = origin["vcs_info"]
+        return [f"simworld @ {system['vcs']}+{origin['url']}@{system['commit_id']}"]
+    if origin:
+        return [f"simworld @ {origin['url']}"]
     return [f"simworld=={simworld.__version__}"]
 
 

@@ -20,6 +20,7 @@ from simworld.campaign import (
     save_repro,
     where_of,
 )
+from simworld.cli.common import scenarios_of
 from simworld.errors import UsageError
 from simworld.records import Finding, Repro
 from simworld.subjects import installed_version
@@ -150,10 +151,21 @@ def test_a_repro_says_in_what_it_was_found_and_shows_it_again(
 ) -> None:
     save_repro(finding.repro, tmp_path / "repro.json")
     repro = load_repro(tmp_path / "repro.json")
-    assert (repro.subject, repro.subject_version) == (NAME, VERSION)
-    story = replay(repro, load_scenarios(WHERE))
+    assert (repro.subject, repro.subject_version, repro.origin) == (NAME, VERSION, WHERE)
+    story = replay(repro, scenarios_of(None, repro))
     assert story is not None
     assert story.anomaly.law == finding.anomaly.law
+
+
+def test_a_repro_names_no_other_place_to_import_from(finding: Finding, tmp_path: Path) -> None:
+    save_repro(attrs.evolve(finding.repro, origin="scenarios"), tmp_path / "repro.json")
+    with pytest.raises(UsageError, match="damaged repro: 'scenarios' names no module"):
+        load_repro(tmp_path / "repro.json")
+
+
+def test_whoever_says_where_is_listened_to(finding: Finding) -> None:
+    with pytest.raises(UsageError, match="h6_nowhere"):
+        scenarios_of(f"{NAME}:h6_nowhere", finding.repro)
 
 
 def test_without_its_module_it_says_what_to_name(finding: Finding) -> None:
@@ -171,7 +183,8 @@ def test_another_version_does_not_follow_it(finding: Finding) -> None:
 
 def test_a_repro_of_our_own_engine_names_no_subject() -> None:
     fields = attrs.fields_dict(Repro)
-    assert (fields["subject"].default, fields["subject_version"].default) == ("", "")
+    names = ("subject", "subject_version", "origin")
+    assert {fields[name].default for name in names} == {""}
 
 
 @pytest.mark.slow

@@ -173,6 +173,18 @@ def test_a_short_stretch_is_not_folded() -> None:
     assert _cells(story, 3)[3] == "deliver flow"
 
 
+@pytest.mark.parametrize(("subject", "told"), [("vercel-workflow", False), ("", True)])
+def test_a_subjects_parts_meet_untold(subject: str, *, told: bool) -> None:
+    """Its code goes on where an answer has come, and the answer's own turn has been told."""
+    turns = samples.turns()
+    meeting = Turn(
+        50, samples.EPOCH_MS, samples.FLOW, "go on: what it waited for has happened", "", ()
+    )
+    story = samples.story(turns=(*turns[:10], meeting, *turns[10:]))
+    story = attrs.evolve(story, repro=attrs.evolve(story.repro, subject=subject))
+    assert ("what it waited for" in story_text(story)) is told
+
+
 def test_what_the_story_is_about_is_never_folded() -> None:
     """A hundred dull turns around the race change nothing about what is told."""
     dull = [

@@ -39,7 +39,7 @@ async def leaving() -> str:
         await asyncio.sleep(5)
         SEEN.append(str(await vw.Run(vw.get_step_metadata().run_id).status()))
 
-    _LEFT.append(asyncio.create_task(behind()))
+    _LEFT[:] = [asyncio.create_task(behind())]
     return "left"
 
 
@@ -76,6 +76,18 @@ async def impatient() -> int:
             await asyncio.sleep(60)
         given_up += scope.cancelled_caught
     return given_up
+
+
+@registry.step(max_retries=0)
+async def unclosed() -> str:
+    """It writes a line, and does not wait until it is there."""
+    await vw.get_writable().write("line")
+    return "written"
+
+
+@registry.workflow
+async def write() -> str:
+    return await unclosed()
 
 
 @registry.workflow
@@ -118,7 +130,7 @@ async def hasty() -> str:
         break
     try:
         await asyncio.wait_for(anext(run.readable(start_index=1)), 0.5)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         found.append("late")
     await writer.close()
     return str(len(found))

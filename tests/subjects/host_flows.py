@@ -156,3 +156,14 @@ async def shouting(words: list[str]) -> None:
 async def spinning() -> None:
     while True:
         pass
+
+
+@registry.workflow
+async def unordered(items: int) -> list[int]:
+    return [await each for each in asyncio.as_completed([work(item) for item in range(items)])]
+
+
+@registry.workflow
+async def waiting_for_all(items: int) -> list[int]:
+    done, _ = await asyncio.wait([asyncio.ensure_future(work(item)) for item in range(items)])
+    return [await work(each.result()) for each in done]

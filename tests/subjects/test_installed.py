@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import simworld
 from simworld.errors import UsageError
 from simworld.records import ForeignProgram
 from simworld.subjects import (
@@ -95,6 +96,30 @@ def test_an_environment_is_made_of_this_very_simworld_and_that_version(
     assert "-e" in install
     assert python_of(NAME, "0.9.0", tmp_path / "envs", said.append) == python
     assert len(commands) == 2, "it is made once"
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        (None, f"simworld=={simworld.__version__}"),
+        ('{"url": "file:///src/simworld", "dir_info": {}}', "simworld @ file:///src/simworld"),
+        (
+            '{"url": "https://host/s", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
+            "simworld @ git+https://host/s@abc",
+        ),
+    ],
+)
+def test_one_without_its_source_tree_is_got_from_where_this_one_was(
+    told: str | None, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "simworld-1.dist-info"
+    metadata.mkdir()
+    if told is not None:
+        (metadata / "direct_url.json").write_text(told)
+    monkeypatch.setattr(simworld, "__file__", str(tmp_path / "simworld" / "__init__.py"))
+    distribution = importlib.metadata.PathDistribution(metadata)
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: distribution)
+    assert venvs._ourselves() == [asked]
 
 
 def test_half_an_environment_is_not_left_behind(

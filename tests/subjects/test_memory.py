@@ -31,6 +31,7 @@ def test_nothing_is_left_behind() -> None:
     scenarios = load_scenarios("scenarios/vercel")
     variant = placed(preset("vercel-workflow"), "atomic")
     hunters = [Hunter(scenarios[name], variant) for name in NAMES]
+    others, _ = objects()  # of other tests of this process
     counts = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -40,5 +41,5 @@ def test_nothing_is_left_behind() -> None:
                     hunter.trial(number)
             counts.append(objects())
     (left, before), (still_left, after) = counts
-    assert (left, still_left) == (0, 0)
+    assert max(left, still_left) <= others
     assert after - before < GROWTH_MAX * TRIALS * len(NAMES)

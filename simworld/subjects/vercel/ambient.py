@@ -6,6 +6,7 @@ that stands still.  Entering and leaving costs about four microseconds.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib
@@ -15,15 +16,18 @@ import logging
 import math
 import os
 import random
-from collections.abc import Callable, Iterator
+from asyncio import tasks
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import time_machine
 from anyio._backends import _asyncio as scopes
 from vercel.workflow._internal import ulid
 
-_LOGGERS = ("vercel.workflow", "vercel.workflow._internal.py_sandbox", "asyncio")
+_LOGGERS = ("vercel.workflow", "vercel.workflow._internal.py_sandbox")
 """Who tells of failures, which are what trials are made of."""
+_LATE_LOGGER = "asyncio"
+"""Who tells of them when a task is collected, which may be long after its trial."""
 
 
 _TRAVEL = time_machine.travel(0, tick=False)
@@ -46,6 +50,33 @@ class _Scope(scopes.CancelScope):
         return self._number
 
 
+class _Task(asyncio.Task[Any]):
+    """A task of a workflow function: its hash is drawn, where address would be chance.
+
+    So a set of them comes in another order in every pass, and in the same one in every process.
+    """
+
+    __slots__ = ("_drawn",)
+
+    chance = random.Random()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._drawn = _Task.chance.getrandbits(32)
+        super().__init__(*args, **options)
+
+    def __hash__(self) -> int:
+        return self._drawn
+
+
+def _some_order(items: Iterable[Any] = ()) -> Iterable[Any]:
+    """``set``, for asyncio: what is no task yet comes in an order that is drawn, too."""
+    found = list(dict.fromkeys(items))
+    if not any(asyncio.iscoroutine(each) for each in found):
+        return set(found)
+    _Task.chance.shuffle(found)
+    return found
+
+
 @contextlib.contextmanager
 def clock_at(now_us: int) -> Iterator[None]:
     """The wall clock stands still at so many microseconds since the epoch."""
@@ -63,6 +94,7 @@ class Ambient:
         self._entries: dict[int, int] = {}
         """Millisecond → how often the engine has been entered in it."""
         self._restore: list[Callable[[], object]] = []
+        logging.getLogger(_LATE_LOGGER).disabled = True
 
     def begin(self, seed: int) -> None:
         """A trial begins."""
@@ -75,6 +107,9 @@ class Ambient:
             self._set(module, name, ulid.monotonic_factory(self._random.random))
         _Scope.numbers = itertools.count()
         self._set(scopes, "CancelScope", _Scope)
+        _Task.chance.seed(seed)
+        self._set(tasks, "Task", _Task)
+        self._set(tasks, "set", _some_order)
         for each in _LOGGERS:
             self._set(logging.getLogger(each), "disabled", True)
 
@@ -101,8 +136,10 @@ class Ambient:
         os.urandom, random._urandom = _URANDOM  # type: ignore[attr-defined]
 
     def _set(self, holder: Any, name: str, value: object) -> None:
-        before = getattr(holder, name)
-        self._restore.append(lambda: setattr(holder, name, before))
+        if name in vars(holder):
+            self._restore.append(functools.partial(setattr, holder, name, getattr(holder, name)))
+        else:  # it hides a built-in one
+            self._restore.append(functools.partial(delattr, holder, name))
         setattr(holder, name, value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -39,12 +40,19 @@ def telling(
         try:
             await ask(BodyBegins(info))
             result = await function(*args, **kwargs)
+            # What it has written fails it, if it does not arrive; the SDK looks after that as well.
+            await runtime._step_streams_ctx.get().drain()
         except (Exception, asyncio.CancelledError) as error:
             outcome = "fatal" if isinstance(error, fatal) else "error"
-            await ask(BodyEnds(info, outcome, told(error), b""))
+            await tell(BodyEnds(info, outcome, told(error), b""))
             raise
-        await ask(BodyEnds(info, "ok", "", b""))
+        await tell(BodyEnds(info, "ok", "", b""))
         return result
+
+    async def tell(ends: BodyEnds) -> None:
+        # Nobody can cancel a function that has returned.
+        with contextlib.suppress(asyncio.CancelledError):
+            await ask(ends)
 
     return body
 

@@ -26,6 +26,8 @@ from simworld.records import ForeignProgram, SubjectProfile
 from simworld.subjects.seam import (
     Again,
     Ask,
+    BodyBegins,
+    BodyEnds,
     Ended,
     Heard,
     Question,
@@ -38,7 +40,7 @@ from simworld.subjects.vercel.bodies import telling, told
 from simworld.subjects.vercel.loading import Loaded, load, own_steps, parameters, plain_name
 from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
-from simworld.subjects.vercel.outside import Outside, unheard
+from simworld.subjects.vercel.outside import Outside, Unheard
 from simworld.subjects.vercel.versions import check_version
 from simworld.subjects.vercel.watch import BODY_S, PASS_S, Endless, Watch
 from simworld.subjects.vercel.world import make_world
@@ -48,6 +50,8 @@ MAX_DELAY_S = 82_800
 _COLLECT_EVERY = 50
 """Trials after which is collected what the SDK leaves behind in circles (each payload it encodes is
 one), wherever trials come one after another."""
+_TELLING = (BodyBegins, BodyEnds)
+"""Asks that tell of what is so."""
 _LAST_ROUNDS = 10
 """How often what is left at a trial's end is cancelled before it is given up."""
 
@@ -90,6 +94,7 @@ class VercelHost:
     def __init__(self) -> None:
         check_version()
         self._ambient = Ambient()
+        self._unheard = Unheard()
         self._watch = Watch()
         self._loop = HostLoop(self)
         self._outside = Outside(self._loop.refuse, self._loop.runs_here)
@@ -289,7 +294,7 @@ class VercelHost:
         self._ambient.enter(self._now_ms)
         try:
             self._watch.set(cpu_s)
-            with unheard():
+            with self._unheard:
                 act()
         finally:
             self._watch.set(0)
@@ -300,10 +305,12 @@ class VercelHost:
         withdrawn, self._withdrawn = self._withdrawn, []
         ended, self._ended = self._ended, []
         stuck, self._stuck = self._stuck, []
-        if withdrawn:  # what was taken back at once was never asked for
-            told = [each.number for each in asks]
-            asks = [each for each in asks if each.number not in withdrawn]
-            withdrawn = [each for each in withdrawn if each not in told]
+        if withdrawn:  # what was taken back at once was never asked for, but a body is as it is
+            asked = [each.number for each in asks if not isinstance(each.question, _TELLING)]
+            asks = [
+                each for each in asks if each.number not in withdrawn or each.number not in asked
+            ]
+            withdrawn = [each for each in withdrawn if each not in asked]
         for each in ended:
             if all(task.done() for task in self._activities[each.activity].tasks):
                 self._let_go(self._activities.pop(each.activity))
@@ -454,7 +461,7 @@ class VercelHost:
             # A registry may register its handler as soon as it is made.
             w.set_world(make_world(self.ask, SubjectProfile()))
             try:
-                with unheard():
+                with self._unheard:
                     loaded = self._modules[module] = load(module)
             finally:
                 w.set_world(before)

@@ -7,7 +7,6 @@ trial; with ``SIMWORLD_DEBUG=1`` it is shown on stderr.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import socket
@@ -15,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
 
 _BLOCKING: tuple[tuple[Any, str, str], ...] = (
     (time, "sleep", "time.sleep"),
@@ -73,15 +72,19 @@ class _Nothing(io.RawIOBase):
 _UNHEARD = io.TextIOWrapper(io.BufferedWriter(_Nothing()), encoding="utf-8", errors="replace")
 
 
-@contextlib.contextmanager
-def unheard() -> Iterator[None]:
+class Unheard:
     """What is printed meanwhile is not shown."""
-    stdout, stderr = sys.stdout, sys.stderr
-    if os.environ.get("SIMWORLD_DEBUG") == "1":
-        sys.stdout = stderr
-    else:
-        sys.stdout = sys.stderr = _UNHEARD
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = stdout, stderr
+
+    def __init__(self) -> None:
+        self._shown = os.environ.get("SIMWORLD_DEBUG") == "1"
+        self._before: tuple[TextIO, TextIO] = sys.stdout, sys.stderr
+
+    def __enter__(self) -> None:
+        self._before = sys.stdout, sys.stderr
+        if self._shown:
+            sys.stdout = sys.stderr
+        else:
+            sys.stdout = sys.stderr = _UNHEARD
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout, sys.stderr = self._before
