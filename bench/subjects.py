@@ -4,7 +4,7 @@ Run with ``python -m bench.subjects``; what was done is kept in .simworld/, so i
 goes on where it was.  Every version runs in a virtual environment and processes of its own, two at
 a time.  First come all cases of all scenarios, without faults and with each class of them, on the
 atomic world and with the same seeds on the engine's own; then each signature is told; then each is
-tried without simulation, one after the other, so that it has the machine to itself.
+tried without simulation, when the machine has nothing else to do: what is tried mostly waits.
 
 ``--version 0.9.0=PYTHON`` names the interpreter of an older version; without PYTHON it is made.
 ``--no-run`` writes the report anew from what is there, after a judgement in subjects_judged.json.
@@ -143,15 +143,13 @@ class Workers:
         """What did not come about."""
         self._running: list[_Running] = []
 
-    def run(
-        self, jobs: Iterable[Job], done: Callable[[Job], str], *, at_once: int | None = None
-    ) -> None:
+    def run(self, jobs: Iterable[Job], done: Callable[[Job], str]) -> None:
         """All of them; ``done`` says in a few words what a job has shown."""
         waiting = list(jobs)
         total, finished = len(waiting), 0
         try:
             while waiting or self._running:
-                while waiting and len(self._running) < (at_once or self.jobs):
+                while waiting and len(self._running) < self.jobs:
                     self._begin(waiting.pop(0))
                 for each in [each for each in self._running if each.is_over]:
                     self._running.remove(each)
@@ -295,7 +293,7 @@ class Stages:
         self.workers.run(self._hunts(self.places), self._hunted)
         seen = signatures_of(self.cells())
         self.workers.run(self._tells(seen), lambda job: "told")
-        self.workers.run(self._confirms(seen), self._confirmed, at_once=1)
+        self.workers.run(self._confirms(seen), self._confirmed)
 
     def _hunts(self, wanted: Iterable[Place]) -> Iterator[Job]:
         for place in wanted:

@@ -175,14 +175,12 @@ def test_a_short_stretch_is_not_folded() -> None:
 
 @pytest.mark.parametrize(("subject", "told"), [("vercel-workflow", False), ("", True)])
 def test_a_subjects_parts_meet_untold(subject: str, *, told: bool) -> None:
-    """Its code goes on where an answer has come, and the answer's own turn has been told."""
     turns = samples.turns()
-    meeting = Turn(
-        50, samples.EPOCH_MS, samples.FLOW, "go on: what it waited for has happened", "", ()
-    )
+    went_on = "go on: what it waited for has happened"
+    meeting = Turn(50, samples.EPOCH_MS, samples.FLOW, went_on, "", ())
     story = samples.story(turns=(*turns[:10], meeting, *turns[10:]))
-    story = attrs.evolve(story, repro=attrs.evolve(story.repro, subject=subject))
-    assert ("what it waited for" in story_text(story)) is told
+    repro = attrs.evolve(story.repro, subject=subject)
+    assert (went_on in story_text(attrs.evolve(story, repro=repro))) is told
 
 
 def test_what_the_story_is_about_is_never_folded() -> None:
