@@ -1,21 +1,23 @@
 """The proofs of ``bench.subject_proofs``: each shows one failure of an engine that is as it is.
 
 A proof is a function that plays on a stage and returns what was seen.  Its docstring is printed:
-what it is about, what is delayed, refused or set, and what would be expected.
+what it is about, what is delayed, refused or set, and what would be expected.  A failure has shown
+as well where the process is blocked meanwhile.  Nothing of simworld is imported here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import pathlib
 import re
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -28,7 +30,7 @@ Fact = str | int
 ERROR_WIDTH = 120
 AN_ID = r" ?[\"']?[a-z]+_[0-9A-Z]{26}[\"']?"
 BLOCKED_S = 8
-"""When a process whose loop answers nobody is looked at."""
+"""When a process whose loop comes to nothing else is looked at; whatever is expected, not that."""
 
 
 @attrs.frozen
@@ -43,14 +45,14 @@ class Seen:
         return ", ".join(f"{name}: {value}" for name, value in self.facts.items())
 
 
-Act = Callable[["Stage", Callable[[Seen], None]], Awaitable[Seen]]
+Act = Callable[["Stage"], Awaitable[Seen]]
 
 
 def _is_of_step(message: Any) -> bool:
     return bool(getattr(message, "step_id", None))
 
 
-async def f1(stage: Stage, _: object) -> Seen:
+async def f1(stage: Stage) -> Seen:
     """A step that was recorded but not sent is never sent.
 
     Set: the first send of the step's message is refused with 503; the step is recorded by then.
@@ -74,7 +76,7 @@ async def f1(stage: Stage, _: object) -> Seen:
     return Seen(status == "running" and stage.bodies == 0, facts)
 
 
-async def f2(stage: Stage, _: object) -> Seen:
+async def f2(stage: Stage) -> Seen:
     """A sleep of more than 23 hours never ends.
 
     Set: nothing is delayed or refused.  One run sleeps for "24h", another for "20h"; the clock is
@@ -102,7 +104,7 @@ async def f2(stage: Stage, _: object) -> Seen:
     return Seen("24h" not in ended and ended.get("20h") in (20, 21), facts)
 
 
-async def f2c(stage: Stage, _: object) -> Seen:
+async def f2c(stage: Stage) -> Seen:
     """A short sleep never ends if its wake-up comes to a host whose clock is a little behind.
 
     Set: a sleep of "5s".  The queue has a clock that is right; a second after the run has begun,
@@ -124,7 +126,7 @@ async def f2c(stage: Stage, _: object) -> Seen:
     return Seen(status == "running", facts)
 
 
-async def f3a(stage: Stage, _: object) -> Seen:
+async def f3a(stage: Stage) -> Seen:
     """The message of a step whose run was cancelled fails until it expires.
 
     Set: step_created takes half a second, and the run is cancelled meanwhile.  The clock is set
@@ -165,7 +167,7 @@ async def f3a(stage: Stage, _: object) -> Seen:
     return Seen(status == "cancelled" and failed[5] >= 3, facts)
 
 
-async def f3c(stage: Stage, _: object) -> Seen:
+async def f3c(stage: Stage) -> Seen:
     """A step's body runs again after its run has completed.
 
     Set: the body takes 4 s; the sleep of 1 s beside it decides, and the run completes.  Then the
@@ -188,7 +190,7 @@ async def f3c(stage: Stage, _: object) -> Seen:
     return Seen(status == "completed" and stage.bodies > before, facts)
 
 
-async def f4(stage: Stage, _: object) -> Seen:
+async def f4(stage: Stage) -> Seen:
     """Starts of a step are taken for failures: healthy runs fail.
 
     Set: nothing is delayed or refused.  Five runs, one after the other, of three steps side by
@@ -209,7 +211,7 @@ async def f4(stage: Stage, _: object) -> Seen:
     return Seen(statuses["failed"] > 0, facts)
 
 
-async def f5(stage: Stage, _: object) -> Seen:
+async def f5(stage: Stage) -> Seen:
     """A result that could not be recorded counts as a failure of the body.
 
     Set: the first step_completed is refused with 503; the step has max_retries=0.
@@ -226,7 +228,7 @@ async def f5(stage: Stage, _: object) -> Seen:
     return Seen(status == "failed" and stage.bodies == 1, facts)
 
 
-async def f6(stage: Stage, _: object) -> Seen:
+async def f6(stage: Stage) -> Seen:
     """A child run that nobody starts stays pending for ever.
 
     Set: a step starts another run; the first send of such a run's message is refused with 503, and
@@ -248,7 +250,7 @@ async def f6(stage: Stage, _: object) -> Seen:
     return Seen(status == "completed" and children["pending"] == 1, facts)
 
 
-async def f7(stage: Stage, _: object) -> Seen:
+async def f7(stage: Stage) -> Seen:
     """A workflow that takes steps by asyncio.as_completed fails.
 
     Set: nothing is delayed or refused.  Eight runs, one after the other, of six steps side by side
@@ -269,7 +271,7 @@ async def f7(stage: Stage, _: object) -> Seen:
     return Seen(statuses["failed"] > 0, facts)
 
 
-async def f8(stage: Stage, _: object) -> Seen:
+async def f8(stage: Stage) -> Seen:
     """The engine's own world records a sleep twice.
 
     Set: nothing is delayed or refused.  Five runs of three steps side by side and a sleep behind
@@ -289,8 +291,8 @@ async def f8(stage: Stage, _: object) -> Seen:
     return Seen(max(created) > 1, facts)
 
 
-async def f8_late(stage: Stage, _: object) -> Seen:
-    """A sleep that is recorded again behind its end fails the run.
+async def f8_late(stage: Stage) -> Seen:
+    """A sleep that is recorded again behind its end fails the run, or hangs its process.
 
     Set: the second call of wait_created takes 1.6 s, longer than the sleep; each step_completed
     takes 50 ms.  Three steps side by side, and a sleep of a second behind them.
@@ -318,26 +320,16 @@ async def f8_late(stage: Stage, _: object) -> Seen:
     return Seen(status == "failed", facts)
 
 
-async def endless(stage: Stage, answer: Callable[[Seen], None]) -> Seen:
+async def endless(stage: Stage) -> Seen:
     """A pass never ends, and its process serves nobody any more.
 
     Set: nothing is delayed or refused.  Two letters are sent, the second one before the step for
     the first one is done.
 
-    Expected: the run completes; it is given 6 s, and the process is looked at after 8 s.
+    Expected: the run completes; it is given 6 s, and a process that is blocked is looked at after
+    8 s.
     """
-
-    def looked_at(_: int, frame: Any) -> None:
-        where = []
-        while frame is not None:
-            if "workflow" in frame.f_code.co_filename:
-                where.append(frame.f_code.co_qualname)
-            frame = frame.f_back
-        place = where[0] if where else "elsewhere"
-        answer(Seen(True, {"run": "running", "process": f"busy in {place} after {BLOCKED_S} s"}))
-
     run = await stage.start("two_letters", "post")
-    signal.signal(signal.SIGALRM, looked_at)
     sent, until = 0, time.monotonic() + 5
     while sent < 2 and time.monotonic() < until:
         await asyncio.sleep(0.1)
@@ -346,10 +338,8 @@ async def endless(stage: Stage, answer: Callable[[Seen], None]) -> Seen:
         except Exception:  # the hook is not there yet
             continue
         sent += 1
-        signal.alarm(BLOCKED_S)
     status = await stage.ended(run, 6)
-    signal.alarm(0)
-    return Seen(False, {"run": status, "letters": sent, "bodies": stage.bodies})
+    return Seen(status != "completed", {"run": status, "letters": sent, "bodies": stage.bodies})
 
 
 def _short(error: str) -> str:
@@ -380,10 +370,32 @@ def play(name: str, target: str) -> None:
     def answer(seen: Seen) -> None:
         pathlib.Path(target).write_text(json.dumps(attrs.asdict(seen)))
         # Threads of the queue, and a pass that never ends, would keep the process.
-        sys.stderr.flush()
         os._exit(0)
 
-    async def whole() -> None:
-        answer(await ACTS[name](Stage(), answer))
+    def blocked(_: int, frame: FrameType | None) -> None:
+        answer(Seen(True, {"process": f"busy for {BLOCKED_S} s in {_where(frame)}"}))
 
-    asyncio.run(whole())
+    async def beat() -> None:
+        while True:
+            signal.alarm(BLOCKED_S)
+            await asyncio.sleep(1)
+
+    async def act() -> None:
+        answer(await ACTS[name](Stage()))
+
+    async def both() -> None:
+        await asyncio.gather(beat(), act())
+
+    signal.signal(signal.SIGALRM, blocked)
+    asyncio.run(both())
+
+
+def _where(frame: FrameType | None) -> str:
+    """The function of the engine that keeps the loop: the outermost one that is no coroutine."""
+    found = "no function of the engine"
+    while frame is not None:
+        code = frame.f_code
+        if "/vercel/workflow/" in code.co_filename and not code.co_flags & inspect.CO_COROUTINE:
+            found = code.co_qualname
+        frame = frame.f_back
+    return found

@@ -162,7 +162,7 @@ def page(names: Sequence[str], versions: Sequence[Version], results: Sequence[Re
             "comes from PyPI, on its own `LocalWorld` and its embedded queue, in a process of its "
             "own. Nothing of it is changed. A call may be delayed or refused before it is made, "
             "and the clock of the process may be set; each proof says what, exactly. “Yes” means "
-            "that the failure has shown.",
+            "that the failure has shown; “not to be had”, that the version has no such call.",
             "",
             f"Versions: {had}; Python {versions[-1].language}.",
             "",

@@ -9,6 +9,9 @@ to choose.
 
 An answer reaches the engine with the operation that brought it about.  That it comes late is no
 choice of its own: what others do meanwhile they can do before the engine's next ask as well.
+Within an activity, the answers to asks that are under way side by side come in the order of their
+commits; an ask that nobody waits for any more is performed all the same, unless its process dies.
+What only waits, a timer or a live read, has a job of its own, which ends when it is taken back.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ from simworld.subjects.seam import (
     CloseStream,
     Create,
     Ended,
+    Failure,
     FindHook,
     Heard,
     Host,
@@ -65,6 +69,14 @@ GO_ON = "go on: its engine waits for its own other parts"
 
 class HandlerError(DefiniteFailure):
     """The engine's handler has let an error out: the delivery has failed."""
+
+
+class CallError(DefiniteFailure):
+    """A client's call has raised something."""
+
+    def __init__(self, message: str, failure: Failure) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 @functools.lru_cache(maxsize=256)
@@ -162,13 +174,13 @@ class Bridge:
         await self._on.queue.send(message, key=again.key, delay_s=again.delay_s)
 
     async def call(self, verb: str, args: Mapping[str, object]) -> object:
-        """A client's call; ``HandlerError`` with what the engine has raised."""
+        """A client's call; ``CallError`` with what the engine has raised."""
         root = self._root()
         activity = self._begun(root.child_name(verb), self._on.outside)
         self._hear(self._host.call(activity.name, verb, args, self._clock.now_ms()))
         ended = await self._followed(activity)
         if ended.error:
-            raise HandlerError(ended.error)
+            raise CallError(ended.error, ended.failure)
         return ended.value
 
     def _root(self) -> Task:

@@ -1,7 +1,7 @@
 """The client of a foreign engine: what a scenario's script calls, in the verbs of our own client.
 
 The engine's own functions do the work (``start``, ``resume_hook`` …), on a host that never dies;
-what they raise comes out in the words of the house.
+what they raise the host has sorted, and it comes out in the words of the house.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ from simworld.errors import (
 )
 from simworld.ports import ClientCalled, Clock, RunLog, Tasks
 from simworld.runtime import RunFailedError
-from simworld.subjects.bridge import Bridge, HandlerError
-
-MISTAKES = ("TypeError", "AttributeError", "TypeValidationError", "SerializationError")
-"""What the engine raises where its caller has made a mistake."""
-CANCELLED = "workflow cancelled"
-"""How the engine says that a run has no result, because somebody has ended it."""
+from simworld.subjects.bridge import Bridge, CallError
+from simworld.subjects.seam import Failure
 
 
 class SubjectClient:
@@ -74,7 +70,7 @@ class SubjectClient:
         self._log.client_called(call, "invoke")
         try:
             answer = await self._bridge.call(verb, given)
-        except HandlerError as error:
+        except CallError as error:
             told = _in_our_words(error, verb, given)
             self._log.client_called(call, "info" if type(told) is DefiniteFailure else "fail")
             raise told from None
@@ -94,20 +90,19 @@ class SubjectClient:
         return await self._tasks.gather([("side", act) for act in acts])
 
 
-def _in_our_words(error: HandlerError, verb: str, given: dict[str, object]) -> Exception:
+def _in_our_words(error: CallError, verb: str, given: dict[str, object]) -> Exception:
     """What the engine's own function has raised, as our own client would."""
-    text = str(error)
-    kind, _, message = text.partition(": ")
-    kind = kind.rpartition(".")[2]
-    run_id = str(given.get("run_id", ""))
-    if kind in MISTAKES:
-        return UsageError(f"{verb} with {given} is no call that the engine takes: {text}")
-    if kind == "HookNotFoundError":
-        return HookNotFoundError(message)
-    if kind in ("EntityConflictError", "RunExpiredError"):
-        return EntityConflictError(message, reason="terminal")
-    if kind == "WorkflowRunFailedError":
-        return RunFailedError(run_id, "failed", "", message)
-    if CANCELLED in message:
-        return RunFailedError(run_id, "was cancelled", "", message)
+    text, run_id = str(error), str(given.get("run_id", ""))
+    message = text.partition(": ")[2] or text
+    match error.failure:
+        case Failure.MISTAKE:
+            return UsageError(f"{verb} with {given} is no call that the engine takes: {text}")
+        case Failure.NO_HOOK:
+            return HookNotFoundError(message)
+        case Failure.ENDED:
+            return EntityConflictError(message, reason="terminal")
+        case Failure.RUN_FAILED:
+            return RunFailedError(run_id, "failed", "", message)
+        case Failure.RUN_CANCELLED:
+            return RunFailedError(run_id, "was cancelled", "", message)
     return DefiniteFailure(text)

@@ -12,6 +12,7 @@ path of its task.  Within an activity the engine may do several things side by s
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -147,6 +148,22 @@ class Again(NamedTuple):
     key: str
 
 
+class Failure(enum.StrEnum):
+    """What has become of a client's call that has raised something, in the words of the house."""
+
+    MISTAKE = "mistake"
+    """The engine takes no such call: wrong arguments, a payload that it cannot encode."""
+    NO_HOOK = "no hook"
+    """No live hook has this token."""
+    ENDED = "ended"
+    """The run has ended, and takes nothing more."""
+    RUN_FAILED = "run failed"
+    """It was asked for a result, and the run has failed."""
+    RUN_CANCELLED = "run cancelled"
+    OTHER = "other"
+    """Whatever else; nobody knows how much of it has happened."""
+
+
 class Ended(NamedTuple):
     """An activity is over."""
 
@@ -156,6 +173,8 @@ class Ended(NamedTuple):
     """What a handler or a client's call has raised, ``ValueError: boom``; empty if nothing."""
     value: object = None
     """What a client's call has come to."""
+    failure: Failure = Failure.OTHER
+    """Of a client's call with an ``error``."""
 
 
 class Heard(NamedTuple):

@@ -41,6 +41,7 @@ from simworld.subjects.vercel.loading import Loaded, load, own_steps, parameters
 from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
 from simworld.subjects.vercel.outside import Outside, Unheard
+from simworld.subjects.vercel.refusals import failure_of
 from simworld.subjects.vercel.versions import check_version
 from simworld.subjects.vercel.watch import BODY_S, PASS_S, Endless, Watch
 from simworld.subjects.vercel.world import make_world
@@ -276,7 +277,9 @@ class VercelHost:
                     self._endless[activity.log] = told(error)
                 self._stick(activity, told(error))
             else:
-                self._ended.append(Ended(activity.name, error=told(error)))
+                self._ended.append(
+                    Ended(activity.name, error=told(error), failure=failure_of(error))
+                )
         else:
             again = value if isinstance(value, Again) else None
             self._ended.append(Ended(activity.name, again, value=None if again else value))

@@ -14,6 +14,7 @@ sends a write to a stream up to three times is not imitated: it is no code of th
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import vercel.queue as vqs
@@ -35,6 +36,7 @@ from simworld.records import SubjectErrors
 from simworld.subjects.seam import (
     CloseStream,
     Create,
+    Failure,
     FindHook,
     Question,
     ReadStream,
@@ -99,3 +101,22 @@ def _queue(error: Exception) -> Exception:
     if isinstance(error, ThrottleError):
         return vqs.ThrottledError(math.ceil(error.retry_after_s))
     return vqs.InternalServerError(str(error))
+
+
+_FAILURES: Mapping[str, Failure] = {
+    "TypeError": Failure.MISTAKE,
+    "TypeValidationError": Failure.MISTAKE,
+    "SerializationError": Failure.MISTAKE,
+    "HookNotFoundError": Failure.NO_HOOK,
+    "EntityConflictError": Failure.ENDED,
+    "RunExpiredError": Failure.ENDED,
+    "WorkflowRunFailedError": Failure.RUN_FAILED,
+}
+"""Classes of errors that the SDK's own functions raise, by name: old versions lack some of them."""
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What a client's call has met; a cancelled run is told by the SDK's words for it alone."""
+    if isinstance(error, RuntimeError) and str(error) == "workflow cancelled":
+        return Failure.RUN_CANCELLED
+    return _FAILURES.get(type(error).__name__, Failure.OTHER)
