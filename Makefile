@@ -70,7 +70,8 @@ bench: $(BENCH_STAMP)
 	$(BIN)/simworld bench --report reports       # reports/benchmarks.md: half an hour
 	$(BIN)/python -m bench.streams               # reports/streams.md: two minutes
 	$(BIN)/python -m bench.targets               # reports/targets.md: ten minutes
-	$(BIN)/python -m bench.subject_speed         # prints: a minute
+	$(BIN)/python -m bench.subject_speed --report reports/subject_speed.md       # a minute
+	$(BIN)/python -m bench.subject_proofs --report reports/subjects_alone.md     # two minutes
 	$(BIN)/python -m bench.subjects --jobs 2     # reports/subjects/: an hour; may be stopped and goes on
 	$(BIN)/python -m bench.check_log             # reports/check_log.md: some minutes
 	$(BIN)/python -m bench.jobs                  # reports/jobs.md: two minutes

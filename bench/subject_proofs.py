@@ -127,7 +127,7 @@ def proved(name: str, version: Version) -> Result:
 
 def said_of(name: str) -> list[str]:
     """The paragraphs of a proof's docstring, the first of them its title."""
-    return [part.replace("\n", " ") for part in (inspect.getdoc(ACTS[name]) or "").split("\n\n")]
+    return [" ".join(part.split()) for part in (inspect.getdoc(ACTS[name]) or "").split("\n\n")]
 
 
 # --- what is printed and written ------------------------------------------------------------------

@@ -127,6 +127,14 @@ class Judgement:
         return " ".join(each for each in (told, self.evidence, self.versions) if each)
 
 
+@attrs.frozen
+class Judged:
+    """A signature's judgement, and what it was made on."""
+
+    by: Judgement
+    scenarios: tuple[str, ...]
+
+
 @attrs.define
 class Seen:
     """A signature and all that shows it."""
@@ -135,7 +143,16 @@ class Seen:
     sightings: list[Sighting] = attrs.Factory(list)
     told: Told | None = None
     proof: Proof | None = None
-    judgement: Judgement | None = None
+    judged: Judged | None = None
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """What people make of it."""
+        return self.judged.by if self.judged else None
+
+    def judged_by_signature(self, scenario: str) -> bool:
+        """It was judged, but by the stories of other scenarios."""
+        return self.judged is not None and scenario not in self.judged.scenarios
 
     @property
     def scenarios(self) -> list[str]:
@@ -168,7 +185,7 @@ class Seen:
         best = self.proof.tried[-1].confirmation if self.proof else None
         if best is None:
             return UNTRIED
-        if best.level is Level.SIMULATED_ONLY and not best.needs:
+        if best.level is Level.SIMULATED_ONLY and best.attempts:
             return f"{best} (not in {len(best.attempts)} attempts)"
         return str(best)
 
@@ -243,28 +260,30 @@ def other_than(seen: Seen, cells: Sequence[Cell], version: str, world: str) -> l
     return sorted(laws - {f"{seen.signature.kind} {seen.signature.where}"})
 
 
-def mended(counts: Mapping[str, Count]) -> str:
-    """Between which versions something came or went; the oldest first."""
-    ran = [(version, count) for version, count in counts.items() if count.trials]
-    if not ran or all(count.shown for _, count in ran):
-        return "in all of them"
-    if ran[-1][1].shown:
-        first = next(version for version, count in ran if count.shown)
-        gaps = [version for version, count in ran if not count.shown]
-        return f"from {first} on" if ran[0][0] in gaps else f"not seen in {', '.join(gaps)}"
-    last = [version for version, count in ran if count.shown]
-    return f"not seen after {last[-1]}" if last else "–"
+def where_seen(counts: Mapping[str, Count]) -> str:
+    """Which versions have shown something, and what the others have not shown it in."""
+    seen = [version for version, count in counts.items() if count.shown]
+    unseen = [
+        f"{version} ({count} trials)" if count.trials else f"{version} (not run)"
+        for version, count in counts.items()
+        if not count.shown
+    ]
+    found = [f"seen in {', '.join(seen)}"] if seen else []
+    return "; ".join(found + ([f"not seen in {', '.join(unseen)}"] if unseen else []))
 
 
 # --- what people make of it -----------------------------------------------------------------------
 
 
-def judgements(path: pathlib.Path = JUDGED) -> dict[str, Judgement]:
+def judgements(path: pathlib.Path = JUDGED) -> dict[str, Judged]:
     """By signature.
 
     The file has ``causes``, a name with title, blame, why and what else a judgement has each, and
-    ``signatures``, each with the name of its cause.
+    ``signatures``, each with the name of its cause and the scenarios whose stories were read.
     """
     told = json.loads(path.read_text(encoding="utf-8"))
     causes = {name: Judgement(name, **fields) for name, fields in told["causes"].items()}
-    return {signature: causes[cause] for signature, cause in told["signatures"].items()}
+    return {
+        signature: Judged(causes[each["cause"]], tuple(each["scenarios"]))
+        for signature, each in told["signatures"].items()
+    }

@@ -13,7 +13,6 @@ tried without simulation, when the machine has nothing else to do: what is tried
 from __future__ import annotations
 
 import argparse
-import collections
 import math
 import pathlib
 import shlex
@@ -44,8 +43,10 @@ from bench.subject_cells import (
     save_cell,
     sources_digest,
 )
+from bench.subject_gaps import gaps
 from bench.subject_pages import Campaign
 from bench.subject_signatures import MAIN, Seen, judgements, signatures_of
+from bench.subject_sources import ran_on
 from simworld.campaign import save_repro
 from simworld.subjects import python_of
 
@@ -399,46 +400,29 @@ class Stages:
 # --- the command ----------------------------------------------------------------------------------
 
 
-def commit() -> str:
-    """Of the sources that ran."""
-
-    def git(*words: str) -> str:
-        told = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=False)
-        return told.stdout.decode().strip()
-
-    changed = git("status", "--porcelain", "--", "simworld", "scenarios")
-    return (
-        f"{git('rev-parse', '--short', 'HEAD') or 'of unknown commit'}{' and more' * bool(changed)}"
-    )
-
-
 def campaign_of(stages: Stages, command: str) -> Campaign:
     """All that there is to tell."""
     cells, judged = stages.cells(), judgements()
     signatures = signatures_of(cells)
     for seen in signatures:
         seen.told, seen.proof = stages.told(seen), stages.proof(seen)
-        seen.judgement = judged.get(str(seen.signature))
+        seen.judged = judged.get(str(seen.signature))
     return Campaign(
         subject=stages.args.subject,
         command=command,
-        commit=commit(),
+        ran_on=list(ran_on(cells)),
         pythons={each.name: each.here.python for each in reversed(stages.versions)},
         worlds=(MAIN, *stages.worlds),
         cells=cells,
         signatures=signatures,
-        trials=stages.trials(),
+        trials={each.name: stages.trials(each.name) for each in reversed(stages.versions)},
         seed=stages.args.seed,
-        gaps=[*stages.workers.gaps, *_missing(stages, cells)],
+        gaps=[*stages.workers.gaps, *gaps(stages.places, cells), *_too_old(stages)],
     )
 
 
-def _missing(stages: Stages, cells: Sequence[Cell]) -> Iterator[str]:
-    """What was not hunted, or not to its end."""
-    there = {cell.place for cell in cells if cell.is_whole}
-    lacking = [each for each in stages.places if each not in there]
-    for (name, world), count in collections.Counter(each[:2] for each in lacking).items():
-        yield f"{count} cases on {name}, world {world}, were not hunted to their end"
+def _too_old(stages: Stages) -> Iterator[str]:
+    """What older versions do not have."""
     newest = set(stages.versions[0].here.cases)
     for version in stages.versions[1:]:
         lacks = newest - set(version.here.cases)
@@ -467,6 +451,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def command(args: argparse.Namespace) -> str:
+    """What does all of it anew: where its parts are kept here is nobody else's business."""
+    words = ["python", "-m", "bench.subjects"]
+    for each in args.version or ():
+        words += ["--version", each.partition("=")[0]]
+    for each in args.world or ():
+        words += ["--world", each]
+    older = [] if args.older is None else ["--older", str(args.older)]
+    words += ["--trials", str(args.trials), *older, "--attempts", str(args.attempts)]
+    only = ["--only", *args.only] if args.only else []
+    return shlex.join([*words, "--seed", str(args.seed), *only])
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Hunt, check again, tell, try without simulation, write."""
     args = arguments(words)
@@ -482,8 +479,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         stopped = True
         workers.gaps.append("somebody stopped the campaign")
-    shown = shlex.join(["python", "-m", "bench.subjects", *(words or sys.argv[1:])])
-    campaign = campaign_of(stages, shown)
+    campaign = campaign_of(stages, command(args))
     subject_pages.write(campaign, args.report)
     _say(f"{len(campaign.signatures)} signatures; see {args.report}/README.md")
     for gap in campaign.gaps:

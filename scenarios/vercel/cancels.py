@@ -46,6 +46,7 @@ cancelled = scenario(
     "vercel_cancelled",
     "a client ends a run while its steps run",
     "sequence",
+    since="0.11.0",
     law="I-26",
     draw=drawn,
     args=lambda workload: (bodies_ms(workload, STEPS),),

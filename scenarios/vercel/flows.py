@@ -255,6 +255,16 @@ async def catching(duration_ms: int) -> str:
 
 
 @flows.workflow
+async def exhausted(duration_ms: int) -> str:
+    """A step with three retries; if they all fail, another takes its place."""
+    try:
+        await sturdy(duration_ms)
+    except Exception:
+        return await recover("four failures")
+    return await settle("the step")
+
+
+@flows.workflow
 async def refused(duration_ms: int) -> str:
     """A step that always fails for good, beside one that does not."""
     working = asyncio.ensure_future(work(0, duration_ms))

@@ -1,8 +1,9 @@
 """Goal: a step is tried again as often as it may be, and its failure is its workflow's to handle.
 
-Method: a step with three retries beside another, a step without any whose failure the workflow
-catches, and one that always fails for good.  Right outcome: a step fails only when its own bodies
-have failed as often as it may (I-12), and the workflow then goes on behind its ``except`` (I-18).
+Method: a step with three retries beside another; one with three and one without any, whose failure
+for good the workflow catches; and one that always fails for good.  Right outcome: a step fails only
+when its own bodies have failed as often as it may (I-12), and the workflow then goes on behind its
+``except`` (I-18).
 
 What breaks it: deliveries that are counted as tries although no body of theirs has failed.
 """
@@ -36,6 +37,12 @@ def sturdy_fails(stream: Stream) -> Workload:
     return Workload(steps=1, durations_ms=durations(stream, 1), failures=failures)
 
 
+def sturdy_gives_up(stream: Stream) -> Workload:
+    """Once more than it may be tried again."""
+    failures = failing("sturdy#1", RETRIES + 1)
+    return Workload(steps=1, durations_ms=durations(stream, 1), failures=failures)
+
+
 def fragile_fails(stream: Stream) -> Workload:
     """Once is once too often."""
     return Workload(steps=1, durations_ms=durations(stream, 1), failures=failing("fragile#1", 1))
@@ -53,11 +60,14 @@ retrying = scenario(
 )
 
 
-def caught(workload: Workload, log: Sequence[Event]) -> str:
+def is_settled(log: Sequence[Event]) -> bool:
     """The step's end is the first there is."""
-    if first_of(log, "step_completed", "step_failed") == "step_failed":
-        return "recovered from a failure"
-    return "settled by the step"
+    return first_of(log, "step_completed", "step_failed") != "step_failed"
+
+
+def caught(workload: Workload, log: Sequence[Event]) -> str:
+    """By the workflow, if the step has failed."""
+    return "settled by the step" if is_settled(log) else "recovered from a failure"
 
 
 catching = scenario(
@@ -69,6 +79,23 @@ catching = scenario(
     args=lambda workload: tuple(bodies_ms(workload, 1)),
     oracle=caught,
     targets=lambda workload: labels(("fragile", 1)),
+)
+
+
+def outlasted(workload: Workload, log: Sequence[Event]) -> str:
+    """By the workflow, if the step has failed; how often, I-12 judges."""
+    return "settled by the step" if is_settled(log) else "recovered from four failures"
+
+
+exhausted = scenario(
+    "vercel_exhausted",
+    "a step whose three retries all fail, which the workflow catches",
+    "exhausted",
+    draw=one_body,
+    failing=sturdy_gives_up,
+    args=lambda workload: tuple(bodies_ms(workload, 1)),
+    oracle=outlasted,
+    targets=lambda workload: labels(("sturdy", 1)),
 )
 
 refused = scenario(

@@ -84,7 +84,7 @@ def scenario(
         cases.append(
             Case(
                 name="failing",
-                title="bodies raise, but none of them more often than it may",
+                title="bodies raise, as often as the scenario says",
                 draw=failing,
                 budget=FaultBudget(),
                 expect={},

@@ -185,7 +185,10 @@ def _foreign(setup: Setup, parts: _Parts) -> System:
     assert isinstance(program, ForeignProgram)
     host = open_host(program.subject)
     seed = derive(0, scenario.name, "subject")  # its ids are the same in all trials, as ours are
-    host.begin(SubjectTrial(seed, EPOCH_MS, program, setup.variant.adapter, workload.max_retries))
+    orders = derive(setup.checks or 0, "orders")  # and these are a repro's own, too
+    host.begin(
+        SubjectTrial(seed, EPOCH_MS, program, setup.variant.adapter, workload.max_retries, orders)
+    )
 
     def release() -> None:
         host.end()

@@ -10,10 +10,9 @@ time in a process and a folder of its own; what it writes down is judged by the 
 from __future__ import annotations
 
 import ast
-import importlib.util
+import math
 import pathlib
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -39,7 +38,16 @@ from simworld.records import (
     Repro,
     Workload,
 )
-from simworld.subjects import Seen, evidence_of, open_host, script_of
+from simworld.subjects import (
+    Command,
+    Failed,
+    Seen,
+    added_by,
+    command_of,
+    evidence_of,
+    open_host,
+    script_of,
+)
 
 ATTEMPTS = 5
 TIMEOUT_S = 60.0
@@ -57,10 +65,10 @@ CIRCLE = ("L-07", "livelock")
 TIMED = ("L-02", "L-03", "L-06", "L-07", "L-08")
 UNSEEN = ("I-09", "I-10", "I-19", "I-24", "I-25")
 UNJUDGED = {
-    **dict.fromkeys(TIMED, "a clock that only the simulation has: its bounds are in virtual time"),
-    **dict.fromkeys(UNSEEN, "reads, rows and clients' calls, which the script does not write down"),
+    **dict.fromkeys(TIMED, "its bounds are in virtual time"),
+    **dict.fromkeys(UNSEEN, "nobody writes down the reads, rows and calls it asks for"),
 }
-"""Law → what judging it needs."""
+"""Law → why attempts are not judged by it."""
 
 CANNOT = "a script only delays calls, repeats messages, and has one call fail"
 
@@ -77,6 +85,8 @@ class _Case:
     trial: Trial
     plan: Conducted
     script: str
+    command: Command
+    added: tuple[str, ...]
 
 
 def confirm(
@@ -97,6 +107,11 @@ def confirm(
             "there is nothing to confirm: the repro is of simworld's own engine, whose code is the "
             "same for real; run it with simworld serve and the torture of real workers"
         )
+    if timeout_s <= SPARE_S:
+        raise UsageError(
+            f"a timeout of {timeout_s:.0f} s is too short: {SPARE_S:.0f} s of it are for what an "
+            f"attempt takes besides the repro's own time; give {SPARE_S + 1:.0f} s or more"
+        )
     check_version(repro)
     if repro.scenario not in scenarios:
         raise unknown_name("scenario", repro.scenario, scenarios)
@@ -104,7 +119,11 @@ def confirm(
     if worlds:
         return Confirmation(Level.WORLD_CONTRACT, worlds)
     if repro.law in UNJUDGED and (repro.law, repro.kind) != CIRCLE:
-        return _simulated_only((UNJUDGED[repro.law],), f"{repro.law} is not judged for real")
+        return Confirmation(
+            Level.SIMULATED_ONLY,
+            f"{repro.law}: {UNJUDGED[repro.law]}",
+            untried=f"the script does not judge {repro.law}",
+        )
     if impossible(repro.faults):
         return _simulated_only(impossible(repro.faults), CANNOT)
     scenario = scenarios[repro.scenario]
@@ -114,16 +133,17 @@ def confirm(
         repro, {**scenarios, repro.scenario: watched} if scenario.client else scenarios
     )
     plan = conducted(trial, _failing_turn(repro, trial))
-    needs = _needs(repro, plan, timeout_s)
+    needs = (*_needs(plan, timeout_s), *dict.fromkeys(recording.needs))
     calls = recording.calls if scenario.client else [_start(scenario, repro.workload)]
     if not _is_writable(calls):
         needs = (*needs, "arguments that cannot be written down")
     if needs:
         return _simulated_only(needs, CANNOT)
-    script = script_of(
-        repro.subject, _written(repro, scenario, plan, calls, timeout_s), _title(repro)
-    )
-    case = _Case(repro, scenario, trial, plan, script)
+    written = _written(repro, scenario, plan, calls, timeout_s)
+    script = script_of(repro.subject, written, _title(repro))
+    command = command_of(repro.subject, written["module"])
+    added = added_by(repro.subject, written)
+    case = _Case(repro, scenario, trial, plan, script, command, added)
     if keep is not None:
         return _tried(case, keep, attempts, timeout_s, tell)
     with tempfile.TemporaryDirectory(prefix="simworld-confirm-") as folder:
@@ -157,10 +177,10 @@ def _failing_turn(repro: Repro, trial: Trial) -> int:
     raise DidNotReproduce(f"{repro.law} holds under this schedule now")
 
 
-def _needs(repro: Repro, plan: Conducted, timeout_s: float) -> tuple[str, ...]:
+def _needs(plan: Conducted, timeout_s: float) -> tuple[str, ...]:
     needs = plan.needs
     if plan.span_ms / 1_000 > timeout_s - SPARE_S:
-        needs = (*needs, f"{plan.span_ms // 1_000} s of sleep")
+        needs = (*needs, f"{math.ceil(plan.span_ms / 1_000)} s of sleep")
     return needs
 
 
@@ -177,6 +197,8 @@ class _Recording:
 
     calls: list[list[Any]] = attrs.Factory(list)
     runs: list[str] = attrs.Factory(list)
+    needs: list[str] = attrs.Factory(list)
+    """What no script can do of it."""
 
 
 class _Recorder:
@@ -214,6 +236,17 @@ class _Recorder:
         """See ``SubjectClient``."""
         self._note("cancel", self._recording.runs.index(run_id))
         await self._client.cancel(run_id)
+
+    async def sleep(self, duration_ms: int) -> None:
+        """See ``SubjectClient``."""
+        self._note("sleep", duration_ms)
+        await self._client.sleep(duration_ms)
+
+    async def together(self, *acts: Any) -> list[Any]:
+        """See ``SubjectClient``; a script does one thing after the other."""
+        self._recording.needs.append("calls of one client side by side")
+        done: list[Any] = await self._client.together(*acts)
+        return done
 
     def _note(self, verb: str, *given: object) -> None:
         self._recording.calls.append(["client", verb, *given])
@@ -254,8 +287,7 @@ def _written(
     return {
         "subject": f"{repro.subject}=={repro.subject_version}",
         "module": program.module,
-        "path": [_root_of(program.module)],
-        "expected": "completed or failed" if scenario.may_fail else "completed",
+        "expected": ["completed", "failed"] if scenario.may_fail else ["completed"],
         "max_retries": repro.workload.max_retries,
         "client": calls,
         "failures": [[plain(label), number] for label, number in repro.workload.failures],
@@ -271,19 +303,11 @@ def _written(
     }
 
 
-def _root_of(module: str) -> str:
-    """The folder from which the module can be imported."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise UsageError(f"module {module} of the repro cannot be found; install it, or go to it")
-    return str(pathlib.Path(spec.origin).resolve().parents[module.count(".")])
-
-
 def _tried(
     case: _Case, folder: pathlib.Path, attempts: int, timeout_s: float, tell: Tell | None
 ) -> Confirmation:
     folder.mkdir(parents=True, exist_ok=True)
-    path = (folder / "show.py").resolve()
+    path = (folder / case.command.file).resolve()
     path.write_text(case.script, encoding="utf-8")
 
     def tries(kind: str, count: int, *options: str) -> tuple[Attempt, ...]:
@@ -296,17 +320,32 @@ def _tried(
         return tuple(done)
 
     shown = tries("attempt", attempts)
-    chance = tries("plain", min(PLAIN_MAX, attempts), "--plain")
+    circle = (case.repro.law, case.repro.kind) == CIRCLE  # by chance, each delivery takes a minute
+    chance = () if circle else tries("plain", min(PLAIN_MAX, attempts), "--plain")
     failures = sum(each.failed for each in shown)
+    by_chance = f"{sum(each.failed for each in chance)} of {len(chance)} that leave it to chance"
     why = (
-        f"{failures} of {attempts} attempts in the repro's order, and "
-        f"{sum(each.failed for each in chance)} of {len(chance)} that leave it to chance, break "
-        f"{case.repro.law}"
+        f"{failures} of {attempts} attempts in the repro's order"
+        f"{f', and {by_chance},' if chance else ''} break {case.repro.law}"
     )
     level = Level.CONFIRMED if failures else Level.SIMULATED_ONLY
     if not failures:
         why = f"{why}; {shown[-1].seen}" if shown else why
-    return Confirmation(level, why, (), shown, chance, case.script)
+    return Confirmation(
+        level,
+        why,
+        attempts=shown,
+        plain=chance,
+        script=case.script,
+        added=(*case.added, *_repeated(shown)),
+        again=case.command.told(folder / case.command.file),
+    )
+
+
+def _repeated(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """What the script has added to attempts that failed beyond its plan."""
+    most = max((each.repeated for each in attempts if each.failed), default=0)
+    return (f"up to {most} failed deliveries sent again at once",) if most else ()
 
 
 def _attempt(
@@ -318,7 +357,7 @@ def _attempt(
 ) -> Attempt:
     """One run of the script, in a process of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(script), "--folder", str(folder), *options]
+    command = [*case.command.words(script), "--folder", str(folder), *options]
     with (folder / "output.txt").open("wb") as output:
         try:
             subprocess.run(
@@ -352,14 +391,23 @@ def _judged(case: _Case, seen: Seen) -> Attempt:
     """Whether the law is broken, in the same way."""
     if (case.repro.law, case.repro.kind) == CIRCLE:
         told = _circle(seen)
-        return Attempt(bool(told), told or _ended(seen, ()), seen.followed, seen.skipped)
+        return _attempted(seen, told, _ended(seen, ()))
     anomalies = judge(laws_named([case.repro.law]), _context(case), seen.records, seen.final)
     wanted = _kind_of(case.repro)
     same = [each for each in anomalies if each.signature == wanted]
     if case.repro.law == "L-01" and not (seen.final.drained and seen.acted):
         same = []  # somebody could yet go on
-    told = same[0].message if same else _ended(seen, anomalies)
-    return Attempt(failed=bool(same), seen=told, followed=seen.followed, skipped=seen.skipped)
+    return _attempted(seen, same[0].message if same else "", _ended(seen, anomalies))
+
+
+def _attempted(seen: Seen, failure: str, otherwise: str) -> Attempt:
+    return Attempt(
+        failed=bool(failure),
+        seen=failure or otherwise,
+        followed=seen.followed,
+        skipped=seen.skipped,
+        repeated=seen.repeated,
+    )
 
 
 def _circle(seen: Seen) -> str:
@@ -368,16 +416,19 @@ def _circle(seen: Seen) -> str:
     for record in seen.records:
         if isinstance(record, Committed) and record.event.type in TERMINAL_RUN_EVENTS:
             ends.setdefault(record.event.run_id, record.turn)
-    errors: dict[tuple[str, str], list[str]] = {}
+    failed: dict[tuple[str, str], list[Failed]] = {}
     for each in seen.failed:
         if each.turn > ends.get(each.run_id, each.turn):
-            errors.setdefault((each.run_id, each.step), []).append(each.error)
-    for (run_id, step), all_errors in errors.items():
-        if len(all_errors) >= DELIVERIES_MAX and len(set(all_errors)) == 1:
+            failed.setdefault((each.run_id, each.step), []).append(each)
+    for (run_id, step), deliveries in failed.items():
+        if len(deliveries) >= DELIVERIES_MAX and len({each.error for each in deliveries}) == 1:
             about = step if "#" in step else "a step that is not recorded"
+            copies = sum(each.is_copy for each in deliveries)
+            error = deliveries[0].error
             return (
-                f"{seen.final.labels.get(run_id, run_id)} has ended, and all {len(all_errors)} "
-                f"deliveries of {about} since then fail: {all_errors[0]}"
+                f"{seen.final.labels.get(run_id, run_id)} has ended, and all {len(deliveries)} "
+                f"deliveries of {about} since then ({copies} of them sent by the script) fail "
+                f"alike: {error if '#' in step else error.replace(step, '…')}"
             )
     return ""
 

@@ -34,18 +34,22 @@ _LOST = (
 )
 """Errors that a fault of the world may bring about in a body: of a stream that it writes, of a
 child run whose start is late."""
+_TOO_LATE = ("EntityConflictError", "RunExpiredError")
+"""What a foreign engine's body is told that asks for something when its run has ended."""
 _CANCELLED = ("CancelledError", "StepCancelledError")
 """How a foreign engine ends a body that its workflow has cancelled."""
 
 
 class _Failures:
-    """The steps that have had a body which failed: (run id, label)."""
+    """The steps that have had a body which failed, and what has ended: (run id, label)."""
 
-    __slots__ = ("context", "steps")
+    __slots__ = ("context", "ended", "steps")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.steps: dict[tuple[str, str], None] = {}
+        self.ended: dict[tuple[str, str], None] = {}
+        """Steps, and with an empty label runs."""
 
 
 def _i18_body(state: _Failures, record: BodyEnded) -> Anomaly | None:
@@ -59,6 +63,9 @@ def _i18_body(state: _Failures, record: BodyEnded) -> Anomaly | None:
     name = record.error.partition(":")[0]
     if context.foreign and name in _CANCELLED:
         return None
+    ended = (record.run_id, "") in state.ended or (record.run_id, record.step) in state.ended
+    if context.foreign and ended and name in _TOO_LATE:
+        return None  # it was begun once more, lawfully, and its sibling was faster
     if context.faults and name in _LOST:
         return None  # what its body asked of the world met a fault; I-21 judges what follows
     why = f" with {record.error}" if record.error else ""
@@ -66,9 +73,14 @@ def _i18_body(state: _Failures, record: BodyEnded) -> Anomaly | None:
     return Anomaly("I-18", "unplanned-body-failure", message, at(record.step), record.turn)
 
 
+def _i18_ended(state: _Failures, record: Committed) -> None:
+    state.ended[record.event.run_id, record.step] = None
+
+
 def _i18_step_failed(state: _Failures, record: Committed) -> Anomaly | None:
     """A step that is fatal though no body of it has failed: it could not even be begun."""
     event, fact, step = record.event, record.event.fact, record.step
+    _i18_ended(state, record)
     if state.context.may_fail or (event.run_id, step) in state.steps:
         return None
     error = read_error(fact.error if isinstance(fact, StepFailed) else b"")
@@ -115,7 +127,14 @@ def _i18_end(state: _Failures, final: Final) -> list[Anomaly]:
 I_18 = Law(
     id="I-18",
     title="A run returns what its recorded results call for, and fails only if a step has.",
-    on={BodyEnded: _i18_body, "step_failed": _i18_step_failed},
+    on={
+        BodyEnded: _i18_body,
+        "run_cancelled": _i18_ended,
+        "run_completed": _i18_ended,
+        "run_failed": _i18_ended,
+        "step_completed": _i18_ended,
+        "step_failed": _i18_step_failed,
+    },
     start=_Failures,
     end=_i18_end,
 )

@@ -36,11 +36,13 @@ def add(commands: Commands) -> None:
         "unmodified engine on its own world, its own queue and the real clock. Run it several\n"
         "times, each time in a process of its own, and judge what it shows by the same law.\n"
         "The script does only what contracts allow: calls take a while, messages are delivered\n"
-        "more than once, one call fails.",
+        "more than once, one call fails. Some attempts leave everything to chance: no order, no\n"
+        "duplicate, no failed call. What the workload plans stays in all of them: which bodies\n"
+        "fail, and how often a step may be tried again.",
         epilog="examples:\n  simworld confirm repros/NAME.json\n"
         "  simworld confirm repros/NAME.json --attempts 20 --keep shown\n\n"
-        "verdicts: confirmed (k of n attempts), simulated only (needs X), world contract (a fault\n"
-        "that breaks a promise of its own world)\n\n"
+        "verdicts: confirmed (k of n attempts), simulated only (needs X, or not tried), world\n"
+        "contract (a fault that breaks a promise of its own world)\n\n"
         "exit codes: 1 confirmed, 3 simulated only, world contract, or the schedule can no longer\n"
         "be followed",
     )
@@ -62,7 +64,7 @@ def add(commands: Commands) -> None:
     confirm.add_argument(
         "--keep",
         metavar="DIR",
-        help="keep the script (show.py) and what every attempt has written down",
+        help="keep the script and what every attempt has written down",
     )
     add_scenarios(confirm)
     confirm.set_defaults(command=_confirm)
@@ -104,7 +106,7 @@ def _tell(
 
     out.say(f"\n{confirmation_text(confirmation)}")
     if keep is not None and confirmation.script:
-        out.say(f"\nThe script, which needs nothing of simworld:\n  python {keep / 'show.py'}")
+        out.say(f"\nThe script, which needs nothing of simworld:\n  {confirmation.again}")
     out.write_json(confirmation_json(path, repro, confirmation))
     out.finish()
 

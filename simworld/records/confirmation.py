@@ -30,6 +30,8 @@ class Attempt:
     """Operations that came in the order of the repro."""
     skipped: int = 0
     """Operations of the repro that never came."""
+    repeated: int = 0
+    """Deliveries that had failed, and were sent again by the script at once."""
 
 
 @attrs.frozen
@@ -44,9 +46,18 @@ class Confirmation:
     attempts: tuple[Attempt, ...] = ()
     """In the repro's order."""
     plain: tuple[Attempt, ...] = ()
-    """With everything left to chance: no order, no duplicate, no failed call."""
+    """With everything left to chance: no order, no duplicate, no failed call.
+
+    What the workload plans stays: which bodies fail, and how often a step may be tried again.
+    """
     script: str = ""
     """The stand-alone script; empty where there is none."""
+    untried: str = ""
+    """Why there is no script, where nothing says that one could not show it."""
+    added: tuple[str, ...] = ()
+    """What the script has done to the engine: delays, duplicates, a failed call."""
+    again: str = ""
+    """The command that runs the script."""
 
     @property
     def failures(self) -> int:
@@ -62,4 +73,5 @@ class Confirmation:
         if self.level is Level.CONFIRMED:
             return f"{self.level} ({self.failures} of {len(self.attempts)})"
         needs = f" (needs {' and '.join(self.needs)})" if self.needs else ""
-        return f"{self.level}{needs}"
+        untried = f" (not tried: {self.untried})" if self.untried else ""
+        return f"{self.level}{needs}{untried}"

@@ -9,7 +9,7 @@ from simworld.render.jsonout import document
 
 _TELLS = {
     Level.CONFIRMED: "It was seen without any simulation: the unmodified engine, its own world and "
-    "queue, the real clock.",
+    "queue, the real clock.\nThe script has added:",
     Level.SIMULATED_ONLY: "It was seen in the simulation only; that nobody has seen it for real "
     "proves nothing, either way.",
     Level.WORLD_CONTRACT: "The simulated world has broken a promise of its own, so it says nothing "
@@ -22,16 +22,24 @@ def confirmation_text(confirmation: Confirmation) -> str:
     lines = [f"{confirmation}", "", f"  {confirmation.why}."]
     lines += ["", *_attempts("in the repro's order", confirmation.attempts)]
     lines += _attempts("left to chance", confirmation.plain)
-    return "\n".join([*lines, "", _TELLS[confirmation.level]])
+    lines += ["", _TELLS[confirmation.level]]
+    if confirmation.level is Level.CONFIRMED:
+        lines += [f"  {each}" for each in confirmation.added]
+        if confirmation.plain_failures:
+            lines.append("Left to chance, it was seen without these as well.")
+    return "\n".join(lines)
 
 
 def _attempts(what: str, attempts: Sequence[Attempt]) -> list[str]:
     count = len(attempts)
-    return [
-        f"  {number}/{count} {what}: {'FAILED' if each.failed else 'not seen'}: {each.seen}"
-        f"{_order(each)}"
-        for number, each in enumerate(attempts, start=1)
-    ]
+    lines = []
+    told: dict[str, int] = {}
+    for number, each in enumerate(attempts, start=1):
+        first = told.setdefault(each.seen, number)
+        seen = each.seen if first == number else f"as in {first}/{count}"
+        verdict = "FAILED" if each.failed else "not seen"
+        lines.append(f"  {number}/{count} {what}: {verdict}: {seen}{_order(each)}")
+    return lines
 
 
 def _order(attempt: Attempt) -> str:
@@ -55,6 +63,8 @@ def confirmation_json(path: str, repro: Repro, confirmation: Confirmation) -> by
         "place": repro.place,
         "level": str(confirmation.level),
         "needs": list(confirmation.needs),
+        "untried": confirmation.untried,
+        "added": list(confirmation.added),
         "why": confirmation.why,
         "attempts": [_attempt(each) for each in confirmation.attempts],
         "failures": confirmation.failures,
@@ -70,4 +80,5 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
         "seen": attempt.seen,
         "followed": attempt.followed,
         "skipped": attempt.skipped,
+        "repeated": attempt.repeated,
     }

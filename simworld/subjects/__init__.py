@@ -1,6 +1,14 @@
 """Subjects: engines that nobody here wrote, at the seam where ours is (nothing imports them)."""
 
-from simworld.subjects.alone import Seen, evidence_of, script_of
+from simworld.subjects.alone import (
+    Command,
+    Failed,
+    Seen,
+    added_by,
+    command_of,
+    evidence_of,
+    script_of,
+)
 from simworld.subjects.bridge import Bridge, Surroundings
 from simworld.subjects.client import SubjectClient
 from simworld.subjects.installed import (
@@ -18,12 +26,16 @@ from simworld.subjects.venvs import is_version, python_of
 __all__ = [
     "SUBJECTS",
     "Bridge",
+    "Command",
+    "Failed",
     "OwnWorld",
     "Seen",
     "Subject",
     "SubjectClient",
     "SubjectTrial",
     "Surroundings",
+    "added_by",
+    "command_of",
     "evidence_of",
     "installed_version",
     "is_too_new",

@@ -18,6 +18,8 @@ class Failed(NamedTuple):
     run_id: str
     step: str
     error: str
+    is_copy: bool
+    """The script itself has sent it again."""
 
 
 class Seen(NamedTuple):
@@ -35,6 +37,39 @@ class Seen(NamedTuple):
     """Acts of the plan that never came."""
     failed: Sequence[Failed] = ()
     """Deliveries of steps' messages that ended with an error."""
+    repeated: int = 0
+    """Messages that the script has sent again at once, since their delivery had failed."""
+
+
+class Command(NamedTuple):
+    """How a script is run: every one takes ``--path``, ``--folder`` and ``--plain``."""
+
+    file: str
+    """The name that the script must have."""
+    interpreter: pathlib.Path
+    root: pathlib.Path
+    """Where the module of the workflow is."""
+
+    def words(self, script: pathlib.Path) -> list[str]:
+        """The command, for a process."""
+        return [str(self.interpreter), str(script), "--path", str(self.root)]
+
+    def told(self, script: pathlib.Path) -> str:
+        """The command, for people in this folder."""
+        path = "" if self.root == pathlib.Path.cwd() else f" --path {self.root}"
+        return f"{self.interpreter.name} {script}{path}"
+
+
+def command_of(subject: str, module: str) -> Command:
+    """What runs a script whose workflow is in ``module``; ``UsageError`` if that is not there."""
+    command: Command = _module(subject).command_of(module)
+    return command
+
+
+def added_by(subject: str, plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a script with the plan does to the engine, in words: ``delays`` …"""
+    added: tuple[str, ...] = _module(subject).added_by(plan)
+    return added
 
 
 def script_of(subject: str, plan: Mapping[str, Any], title: str) -> str:

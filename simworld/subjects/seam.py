@@ -203,6 +203,8 @@ class Trial(NamedTuple):
     profile: SubjectProfile
     max_retries: int | None
     """Of every step; None: each has its own."""
+    orders: int = 0
+    """The order of what has none, such as a set, is drawn from it."""
 
 
 class Host(Protocol):

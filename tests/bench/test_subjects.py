@@ -15,19 +15,22 @@ import pytest
 
 from bench import subject_cells, subject_pages, subjects
 from bench.subject_cells import Cell, Proof, Tried
+from bench.subject_gaps import gaps
 from bench.subject_signatures import (
     MAIN,
     Count,
+    Judged,
     Judgement,
     Sighting,
     count_of,
     judgements,
-    mended,
     other_than,
     signature_of,
     signatures_of,
     where_of,
+    where_seen,
 )
+from bench.subject_sources import ran_on
 from simworld.campaign import hunt, load_repro, load_scenarios, preset
 from simworld.errors import UsageError
 from simworld.records import Anomaly, Attempt, Blame, Confirmation, Level
@@ -165,20 +168,19 @@ def test_another_failure_by_the_same_law_is_told(found):
 @pytest.mark.parametrize(
     ("shown", "told"),
     [
-        ((3, 2, 1), "in all of them"),
-        ((3, 2, 0), "not seen after 1.1"),
-        ((0, 2, 1), "from 1.1 on"),
-        ((1, 0, 1), "not seen in 1.1"),
-        ((None, 2, 0), "not seen after 1.1"),
-        ((None, 2, 1), "in all of them"),
+        ((3, 2, 1), "seen in 1.0, 1.1, 1.2"),
+        ((3, 2, 0), "seen in 1.0, 1.1; not seen in 1.2 (0 of 10 trials)"),
+        ((1, 0, 1), "seen in 1.0, 1.2; not seen in 1.1 (0 of 10 trials)"),
+        ((None, 2, 0), "seen in 1.1; not seen in 1.0 (not run), 1.2 (0 of 10 trials)"),
+        ((None, 0, 0), "not seen in 1.0 (not run), 1.1 (0 of 10 trials), 1.2 (0 of 10 trials)"),
     ],
 )
-def test_between_which_versions_it_was_mended(shown, told):
+def test_no_more_is_said_of_versions_than_was_seen(shown, told):
     counts = {
         f"1.{nth}": Count(0, 0) if each is None else Count(each, 10)
         for nth, each in enumerate(shown)
     }
-    assert mended(counts) == told
+    assert where_seen(counts) == told
 
 
 def test_the_newest_version_and_the_smallest_repro_are_told(found):
@@ -246,7 +248,9 @@ def test_a_script_is_kept_only_of_what_was_confirmed(found, tmp_path, stages):
 
 def test_every_judgement_speaks_of_a_signature(tmp_path):
     assert all(
-        each.blame in subject_pages.BLAMED and each.why.endswith(".")
+        each.by.blame.partition(",")[0] in subject_pages.BLAMED
+        and each.by.why.endswith(".")
+        and each.scenarios
         for each in judgements().values()
     )
     path = tmp_path / "judged.json"
@@ -254,13 +258,25 @@ def test_every_judgement_speaks_of_a_signature(tmp_path):
         json.dumps(
             {
                 "causes": {"a": {"title": "A", "blame": "engine", "why": "So."}},
-                "signatures": {"I-12 kind run; no fault": "a"},
+                "signatures": {"I-12 kind run; no fault": {"cause": "a", "scenarios": ["s"]}},
             }
         )
     )
     assert judgements(path) == {
-        "I-12 kind run; no fault": Judgement("a", "A", "engine", "So."),
+        "I-12 kind run; no fault": Judged(Judgement("a", "A", "engine", "So."), ("s",)),
     }
+
+
+def test_what_was_judged_elsewhere_says_so(found, tmp_path, stages):
+    cells = [cell(with_needs(found, "crash"), scenario=each) for each in ("read", "unread")]
+    (seen,) = signatures_of(cells)
+    seen.judged = Judged(Judgement("a", "A", "engine", "So."), ("read",))
+    campaign = attrs.evolve(subjects.campaign_of(stages, ""), signatures=[seen], cells=cells)
+    text = subject_pages.readme(campaign)
+    assert "`read`, `unread` (by its signature)." in text
+    page = subject_pages.page(campaign, seen)
+    assert "| `unread` (by its signature) |" in page
+    assert "| `read` |" in page
 
 
 # --- the campaign ---------------------------------------------------------------------------------
@@ -322,8 +338,10 @@ def test_what_was_interrupted_is_hunted_again(stages, monkeypatch, found):
     (only,) = stages.cells()
     assert not only.is_whole
     assert order(stages) == wanted
-    gaps = list(subjects._missing(stages, stages.cells()))
-    assert gaps[0] == "1 cases on 2.0, world atomic, were not hunted to their end"
+    told = list(gaps(stages.places[:1], stages.cells()))
+    assert told == [
+        f"1 case on 2.0, world atomic, cut short: {' '.join(CASES[0])} (300 of 5 trials)"
+    ]
 
 
 def test_a_case_that_a_world_cannot_have_is_told(stages):
@@ -339,8 +357,57 @@ def test_a_case_that_a_world_cannot_have_is_told(stages):
     assert only.is_whole
     assert only.result is None
     campaign = subjects.campaign_of(stages, "")
+    name = " ".join(CASES[0])
+    assert campaign.gaps[0] == (
+        f"1 case on 2.0, world atomic, with no result: {name} (it has no such thing)"
+    )
+    assert campaign.gaps[1] == f"1 case on 2.0, world local, not hunted: {name}"
     assert "not run: it has no such thing" in subject_pages.coverage(campaign)
     assert "| – |" in subject_pages.readme(campaign)
+
+
+def test_a_case_with_fewer_trials_than_were_asked_for_is_a_gap(stages, found):
+    few = cell(attrs.evolve(found, trials=299), case=CASES[0][1])
+    assert list(gaps([few.place], [few])) == [
+        f"1 case on 2.0, world atomic, cut short: {' '.join(CASES[0])} (299 of 300 trials)"
+    ]
+    assert not list(gaps([few.place], [cell(found, case=CASES[0][1])]))
+
+
+def test_the_sources_of_the_cells_are_told(found):
+    old, new = cell(found), attrs.evolve(cell(found), sources=subject_cells.sources_digest())
+    (told,) = ran_on([new])
+    assert f"`{new.sources}`" in told
+    assert "they are today's" in told
+    told = list(ran_on([old, new, new]))
+    assert told[0].startswith("2 of 3 cells")
+    assert "not today's" in told[1]
+    assert "of no commit that is known" in told[1]
+
+
+def test_the_digest_of_a_commit_is_that_of_its_files(tmp_path):
+    for part in subject_cells.SOURCES:
+        place = tmp_path / part.relative_to(subject_cells.ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(part)
+    assert subject_cells.sources_digest(tmp_path) == subject_cells.sources_digest()
+
+
+def test_older_versions_run_fewer_trials_and_that_is_told(stages):
+    stages.args.older = 10
+    text = subject_pages.readme(subjects.campaign_of(stages, ""))
+    assert "200 trials of each case of each scenario on 2.0." in text
+    assert "On 1.9 only the first 10 of the same" in text
+
+
+def test_the_command_of_the_report_is_one_that_does_it_anew():
+    args = subjects.arguments(
+        ["--version", "1.9=/here/python", "--older", "7", "--no-run", "--work", "/here/too"]
+    )
+    told = subjects.command(args)
+    assert "--version 1.9 --trials 20000 --older 7" in told
+    assert "here" not in told
+    assert "no-run" not in told
 
 
 def test_other_sources_make_another_campaign(stages):

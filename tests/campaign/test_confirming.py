@@ -11,7 +11,6 @@ import pytest
 
 from simworld.campaign import Scenario, confirm, hunt, load_scenarios, placed, preset
 from simworld.campaign.conducting import Names, plain
-from simworld.campaign.confirming import UNJUDGED
 from simworld.errors import UsageError
 from simworld.records import Blame, Fault, Level, Repro, Sent, Workload
 from simworld.subjects import SubjectClient, installed_version
@@ -87,6 +86,9 @@ def test_a_finding_is_shown_by_a_script_alone(
     assert told == [("attempt", 1, 1), ("plain", 1, 1)]
     script = tmp_path / "kept" / "show.py"
     assert script.read_text() == confirmation.script
+    assert str(tmp_path) not in confirmation.script
+    assert confirmation.again.endswith(f" {script}")
+    assert confirmation.added[0] == "delays of calls"
     assert "import simworld" not in confirmation.script
     assert "from simworld" not in confirmation.script
 
@@ -102,20 +104,30 @@ def test_what_does_not_show_is_simulated_only(scenarios: Mapping[str, Scenario])
 
 
 async def _start_and_cancel(client: SubjectClient, workload: Workload) -> None:
+    await client.sleep(40)
     run_id = await client.start()
     await client.cancel(run_id)
 
 
-def test_a_message_that_nobody_gets_rid_of(scenarios: Mapping[str, Scenario]) -> None:
+def test_a_message_that_nobody_gets_rid_of(
+    scenarios: Mapping[str, Scenario], tmp_path: Path
+) -> None:
     cancelled = attrs.evolve(
         scenarios["fan"], client=_start_and_cancel, turns_max=300, may_fail=True
     )
     found = _found({"fan": cancelled}, "L-07", "quiet", trials=30)
-    confirmation = confirm(found, {"fan": cancelled}, attempts=1)
+    confirmation = confirm(found, {"fan": cancelled}, attempts=1, keep=tmp_path / "kept")
     assert confirmation.level is Level.CONFIRMED, confirmation
-    assert "has ended, and all 4 deliveries" in confirmation.attempts[0].seen
+    seen = confirmation.attempts[0].seen
+    assert "has ended, and all 4 deliveries" in seen
+    assert "(3 of them sent by the script) fail alike" in seen
+    assert "failed deliveries sent again at once" in confirmation.added[-1]
+    output = (tmp_path / "kept" / "attempt-1" / "output.txt").read_text()
+    assert "expected: cancelled" in output
+    assert "after run_cancelled fail alike" in output
+    assert "['client', 'sleep', 40]" in confirmation.script
     other = attrs.evolve(found, kind="message-storm")
-    assert confirm(other, {"fan": cancelled}).needs == (UNJUDGED["L-07"],)
+    assert confirm(other, {"fan": cancelled}).untried == "the script does not judge L-07"
 
 
 def test_our_own_engine_has_nothing_to_confirm(scenarios: Mapping[str, Scenario]) -> None:
@@ -178,7 +190,24 @@ def test_what_no_script_can_do_is_named(
 def test_laws_that_a_script_cannot_judge(scenarios: Mapping[str, Scenario], law: str) -> None:
     confirmation = confirm(_repro(law=law, faults=(), world="atomic"), scenarios)
     assert confirmation.level is Level.SIMULATED_ONLY
-    assert confirmation.needs == (UNJUDGED[law],)
+    assert confirmation.needs == ()
+    assert str(confirmation) == f"simulated only (not tried: the script does not judge {law})"
+
+
+def test_a_timeout_that_leaves_no_time_is_refused(scenarios: Mapping[str, Scenario]) -> None:
+    with pytest.raises(UsageError, match=r"15 s is too short.*give 16 s or more"):
+        confirm(_repro(), scenarios, timeout_s=15)
+
+
+async def _side_by_side(client: SubjectClient, workload: Workload) -> None:
+    await client.start()
+    await client.together(client.sleep(5))
+
+
+def test_a_script_does_one_thing_after_the_other(scenarios: Mapping[str, Scenario]) -> None:
+    both = attrs.evolve(scenarios["fan"], client=_side_by_side)
+    found = _found({"fan": both}, "I-12", "quiet", trials=4)
+    assert confirm(found, {"fan": both}).needs == ("calls of one client side by side",)
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from simworld.campaign import (
+    Hunter,
     Pool,
     check_hash_seeds,
     hunt,
@@ -22,7 +23,7 @@ from simworld.campaign import (
 )
 from simworld.cli.common import scenarios_of
 from simworld.errors import UsageError
-from simworld.records import Finding, Repro
+from simworld.records import PASS, BodyEnded, Finding, Record, Repro, Workload
 from simworld.subjects import installed_version
 
 NAME = "vercel-workflow"
@@ -57,6 +58,26 @@ async def nightly() -> int:
 async def checkout(order: str, amounts: list[int]) -> str:
     paid = await asyncio.gather(*[charge(each) for each in amounts])
     return f"{order}: {sum(paid)}"
+
+@wf.step
+async def refund(amount: int) -> int:
+    return amount
+
+@wf.step(max_retries=0)
+async def only_once() -> int:
+    return 5
+
+@wf.workflow
+async def later() -> int:
+    total = 0
+    for pause in ("1s", "2s"):
+        await sleep(pause)
+        total += await only_once()
+    return await refund(total)
+
+@wf.workflow
+async def no_second_try() -> int:
+    return await only_once()
 
 @wf.workflow
 async def sold_out() -> None:
@@ -100,7 +121,7 @@ def finding() -> Finding:
 
 def test_every_workflow_without_arguments_is_a_scenario() -> None:
     found = load_scenarios(WHERE)
-    assert sorted(found) == ["nightly", "reads_a_file", "sold_out"]
+    assert sorted(found) == ["later", "nightly", "no_second_try", "reads_a_file", "sold_out"]
     assert {each.subject for each in found.values()} == {NAME}
     assert load_scenarios(WHERE)["nightly"] is found["nightly"], "workers look for this one"
 
@@ -134,6 +155,29 @@ def test_a_healthy_workflow_is_run_through_every_sort_of_trouble() -> None:
         result = hunt(scenario, SUBJECT, trials=5, case=case.name)
         assert result.trials == 5
         assert result.ended_share == 1.0, (case.name, str(result.verdict))
+
+
+def test_trouble_strikes_the_steps_that_a_run_has() -> None:
+    """``later`` asks for four other things before the only step of it that may fail."""
+    scenario = _scenario("later")
+    assert scenario.victims(Workload()) == ["only_once#2", "only_once#4", "refund#5"]
+    failing, slow = (Hunter(scenario, SUBJECT, case=case) for case in ("failing", "slow"))
+    frozen = 0
+    for number in range(8):
+        trial = failing.trial(number)
+        assert trial.verdict.outcome == PASS
+        assert {each.step for each in trial.records if _has_failed(each)} == {"refund#5"}
+        frozen += any(each.kind == "slow_body" for each in slow.trial(number).faults)
+    assert frozen >= 4
+
+
+def _has_failed(record: Record) -> bool:
+    return isinstance(record, BodyEnded) and record.outcome == "error"
+
+
+def test_only_a_step_with_retries_is_made_to_fail() -> None:
+    cases = {name: [case.name for case in _scenario(name).cases] for name in load_scenarios(WHERE)}
+    assert [name for name, drawn in cases.items() if "failing" in drawn] == ["nightly", "later"]
 
 
 def test_an_engine_runs_its_own_scenarios_only() -> None:

@@ -24,7 +24,10 @@ CONFIRMED = Confirmation(
     attempts=(SHOWN, NOT_SEEN),
     plain=(NOT_SEEN,),
     script="print()",
+    added=("delays of calls", "one failed call (send #1: 503)"),
+    again="python kept/show.py",
 )
+UNTRIED = Confirmation(Level.SIMULATED_ONLY, "L-03", untried="the script does not judge L-03")
 NEEDS = Confirmation(Level.SIMULATED_ONLY, "no script can do it", ("crash", "90000 s of sleep"))
 WORLDS = Confirmation(Level.WORLD_CONTRACT, "world: needs stale_read")
 
@@ -69,6 +72,8 @@ def test_what_was_seen_for_real_is_confirmed(run: Run, confirm: FakeConfirm, rep
     ) in ran.out
     assert "1/1 left to chance: not seen: it holds: run is completed" in ran.out
     assert "python kept/show.py" in ran.out
+    assert "has added:\n  delays of calls\n  one failed call (send #1: 503)\n" in ran.out
+    assert "as well" not in ran.out
     (options,) = confirm.calls
     assert (options["attempts"], options["timeout_s"], options["keep"]) == (5, 60.0, Path("kept"))
 
@@ -77,6 +82,7 @@ def test_what_was_seen_for_real_is_confirmed(run: Run, confirm: FakeConfirm, rep
     ("outcome", "told"),
     [
         (NEEDS, "simulated only (needs crash and 90000 s of sleep)"),
+        (UNTRIED, "simulated only (not tried: the script does not judge L-03)"),
         (WORLDS, "world contract"),
     ],
 )
@@ -115,5 +121,14 @@ def test_machines_are_told_as_well(run: Run, confirm: FakeConfirm, repro: str) -
         "seen": "work#3 failed for good",
         "followed": 41,
         "skipped": 1,
+        "repeated": 0,
     }
     assert told["subject_version"] == "0.12.0"
+    assert told["added"] == list(CONFIRMED.added)
+
+
+def test_the_same_is_not_said_again(run: Run, confirm: FakeConfirm, repro: str) -> None:
+    confirm.outcome = attrs.evolve(CONFIRMED, attempts=(SHOWN, SHOWN), plain=(SHOWN,))
+    ran = run("confirm", repro)
+    assert "2/2 in the repro's order: FAILED: as in 1/2 (41 operations" in ran.out
+    assert "Left to chance, it was seen without these as well." in ran.out

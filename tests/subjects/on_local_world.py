@@ -11,6 +11,7 @@ import functools
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,8 +31,8 @@ Client = Callable[[Run], Awaitable[None]]
 async def main() -> None:
     """Run all of them side by side, and tell how each has ended."""
     logging.disable(logging.CRITICAL)
-    fail_first(flows.sturdy, 2)
-    fail_first(flows.fragile, 1)
+    fail_first(flows.sturdy, {10: 2, 20: 4})
+    fail_first(flows.fragile, {10: 1})
     first, *others = RUNS.values()
     outcomes = [await outcome(*first)]  # the queue belongs to the task that first sends
     outcomes += await asyncio.gather(*[outcome(*each) for each in others])
@@ -39,17 +40,20 @@ async def main() -> None:
     await world.get_world().aclose()  # type: ignore[attr-defined]
 
 
-def fail_first(step: Any, count: int) -> None:
-    """Have the first bodies of a step fail, as planned failures do under the simulation."""
+def fail_first(step: Any, counts: dict[int, int]) -> None:
+    """Have the first bodies of a step fail, as planned failures do under the simulation.
+
+    ``counts``: the duration of a body → how many of them fail.
+    """
     body = step.func
-    left = [None] * count
+    left = Counter(counts)
 
     @functools.wraps(body)
-    async def failing(*args: Any, **kwargs: Any) -> Any:
-        if left:
-            left.pop()
+    async def failing(duration_ms: int) -> Any:
+        if left[duration_ms]:
+            left[duration_ms] -= 1
             raise ValueError("planned")
-        return await body(*args, **kwargs)
+        return await body(duration_ms)
 
     step.func = failing
 
@@ -112,6 +116,7 @@ RUNS: dict[str, tuple[str, tuple[Any, ...], Client]] = {
     "sleeps": ("parallel_sleeps", ([30, 0, 1_100],), watch),
     "tried again": ("retrying", (10,), watch),
     "caught": ("catching", (10,), watch),
+    "given up": ("exhausted", (20,), watch),
     "refused": ("refused", (10,), watch),
     "letters": ("letters", ("post", 2), send("post", "one", "two")),
     "a child": ("child_polling", (7, 50, 100), watch),

@@ -27,6 +27,7 @@ WANTED = {
     "sleeps": [0, 1, 2],
     "tried again": "whole",
     "caught": "recovered from a failure",
+    "given up": "recovered from four failures",
     "refused": "recovered from a refusal",
     "letters": ["settled by one", "settled by two", "settled by all"],
     "a child": 7,

@@ -122,6 +122,9 @@ def test_an_import_is_not_taken_for_a_pass_that_turns_round() -> None:
     code = "import sys\ndef interrupt(told):\n    told(0, sys._getframe())\n"
     importing: dict[str, object] = {}
     exec(compile(code, "<frozen importlib._bootstrap>", "exec"), importing)
-    importing["interrupt"](watch._interrupt)  # type: ignore[operator]
-    with pytest.raises(watch.Endless):
-        watch._interrupt(0, sys._getframe())
+    guard = watch.Watch()
+    guard.interrupt(0, sys._getframe())  # nothing runs
+    guard.set(2.5)
+    importing["interrupt"](guard.interrupt)  # type: ignore[operator]
+    with pytest.raises(watch.Endless, match=r"in 2\.5 s of processor time"):
+        guard.interrupt(0, sys._getframe())

@@ -139,3 +139,21 @@ def test_a_body_that_its_workflow_cancels_has_not_failed() -> None:
     tape.adds(BodyEnded, FLOW, RUN, WORK, 1, "fatal", "CancelledError: no more")
     assert broken("I-18", tape, foreign=True) == []
     assert broken("I-18", tape) == ["unplanned-body-failure run/work#1"]
+
+
+@pytest.mark.parametrize("told", ["EntityConflictError", "RunExpiredError"])
+@pytest.mark.parametrize("end", ["run", "step", "cancel", "nothing"])
+def test_a_body_that_outlives_its_run_is_told_so(told: str, end: str) -> None:
+    """It was begun once more, lawfully; what it asks for then is refused."""
+    tape = began(began(Tape().opened(WORK), 1), 2).ends(WORK, number=1)
+    match end:
+        case "run":
+            tape.run_completed()
+        case "step":
+            tape.completed(WORK)
+        case "cancel":
+            tape.run_cancelled()
+    tape.adds(BodyEnded, FLOW, RUN, WORK, 2, "error", f"{told}: no longer")
+    late = [] if end != "nothing" else ["unplanned-body-failure run/work#1"]
+    assert broken("I-18", tape, foreign=True) == late
+    assert broken("I-18", tape) == ["unplanned-body-failure run/work#1"]

@@ -96,8 +96,8 @@ class Ambient:
         self._restore: list[Callable[[], object]] = []
         logging.getLogger(_LATE_LOGGER).disabled = True
 
-    def begin(self, seed: int) -> None:
-        """A trial begins."""
+    def begin(self, seed: int, orders: int = 0) -> None:
+        """A trial begins; from ``orders`` is drawn how sets are ordered."""
         self._random.seed(seed)
         self._entries.clear()
         state = random.getstate()
@@ -107,7 +107,7 @@ class Ambient:
             self._set(module, name, ulid.monotonic_factory(self._random.random))
         _Scope.numbers = itertools.count()
         self._set(scopes, "CancelScope", _Scope)
-        _Task.chance.seed(seed)
+        _Task.chance.seed(orders)
         self._set(tasks, "Task", _Task)
         self._set(tasks, "set", _some_order)
         for each in _LOGGERS:

@@ -42,7 +42,7 @@ from simworld.subjects.vercel.loop import HostLoop, Task, Timer
 from simworld.subjects.vercel.naming import Names
 from simworld.subjects.vercel.outside import Outside, Unheard
 from simworld.subjects.vercel.refusals import failure_of
-from simworld.subjects.vercel.versions import check_version
+from simworld.subjects.vercel.versions import PACKAGE, check_version
 from simworld.subjects.vercel.watch import BODY_S, PASS_S, Endless, Watch
 from simworld.subjects.vercel.world import make_world
 
@@ -137,7 +137,7 @@ class VercelHost:
             self._retries.append((step, step.max_retries))
             if trial.max_retries is not None:
                 step.max_retries = trial.max_retries
-        self._ambient.begin(trial.seed)
+        self._ambient.begin(trial.seed, trial.orders)
         self._outside.begin()
         self._watch.begin()
         self._ambient.enter(trial.now_ms)
@@ -442,10 +442,11 @@ class VercelHost:
 
     async def _cancel(self, args: Mapping[str, Any]) -> None:
         run = _run_of(args)
-        if hasattr(run, "terminate"):
-            await run.terminate()
-        else:
-            await self._world.events_create(args["run_id"], w.RunCancelledEvent())
+        if not hasattr(run, "terminate"):
+            raise UsageError(
+                f"this version of {PACKAGE} cannot cancel a run: Run.terminate came with 0.11"
+            )
+        await run.terminate()
 
     async def _result(self, args: Mapping[str, Any]) -> object:
         return await _run_of(args).return_value()

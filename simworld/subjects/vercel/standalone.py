@@ -5,10 +5,12 @@ The script is ``standalone_turns.py`` with a plan in it, and ``standalone_script
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pathlib
 import pprint
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +29,7 @@ from simworld.engine import (
     apply_step,
     apply_wait,
 )
-from simworld.errors import WorldError
+from simworld.errors import UsageError, WorldError
 from simworld.records import (
     BodyBegan,
     BodyEnded,
@@ -38,7 +40,7 @@ from simworld.records import (
     Record,
     Sent,
 )
-from simworld.subjects.alone import Failed, Seen
+from simworld.subjects.alone import Command, Failed, Seen
 from simworld.subjects.vercel.loading import plain_name
 from simworld.subjects.vercel.translate import our_event
 
@@ -46,6 +48,36 @@ _HALVES = ("standalone_turns.py", "standalone_script.py")
 _EMPTY = "PLAN: dict[str, Any] = {}\n"
 _FUTURE = "from __future__ import annotations\n"
 _OURS = re.compile(r"^from simworld[^)]*\)\n", re.MULTILINE)
+
+
+_RAISED = {"lost_answer": "carried out, and no answer: ", "server_error": "503", "throttled": "429"}
+_SILENCE = {True: "CommunicationError of the queue's client", False: "ReadTimeout"}
+
+
+def command_of(module: str) -> Command:
+    """See ``simworld.subjects.alone``."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise UsageError(f"module {module} of the repro cannot be found; install it, or go to it")
+    root = pathlib.Path(spec.origin).resolve().parents[module.count(".")]
+    return Command("show.py", pathlib.Path(sys.executable), root)
+
+
+def added_by(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """See ``simworld.subjects.alone``."""
+    added = ["delays of calls"]
+    copies = sum(plan["copies"].values())
+    if copies:
+        added.append(f"{copies} duplicate {'delivery' if copies == 1 else 'deliveries'}")
+    for index, how in plan["fails"].items():
+        act: str = plan["order"][int(index)][1]
+        told = _RAISED[how] + (_SILENCE[act.startswith("send ")] if how == "lost_answer" else "")
+        if plan["errors"] == "local" and not act.startswith("send "):
+            told = "OSError, as of a full disk"
+        else:
+            told = f"{told}, as the hosted service's client says it"
+        added.append(f"one failed call ({act}: {told})")
+    return tuple(added)
 
 
 def script_text(plan: Mapping[str, Any], title: str) -> str:
@@ -101,6 +133,7 @@ def read_evidence(path: pathlib.Path, known: Mapping[str, str]) -> Seen:
         end.get("followed", 0),
         end.get("skipped", 0),
         evidence.failed,
+        evidence.repeated,
     )
 
 
@@ -114,10 +147,11 @@ class _Evidence:
         self._runs = runs
         self._labels = dict(runs)
         self._rows: dict[str, _Rows] = {}
-        self._delivered: dict[str, tuple[str, str]] = {}
-        """Delivery of a step's message → run and step."""
+        self._delivered: dict[str, tuple[str, str, bool]] = {}
+        """Delivery of a step's message → run, step, and whether the script has sent it."""
         self.records: list[Record] = []
         self.failed: list[Failed] = []
+        self.repeated = 0
         for turn, line in enumerate(lines, start=1):
             take = getattr(self, f"_take_{line['kind']}", None)
             if take is not None:
@@ -204,16 +238,21 @@ class _Evidence:
 
     def _take_delivered(self, turn: int, line: Mapping[str, Any]) -> None:
         step = self._labels.get(line["step"], line["step"])
-        if step:
-            self._delivered[line["doing"]] = line["run"], step
         number = int(line["doing"].rpartition("/")[2].partition("~")[2] or "1")
+        if step:  # the queue counts how often it has delivered what was sent once
+            is_copy = number > 1 and line["attempt"] == 1
+            self._delivered[line["doing"]] = line["run"], step, is_copy
         self.records.append(
             Delivered(turn, line["at_ms"], line["doing"], line["run"], step, number)
         )
 
     def _take_raised(self, turn: int, line: Mapping[str, Any]) -> None:
         if line["doing"] in self._delivered:
-            self.failed.append(Failed(turn, *self._delivered[line["doing"]], line["error"]))
+            run_id, step, is_copy = self._delivered[line["doing"]]
+            self.failed.append(Failed(turn, run_id, step, line["error"], is_copy))
+
+    def _take_copied(self, turn: int, line: Mapping[str, Any]) -> None:
+        self.repeated += line["again"]
 
     def _take_lost(self, turn: int, line: Mapping[str, Any]) -> None:
         self.records.append(LostAnswer(turn, line["at_ms"], line["doing"], line["act"]))

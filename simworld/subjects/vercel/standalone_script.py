@@ -106,7 +106,8 @@ class World(local.LocalWorld):
                 self._names.runs[result.event.server_props.run_id] = self._names.runs.pop(unborn)
             if result.event is not None:
                 record = local._encode_js(local.event_record(result.event))
-                self._evidence.note("event", event=record, where=where)
+                run_id_of = result.event.server_props.run_id
+                self._evidence.note("event", event=record, where=where, run=run_id_of)
             return result
 
         return await self._performed(f"record {data.event_type}{where}", call)
@@ -144,18 +145,21 @@ class World(local.LocalWorld):
                 self._names.bind(message_id, name)
             self._evidence.note("sent", message=name, run=run_id, step=step_id)
             for _ in range(PLAN["copies"].get(name, 0)):
-                await self._send_copy(name, queue_name, message, kwargs)
+                await self._send_copy(name, queue_name, message, kwargs, again=False)
             return message_id
 
         act = f"send {part}{self._names.where(run_id, None)}"
         return str(await self._performed(act, call))
 
-    async def _send_copy(self, name: str, queue_name: Any, message: Any, how: Any) -> None:
-        """At least once: the same message again, without a key that would hold it back."""
+    async def _send_copy(
+        self, name: str, queue_name: Any, message: Any, how: Any, *, again: bool
+    ) -> None:
+        """At least once: the same message, without a key that would hold it back; ``again``: since
+        its delivery has failed."""
         how = {**how, "idempotency_key": None}
         message_id = await local.LocalWorld.queue(self, queue_name, message, **how)
         self._names.bind(message_id, name)
-        self._evidence.note("copied", message=name)
+        self._evidence.note("copied", message=name, again=again)
 
     def _is_dropped(self, message_id: str) -> bool:
         """Whether the queue knows it already, by its key and what it says."""
@@ -188,7 +192,8 @@ class World(local.LocalWorld):
             try:
                 return await self._handled(name, handler, message, told)
             except BaseException as error:
-                self._evidence.note("raised", error=f"{type(error).__name__}: {error}")
+                told_error = f"{type(error).__name__}: {error}"
+                self._evidence.note("raised", error=told_error, run=message.get("runId", ""))
                 self._conductor.never(functools.partial(self._is_gone, name))
                 again = self._names.copies[base] < PLAN["deliveries_max"]
                 self._failed[told["message_id"]] = again
@@ -196,7 +201,7 @@ class World(local.LocalWorld):
                     adaptor: Any = w.QueuePayloadAdaptor
                     read = getattr(adaptor, "from_wire", None) or adaptor.validate_python
                     body = read(message)
-                    await self._send_copy(base, told["queue_name"], body, {})
+                    await self._send_copy(base, told["queue_name"], body, {}, again=True)
                 raise
             finally:
                 self._at_work -= 1
@@ -275,6 +280,7 @@ class Client:
         self._world = world
         self._names = names
         self.runs: list[Any] = []
+        self.cancelled: set[str] = set()
 
     async def act(self) -> None:
         """All clients side by side, each one call after the other."""
@@ -294,8 +300,8 @@ class Client:
         self.runs.append(await start(getattr(self._module, workflow), *args, **kwargs))
 
     async def sleep(self, duration_ms: int) -> None:
-        """Let time pass."""
-        await asyncio.sleep(duration_ms / 1_000)
+        """Let time pass, but no more than has passed until the failure showed."""
+        await asyncio.sleep(min(duration_ms, PLAN["longest_ms"]) / 1_000)
 
     async def resume_hook(self, token: str, payload: Any) -> None:
         """Send a payload to a hook, once it is there."""
@@ -312,6 +318,7 @@ class Client:
     async def cancel(self, number: int) -> None:
         """End a run; the method's name differs between versions."""
         run = await self._run(number)
+        self.cancelled.add(run.run_id)
         try:
             await (run.terminate() if hasattr(run, "terminate") else run.cancel())
         except Exception as error:
@@ -337,7 +344,11 @@ async def run_once(folder: str) -> int:
     conductor = Conductor(PLAN["order"], evidence)
     world = World(evidence, conductor, names)
     w.set_world(world)
-    module = importlib.import_module(PLAN["module"])
+    try:
+        module = importlib.import_module(PLAN["module"])
+    except ModuleNotFoundError as error:
+        print(f"{error}: go to the folder that {PLAN['module']} is in, or name it with --path DIR")
+        return 2
     bodies = Bodies(evidence, conductor, names)
     for registry in [each for each in vars(module).values() if isinstance(each, Workflows)]:
         bodies.watch(registry)
@@ -359,7 +370,7 @@ async def run_once(folder: str) -> int:
         followed=conductor.followed,
         skipped=conductor.skipped,
     )
-    code = await tell(client.runs, world, drained, evidence)
+    code = await tell(client, world, drained, evidence)
     sys.stdout.flush()
     os._exit(code)  # a delivery that has failed would come back in a minute, and is not awaited
 
@@ -382,9 +393,9 @@ async def settled(
     return False
 
 
-async def tell(runs: list[Any], world: World, drained: bool, evidence: Evidence) -> int:
+async def tell(client: Client, world: World, drained: bool, evidence: Evidence) -> int:
     """What was to be expected, and what was seen."""
-    first = runs[0] if runs else None
+    first = client.runs[0] if client.runs else None
     status = "not started" if first is None else (await world.row(first.run_id)).status
     print(f"vercel-workflow {importlib.metadata.version('vercel-workflow')}, its own local world")
     for line in evidence.events:
@@ -397,24 +408,37 @@ async def tell(runs: list[Any], world: World, drained: bool, evidence: Evidence)
             told = f": {await asyncio.wait_for(first.return_value(), 5)!r}"
         except Exception as error:
             told = f": {type(error).__name__}: {error}"
-    print(f"expected: {PLAN['expected']}")
+    expected = expected_of(first, client, evidence)
+    print(f"expected: {' or '.join(expected)}, and nothing after that")
     print(f"seen: {status}{told}")
+    for each in evidence.after.broken:
+        print(f"seen: {each}")
     if not drained:
         print("seen: there was still something to do when the time was over")
     elif status not in ENDED:
         print("seen: the queue has nothing left to do, so nothing will ever go on")
-    good = status == "completed" if PLAN["expected"] == "completed" else status in ENDED
-    return 0 if good else 1
+    return 0 if status in expected and not evidence.after.broken else 1
+
+
+def expected_of(first: Any, client: Client, evidence: Evidence) -> list[str]:
+    """How the first run should end: as its client says, if that came first, else as planned."""
+    if first is not None and first.run_id in client.cancelled:
+        for line in evidence.events:
+            kind = line["event"]["eventType"]
+            if line["run"] == first.run_id and kind in ENDS:
+                return ["cancelled"] if kind == "run_cancelled" else list(PLAN["expected"])
+        return ["cancelled"]
+    return list(PLAN["expected"])
 
 
 def main() -> int:
     """Run it once."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--plain", action="store_true", help="leave everything to chance")
+    parser.add_argument("--plain", action="store_true", help="no order, duplicate or failed call")
     parser.add_argument("--folder", help="where data and evidence go (default: a new one)")
-    parser.add_argument("--path", action="append", default=[], help="where the module is")
+    parser.add_argument("--path", action="append", default=[], help="where the module is, too")
     args = parser.parse_args()
-    sys.path[:0] = [*args.path, *PLAN["path"]]
+    sys.path[:0] = [*args.path, os.path.dirname(os.path.abspath(__file__)), os.getcwd()]
     logging.disable(logging.CRITICAL)
     if args.plain:
         PLAN.update(order=[], copies={}, deliveries_max=0, fails={})

@@ -2,13 +2,16 @@
 
 The unmodified SDK runs on its own local world, its own embedded queue and the real clock.  This
 file only adds what the contracts of storage and queue allow: a call may take a while (so that the
-calls come in the order below), a message may be delivered more than once, and one call may fail.
-A call that is given up while it takes long has been made all the same.  It needs the SDK, the
-module with the workflow, and Python's standard library.
+calls come in the order below), a message may be delivered more than once (one whose delivery has
+failed comes again at once, not after the queue's minute), and one call may fail.  A call that is
+given up while it takes long has been made all the same.  It needs the SDK, the module with the
+workflow, and Python's standard library.
 
-``python FILE`` runs it once in a new folder; ``--plain`` leaves everything to chance, and adds
-nothing.  It exits with 0 if the run ended as its author would expect, with 1 if it did not, with 2
-if it could not be run.
+``python FILE`` runs it once in a new folder; the module is looked for beside the script, in the
+folder you are in, and wherever ``--path DIR`` or PYTHONPATH says.  ``--plain`` leaves everything to
+chance: no order, no duplicate, no failed call.  What the workload plans stays in both: which bodies
+fail, and how often a step may be tried again.  It exits with 0 if the run ended as its author would
+expect, with 1 if it did not, with 2 if it could not be run.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ PLAN: dict[str, Any] = {}
 
 ENDED = ("completed", "failed", "cancelled")
 ENDS = tuple(f"run_{each}" for each in ENDED)
+STRAGGLERS = ("step_completed", "step_failed", "step_retrying")
+"""What a body that has begun before its run's end may record after that."""
 QUIET_S = 1.2
 """A queue that has nothing to do for so long has nothing to do any more."""
 PAUSE_S = 0.005
@@ -40,12 +45,52 @@ BODY: contextvars.ContextVar[str] = contextvars.ContextVar("BODY", default="")
 """The step whose body makes it."""
 
 
+class After:
+    """What is done for a run that has ended, and should not be."""
+
+    def __init__(self) -> None:
+        self.broken: list[str] = []
+        self._ends: dict[str, str] = {}
+        self._starts: dict[tuple[str, str], int] = {}
+        """Of a step, before its run's end: its bodies may begin, and end, after that."""
+        self._refused: dict[tuple[str, str], int] = {}
+
+    def look(self, kind: str, fields: dict[str, Any]) -> None:
+        """A line of evidence."""
+        end = self._ends.get(fields.get("run", ""), "")
+        if kind == "event":
+            self._event(end, fields)
+        elif kind == "began" and end:
+            if fields["attempt"] > self._starts.get((fields["run"], fields["step"]), 0):
+                told = f"body {fields['number']} of {fields['name']} begins"
+                self.broken.append(f"{told} after {end}, and was not started before")
+        elif kind == "raised" and end:
+            message, error = DOING.get().partition("~")[0], fields["error"]
+            count = self._refused[message, error] = self._refused.get((message, error), 0) + 1
+            if count == PLAN["deliveries_max"]:
+                told = f"{count} deliveries of {message} after {end} fail alike"
+                self.broken.append(f"{told}, {count - 1} of them sent by this script: {error}")
+
+    def _event(self, end: str, fields: dict[str, Any]) -> None:
+        kind = fields["event"]["eventType"]
+        key = fields["run"], fields["event"].get("correlationId", "")
+        if end:
+            late = kind in STRAGGLERS and key in self._starts
+            if not late and not kind == end == "run_cancelled":
+                self.broken.append(f"{kind}{fields['where']} is recorded after {end}")
+        elif kind in ENDS:
+            self._ends[key[0]] = kind
+        elif kind == "step_started":
+            self._starts[key] = self._starts.get(key, 0) + 1
+
+
 class Evidence:
     """What has happened, line by line."""
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
         self.events: list[dict[str, Any]] = []
+        self.after = After()
 
     def note(self, kind: str, **fields: Any) -> None:
         """One line."""
@@ -54,6 +99,7 @@ class Evidence:
         self._file.flush()
         if kind == "event":
             self.events.append(line)
+        self.after.look(kind, fields)
 
 
 class Conductor:

@@ -1,13 +1,15 @@
 """Which versions of the SDK the adapter knows, and in what they differ.
 
 Any version from ``OLDEST`` on whose surface is there is taken; a newer one than ``NEWEST`` has not
-been looked at, so what it lacks is named before anything runs.
+been looked at, so that is said, and what it lacks is named before anything runs.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
+import sys
 from typing import NamedTuple
 
 from simworld.errors import UsageError
@@ -17,6 +19,8 @@ OLDEST = (0, 9)
 NEWEST = (0, 12)
 """The newest one that the adapter has been run with."""
 WAY_OUT = "pip install 'simworld[vercel]'"
+_TOLD = "SIMWORLD_NEW_VERSION"
+"""The environment says here which version has been warned of."""
 
 
 class Difference(NamedTuple):
@@ -81,24 +85,29 @@ DIFFERENCES = (
 
 NEEDED = {
     "vercel.workflow._internal.world": """
-        CancelledWorkflowRun CompletedWorkflowRun CompletedWorkflowStep EntityConflictError
+        CancelledWorkflowRun CompletedWorkflowRun CompletedWorkflowStep EntityConflictError Event
         EventResult FailedWorkflowRun FailedWorkflowStep Hook HookConflictEvent
         HookConflictEventData HookCreatedEvent HookCreatedEventData HookDisposedEvent
         HookNotFoundError HookReceivedEvent HookReceivedEventData NonFinalWorkflowRun
-        NonFinalWorkflowStep PaginatedResult QueueContinuation RunCompletedEvent
+        NonFinalWorkflowStep PaginatedResult PaginationOptions QueueContinuation RunCompletedEvent
         RunCompletedEventData RunCreatedEvent RunCreatedEventData RunExpiredError RunFailedEvent
         RunFailedEventData RunStartedEvent RunStartedEventData SPEC_VERSION_CURRENT ServerProps
         StepCompletedEvent StepCompletedEventData StepCreatedEvent StepCreatedEventData
         StepFailedEvent StepFailedEventData StepRetryingEvent StepRetryingEventData
         StepStartedEvent StreamChunk StreamChunksPage StreamInfo ThrottleError TooEarlyError
         WaitCompletedEvent WaitCreatedEvent WaitCreatedEventData WorkflowInvokePayload
-        WorkflowWorldError World set_world
+        WorkflowWorldError World get_queue_name set_world the_world
         """,
     "vercel.workflow._internal.worlds.vercel": "httpx",
-    "vercel.workflow._internal.runtime": "get_step_metadata resume_hook workflow_handler",
-    "vercel.workflow._internal.core": "Workflows",
-    "vercel.workflow._internal.ulid": "monotonic_factory",
-    "vercel.workflow": "FatalError start",
+    "vercel.workflow._internal.worlds.local": "LocalWorld",
+    "vercel.workflow._internal.runtime": """
+        _step_streams_ctx get_step_metadata resume_hook workflow_handler
+        """,
+    "vercel.workflow._internal.core": "Workflow Workflows",
+    "vercel.workflow._internal.errors": "FatalError",
+    "vercel.workflow._internal.py_sandbox": "",
+    "vercel.workflow._internal.ulid": "ENCODING RANDOM_LEN monotonic_factory",
+    "vercel.workflow": "FatalError Run start",
     "vercel.queue": "CommunicationError InternalServerError ThrottledError",
 }
 """Module → names that the adapter and its host use, whatever the version."""
@@ -124,7 +133,21 @@ def check_version() -> str:
             f"version it knows is {'.'.join(map(str, NEWEST))}: pip install "
             f"'{PACKAGE}=={'.'.join(map(str, NEWEST))}.*'"
         )
+    if series(version) > NEWEST:
+        _warn(version)
     return version
+
+
+def _warn(version: str) -> None:
+    """Once, and not again in processes that work for this one."""
+    if os.environ.get(_TOLD) == version:
+        return
+    os.environ[_TOLD] = version
+    print(
+        f"simworld: {PACKAGE} {version} has not been looked at yet; the newest version that "
+        f"simworld knows is {'.'.join(map(str, NEWEST))}",
+        file=sys.stderr,
+    )
 
 
 def series(version: str) -> tuple[int, int]:

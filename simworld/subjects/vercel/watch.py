@@ -11,9 +11,9 @@ import threading
 from types import FrameType
 from typing import Any
 
-PASS_S = 0.5
+PASS_S = 5.0
 """Seconds of processor time after which a pass is taken to turn round and round; one takes some
-milliseconds."""
+milliseconds, unless its author computes in the workflow."""
 BODY_S = 20.0
 """The same for the bodies of steps, which may compute."""
 
@@ -30,11 +30,13 @@ class Watch:
 
     def __init__(self) -> None:
         self._handler: Any = None
+        self._seconds = 0.0
+        """What it has, that runs now; 0: nothing does."""
 
     def begin(self) -> None:
         """A trial begins."""
         if hasattr(signal, "SIGVTALRM") and threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGVTALRM, _interrupt)
+            self._handler = signal.signal(signal.SIGVTALRM, self.interrupt)
 
     def end(self) -> None:
         """Give the signal back."""
@@ -44,15 +46,18 @@ class Watch:
 
     def set(self, seconds: float) -> None:
         """What runs now has so long; 0: nothing does."""
+        self._seconds = seconds
         if self._handler is not None:
             # Again and again, because a loop swallows what is raised into its callbacks.
             signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
 
-
-def _interrupt(_: int, frame: FrameType | None) -> None:
-    while frame is not None:  # an import comes to its end, and may take longer than any pass
-        if frame.f_code.co_filename.startswith(_IMPORTS):
+    def interrupt(self, _: int, frame: FrameType | None) -> None:
+        """The time is over."""
+        if not self._seconds:  # it has come back just now
             return
-        frame = frame.f_back
-    # Where it was interrupted is chance, so nobody is told of it.
-    raise Endless("it turns round and round and never comes back")
+        while frame is not None:  # an import comes to its end, and may take longer than any pass
+            if frame.f_code.co_filename.startswith(_IMPORTS):
+                return
+            frame = frame.f_back
+        # Where it was interrupted is chance, so nobody is told of it.
+        raise Endless(f"it has not come back in {self._seconds:g} s of processor time")
