@@ -18,6 +18,8 @@ SUBJECT = "vercel-workflow"
 HASH_SEEDS = ("0", "1", "12345")
 TRIALS = 3
 """Of each hunt that is compared; the cases are drawn, so they are with faults and without."""
+LOOKED_AT = 12
+"""Trials among which there is one with a fault and one without."""
 HUNTS = (
     ("vercel_gather", "atomic"),
     ("vercel_stopping", "sdk-local"),
@@ -28,6 +30,7 @@ HUNTS = (
     ("vercel_cancelled", "atomic"),
 )
 """(scenario, world)."""
+FAULTY = ("quiet", "faulty")
 REPEATED = (("vercel_retrying", "atomic"), ("vercel_catching", "sdk-local"))
 
 
@@ -45,20 +48,28 @@ def digests() -> Iterator[str]:
     for name, place in HUNTS:
         told = hunter(name, place)
         for number in range(TRIALS):
-            yield f"{name} {place} {number} {run_trial(told.setup(number)).digest}"
+            trial = run_trial(told.setup(number))
+            yield f"{name} {place} {number} {FAULTY[bool(trial.faults)]} {trial.digest}"
+
+
+def faulty_and_not(told: Hunter) -> list[int]:
+    """The first trial in which something goes wrong, and the first in which nothing does."""
+    struck = [bool(told.trial(number).faults) for number in range(LOOKED_AT)]
+    return [struck.index(True), struck.index(False)]
 
 
 @pytest.mark.parametrize(("name", "place"), REPEATED)
 def test_a_trial_repeats_twenty_times(name: str, place: str) -> None:
     """Whatever else has run in between."""
     told, other = hunter(name, place), hunter("vercel_hook_or_sleep", "atomic")
+    numbers = faulty_and_not(told)
     found: dict[tuple[int, str], None] = {}
     for again in range(20):
-        found[again % 2, told.trial(again % 2).digest] = None
-        found[2, told.trial(2).digest] = None
+        for number in numbers:
+            found[number, told.trial(number).digest] = None
         if again % 4 == 0:
             other.trial(again)
-    assert sorted(number for number, _ in found) == [0, 1, 2]
+    assert sorted(number for number, _ in found) == sorted(numbers)
 
 
 def test_fresh_processes_agree() -> None:
@@ -77,4 +88,6 @@ def test_fresh_processes_agree() -> None:
     for worker in workers:
         told, _ = worker.communicate()
         assert told.splitlines() == here
+    told_of = [line.split()[-2] for line in here]
+    assert all(told_of.count(word) >= len(HUNTS) // 2 for word in FAULTY)
     assert len(dict.fromkeys(line.split()[-1] for line in here)) > len(here) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 
@@ -15,6 +16,7 @@ from simworld.records import BodyBegan, FaultBudget, ForeignProgram, Workload
 pytest.importorskip("vercel.workflow", reason="needs the extra 'vercel'")
 pytest.importorskip("time_machine", reason="needs the extra 'vercel'")
 
+from simworld.subjects import open_host
 from simworld.subjects.vercel import watch
 from simworld.subjects.vercel.ambient import Ambient
 from tests.subjects import hard_flows
@@ -116,6 +118,38 @@ def test_two_entries_never_see_the_same_time_whatever_other_clocks_show() -> Non
     finally:
         ambient.end()
     assert seen == [5_000_000, 7_000_000, 5_000_001, 5_000_002, 7_000_001, 5_001_000]
+
+
+def order_of_a_set(orders: int) -> list[int]:
+    """In which coroutines come that are put into asyncio's sets."""
+
+    async def nothing() -> None: ...
+
+    ambient, coroutines = Ambient(), [nothing() for _ in range(6)]
+    ambient.begin(1, orders)
+    try:
+        return [coroutines.index(each) for each in asyncio.tasks.set(coroutines)]  # type: ignore
+    finally:
+        ambient.end()
+        for each in coroutines:
+            each.close()
+
+
+def test_sets_are_ordered_by_a_draw_of_their_own() -> None:
+    assert order_of_a_set(1) == order_of_a_set(1)
+    assert order_of_a_set(1) != order_of_a_set(2)
+
+
+def test_only_the_order_of_sets_varies_with_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    host, begun, told = open_host(SUBJECT), [], hunter("leave")
+    begin = host.begin
+    told.trial(0)  # before its first one a hunt looks at an undisturbed run
+    monkeypatch.setattr(host, "begin", lambda trial: (begun.append(trial), begin(trial)))
+    for number in (0, 1, 0):
+        told.trial(number)
+    first, second, again = begun
+    assert first == again == second._replace(orders=first.orders)
+    assert first.orders != second.orders
 
 
 def test_an_import_is_not_taken_for_a_pass_that_turns_round() -> None:

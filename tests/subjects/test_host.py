@@ -22,6 +22,8 @@ from simworld.subjects import seam
 pytest.importorskip("vercel.workflow", reason="needs the extra 'vercel'")
 pytest.importorskip("time_machine", reason="needs the extra 'vercel'")
 
+from vercel.workflow import Run
+
 from simworld.subjects import open_host
 from simworld.subjects.vercel import host as module
 from tests.subjects import host_flows
@@ -267,6 +269,13 @@ def test_a_pass_that_does_not_come_back_is_left_alone(host, monkeypatch):
     kernel.drain()
     assert [activity for activity, _ in kernel.stuck] == ["msg_0", "msg_1"]
     assert "msg_1" not in kernel.ended
+
+
+def test_a_version_that_cannot_cancel_says_so(host, monkeypatch):
+    monkeypatch.delattr(Run, "terminate", raising=False)
+    kernel, run_id = begun(host, "single", 3)
+    with pytest.raises(UsageError, match=r"cannot cancel a run: Run\.terminate came with 0\.11"):
+        kernel.call("cancel", run_id=run_id)
 
 
 def test_the_same_seed_gives_the_same_trial(host):
