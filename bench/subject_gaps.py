@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from bench.subject_cells import Cell, Place
 
+MISSING = "not hunted"
+
 
 def gaps(places: Sequence[Place], cells: Sequence[Cell]) -> Iterator[str]:
     """A sentence for each sort of gap, with the cases it is about, version by version."""
@@ -20,13 +22,25 @@ def gaps(places: Sequence[Place], cells: Sequence[Cell]) -> Iterator[str]:
             told.setdefault((version, world, sort), []).append(f"{scenario} {case}{why}")
     for (version, world, sort), cases in told.items():
         number = f"{len(cases)} case{'s' * (len(cases) > 1)}"
-        yield f"{number} on {version}, world {world}, {sort}: {', '.join(cases)}"
+        known = [" ".join(each[2:]) for each in places if each[0] == version]
+        which = _in_short(cases, known) if sort == MISSING else cases
+        yield f"{number} on {version}, world {world}, {sort}: {', '.join(which)}"
+
+
+def _in_short(cases: Sequence[str], known: Sequence[str]) -> list[str]:
+    """A scenario alone, where all of its cases are meant."""
+    short: dict[str, None] = {}
+    for case in cases:
+        scenario = case.partition(" ")[0]
+        whole = all(each in cases for each in known if each.startswith(f"{scenario} "))
+        short[scenario if whole else case] = None
+    return list(short)
 
 
 def _lacks(cell: Cell | None) -> Iterator[tuple[str, str]]:
     """What is the matter with a cell, and why."""
     if cell is None:
-        yield "not hunted", ""
+        yield MISSING, ""
     elif cell.result is None:
         yield "with no result", f" ({' '.join(cell.why_not.split())})"
     elif cell.result.trials < cell.trials or not cell.is_whole:

@@ -264,12 +264,13 @@ def where_seen(counts: Mapping[str, Count]) -> str:
     """Which versions have shown something, and what the others have not shown it in."""
     seen = [version for version, count in counts.items() if count.shown]
     unseen = [
-        f"{version} ({count} trials)" if count.trials else f"{version} (not run)"
+        f"{version} ({count} trials)"
         for version, count in counts.items()
-        if not count.shown
+        if count.trials and not count.shown
     ]
-    found = [f"seen in {', '.join(seen)}"] if seen else []
-    return "; ".join(found + ([f"not seen in {', '.join(unseen)}"] if unseen else []))
+    not_run = [version for version, count in counts.items() if not count.trials]
+    told = (("seen in", seen), ("not seen in", unseen), ("not run on", not_run))
+    return "; ".join(f"{words} {', '.join(versions)}" for words, versions in told if versions)
 
 
 # --- what people make of it -----------------------------------------------------------------------

@@ -280,10 +280,11 @@ class Stages:
 
     def cell(self, place: Place) -> Cell | None:
         """What is on the disk, if it is of this campaign."""
-        cell, wanted = load(cell_path(self.work, place), Cell), self.trials(place[0])
-        if cell is None or (cell.trials, cell.seed) != (wanted, self.args.seed):
+        cell = load(cell_path(self.work, place), Cell)
+        if cell is None or cell.seed != self.args.seed:
             return None
-        return cell if cell.sources == self.sources or self.args.no_run else None
+        wanted = self.trials(place[0]), self.sources
+        return cell if self.args.no_run or (cell.trials, cell.sources) == wanted else None
 
     def cells(self) -> list[Cell]:
         """All that is there."""
@@ -415,10 +416,16 @@ def campaign_of(stages: Stages, command: str) -> Campaign:
         worlds=(MAIN, *stages.worlds),
         cells=cells,
         signatures=signatures,
-        trials={each.name: stages.trials(each.name) for each in reversed(stages.versions)},
+        trials={each.name: _asked_for(stages, cells, each) for each in reversed(stages.versions)},
         seed=stages.args.seed,
         gaps=[*stages.workers.gaps, *gaps(stages.places, cells), *_too_old(stages)],
     )
+
+
+def _asked_for(stages: Stages, cells: Sequence[Cell], version: Version) -> int:
+    """How many trials of each case its cells were to have; there may have been fewer cases then."""
+    there = [cell.trials for cell in cells if cell.version == version.name]
+    return max(there, default=stages.trials(version.name))
 
 
 def _too_old(stages: Stages) -> Iterator[str]:

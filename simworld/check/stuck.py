@@ -262,7 +262,7 @@ def _l01_kept(state: _Kept, record: Record) -> None:
 
 
 def _l01_hung(state: _Kept, record: Hung) -> Anomaly:
-    message = f"a handler of the run never comes to an end: {record.why}"
+    message = f"a handler of the run does not come to an end: {record.why}"
     return Anomaly("L-01", "handler-hangs", message, record.run, record.turn)
 
 

@@ -171,8 +171,8 @@ def test_another_failure_by_the_same_law_is_told(found):
         ((3, 2, 1), "seen in 1.0, 1.1, 1.2"),
         ((3, 2, 0), "seen in 1.0, 1.1; not seen in 1.2 (0 of 10 trials)"),
         ((1, 0, 1), "seen in 1.0, 1.2; not seen in 1.1 (0 of 10 trials)"),
-        ((None, 2, 0), "seen in 1.1; not seen in 1.0 (not run), 1.2 (0 of 10 trials)"),
-        ((None, 0, 0), "not seen in 1.0 (not run), 1.1 (0 of 10 trials), 1.2 (0 of 10 trials)"),
+        ((None, 2, 0), "seen in 1.1; not seen in 1.2 (0 of 10 trials); not run on 1.0"),
+        ((None, None, 0), "not seen in 1.2 (0 of 10 trials); not run on 1.0, 1.1"),
     ],
 )
 def test_no_more_is_said_of_versions_than_was_seen(shown, told):
@@ -361,7 +361,7 @@ def test_a_case_that_a_world_cannot_have_is_told(stages):
     assert campaign.gaps[0] == (
         f"1 case on 2.0, world atomic, with no result: {name} (it has no such thing)"
     )
-    assert campaign.gaps[1] == f"1 case on 2.0, world local, not hunted: {name}"
+    assert campaign.gaps[1] == f"1 case on 2.0, world local, not hunted: {SCENARIO}"
     assert "not run: it has no such thing" in subject_pages.coverage(campaign)
     assert "| – |" in subject_pages.readme(campaign)
 
@@ -417,6 +417,9 @@ def test_other_sources_make_another_campaign(stages):
     assert stages.cells() == []
     stages.args.no_run = True
     assert len(stages.cells()) == 1
+    stages.args.trials = 10
+    assert len(stages.cells()) == 1, "it is told as it is"
+    assert subjects.campaign_of(stages, "").trials["2.0"] == 5
     stages.args.seed = 1
     assert stages.cells() == []
 

@@ -18,8 +18,8 @@ WARM, TRIALS = 1_000, 5_000
 COLLECT_EVERY = 100
 GROWTH_MAX_MB = 3.0
 """A kilobyte that each trial leaves behind would be 4 MB."""
-OBJECTS_MAX = 2_000
-"""One object of every second trial."""
+OBJECTS_MAX = 1_000
+"""One object of every fourth trial."""
 
 pytestmark = pytest.mark.prove
 
