@@ -19,6 +19,7 @@ from bench.subject_signatures import (
     count_of,
     other_than,
     spaced,
+    together,
     where_seen,
 )
 from simworld.campaign import save_repro
@@ -74,6 +75,11 @@ class Campaign:
         """By version."""
         return {each: count_of(seen, self.cells, each, world) for each in self.versions}
 
+    def everywhere(self, seen: Seen) -> dict[str, Count]:
+        """By version, over all worlds."""
+        worlds = [self.counts(seen, world) for world in self.worlds]
+        return {each: together(world[each] for world in worlds) for each in self.versions}
+
     def trials_of(self, version: str, world: str) -> int:
         """All that were run."""
         return sum(
@@ -105,12 +111,10 @@ def _head(campaign: Campaign) -> Iterator[str]:
         ]
         yield f"* {campaign.subject} {version}, Python {python}: {', '.join(counts)}."
     newest = campaign.versions[-1]
-    yield (
-        f"* Seed {campaign.seed}; {campaign.trials[newest]} trials of each case of each scenario "
-        f"on {newest}."
-    )
+    most = campaign.trials[newest]
+    yield f"* Seed {campaign.seed}; {most} trials of each case of each scenario on {newest}."
     for version, trials in campaign.trials.items():
-        if trials < campaign.trials[newest]:
+        if trials < most:
             yield (
                 f"* On {version} only the first {trials} of the same: what shows rarely need not "
                 "show there, though that version has it, too."
@@ -131,7 +135,7 @@ def _signatures(campaign: Campaign) -> Iterator[str]:
     yield f"**{len(seen)} signatures, {confirmed} of them confirmed, {judged} judged.**"
     yield ""
     if seen:
-        head = ["signature", *campaign.versions, "over the versions"]
+        head = ["signature", *campaign.versions, "over the versions and worlds"]
         others = [f"`{world}`, {campaign.versions[-1]}" for world in campaign.worlds[1:]]
         yield from table(
             (*head, *others, "evidence", "to blame"), (_row(campaign, each) for each in seen)
@@ -142,13 +146,12 @@ def _signatures(campaign: Campaign) -> Iterator[str]:
 
 
 def _row(campaign: Campaign, seen: Seen) -> list[str]:
-    counts = campaign.counts(seen, MAIN)
-    newest = campaign.versions[-1]
+    counts, newest = campaign.counts(seen, MAIN), campaign.versions[-1]
     others = [_there(campaign, seen, newest, world) for world in campaign.worlds[1:]]
     return [
         f"[{seen.signature}]({seen.signature.slug}.md)",
         *map(str, counts.values()),
-        where_seen(counts),
+        where_seen(campaign.everywhere(seen)),
         *others,
         seen.evidence,
         seen.judgement.blame if seen.judgement else f"**{NOT_JUDGED}**",
@@ -408,9 +411,7 @@ def as_json(campaign: Campaign) -> dict[str, Any]:
         "trials": dict(campaign.trials),
         "missing": list(campaign.gaps),
         "signatures": [_seen_json(campaign, each) for each in campaign.signatures],
-        "coverage": [
-            _cell_json(each) for each in sorted(campaign.cells, key=_cell_order(campaign))
-        ],
+        "coverage": [*map(_cell_json, sorted(campaign.cells, key=_cell_order(campaign)))],
     }
 
 

@@ -208,6 +208,12 @@ class Count:
         return f"{spaced(self.shown)} of {spaced(self.trials)}"
 
 
+def together(counts: Iterable[Count]) -> Count:
+    """All of them as one."""
+    known = list(counts)
+    return Count(sum(each.shown for each in known), sum(each.trials for each in known))
+
+
 def spaced(number: int) -> str:
     """A number that may be large."""
     return f"{number:,}".replace(",", " ")

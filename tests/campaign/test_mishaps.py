@@ -253,7 +253,7 @@ def test_without_recovery_the_runs_of_a_queue_in_memory_are_stuck(
     async def forget(services: object) -> None:
         """What a service would be that starts and looks at nothing."""
 
-    monkeypatch.setattr("simworld.campaign.trial.recover", forget)
+    monkeypatch.setattr("simworld.campaign.composing.recover", forget)
     assert "L-01" in laws(hunter("inflated_attempts", FaultBudget(restarts=1), "local"), 20)
     assert "L-01" not in laws(hunter("inflated_attempts", FaultBudget(restarts=1), "postgres"), 20)
 
