@@ -212,7 +212,12 @@ def load_program(where: str) -> Program:
 
 def _raised_at(error: BaseException) -> str:
     """`` (at orders.py:3)``, if that is a line of a module and not of the import itself."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    if isinstance(error, SyntaxError) or frame.filename.startswith("<frozen"):
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        return ""
+    if isinstance(error, ImportError):  # an import hook may be the innermost
+        frames = [each for each in frames if "import" not in each.name] or frames
+    frame = frames[-1]
+    if frame.filename.startswith("<frozen"):
         return ""
     return f" (at {frame.filename}:{frame.lineno})"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import importlib
 import socket
 import sys
 
@@ -102,8 +100,6 @@ def test_what_is_no_program(capsys, program, why):
     "text", ["1 / 0", "raise SystemExit(3)", "import nowhere", "def broken(:"], ids=str.split
 )
 def test_a_module_that_cannot_be_imported(capsys, tmp_path, monkeypatch, text):
-    # A test that has hosted another engine in this process leaves that one's import hook behind.
-    monkeypatch.setattr(builtins, "__import__", importlib.__import__)
     (tmp_path / "broken_orders.py").write_text(text)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     said = told(capsys, "--world", "memory", "--program", "broken_orders:program")
