@@ -212,7 +212,7 @@ def load_program(where: str) -> Program:
 
 def _raised_at(error: BaseException) -> str:
     """`` (at orders.py:3)``, if that is a line of a module and not of the import itself."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = list(traceback.extract_tb(error.__traceback__))
     if isinstance(error, SyntaxError):
         return ""
     if isinstance(error, ImportError):  # an import hook may be the innermost
